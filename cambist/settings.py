@@ -1,0 +1,360 @@
+"""What an operator can set: `$CAMBIST_HOME/cambist.toml`, overridden by environment variables.
+
+The structs below are the only list of settings: types, limits, defaults and descriptions are read from them
+to check a value, to explain a refusal and to write the commented file of a new exchange. A setting is fixed
+while the exchange runs. Secrets are never settings (`cambist/store/secrets.py`).
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, Self
+
+import msgspec
+from msgspec import Meta, Struct
+
+FILE_NAME = "cambist.toml"
+
+_Port = Annotated[int, Meta(ge=1, le=65_535)]
+_Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+_Limit = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+_HOST_PATTERN = r"^[0-9A-Za-z.:-]+\Z"
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the text names where it stands, its value and what is allowed."""
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """Where the exchange listens."""
+
+    host: Annotated[
+        str,
+        Meta(
+            pattern=_HOST_PATTERN,
+            max_length=253,
+            description="Address to listen on; 0.0.0.0 opens it to the network.",
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[_Port, Meta(description="Port of the public API and pages.")] = 8000
+    console_port: Annotated[_Port, Meta(description="Port reserved for the operators' console.")] = 8001
+    public_hostname: Annotated[
+        str,
+        Meta(pattern=_HOST_PATTERN, max_length=253, description="Name under which users reach the exchange."),
+    ] = "localhost"
+
+
+class Mode(Struct, frozen=True, kw_only=True):
+    """What kind of exchange this is."""
+
+    sandbox: Annotated[
+        bool, Meta(description="Play money: allows `cambist sandbox`. Never on an exchange with real users.")
+    ] = False
+
+
+class Log(Struct, frozen=True, kw_only=True):
+    """The command log, the one thing that must never be lost."""
+
+    segment_bytes: Annotated[
+        int, Meta(ge=MIB, le=GIB, description="Size of one log file; it is zero-filled ahead of use.")
+    ] = 64 * MIB
+    low_disk_bytes: Annotated[
+        int,
+        Meta(
+            ge=0, le=1 << 50, description="Free space below which new orders are refused; cancels never are."
+        ),
+    ] = GIB
+    seal_idle_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="Idle time after which the end of the log is sealed.")
+    ] = 100
+
+
+class Match(Struct, frozen=True, kw_only=True):
+    """The match server's queue, and the history it answers from memory."""
+
+    queue_max: Annotated[
+        _Count, Meta(description="Commands that may wait; beyond, new ones get -1008 (cancels do not).")
+    ] = 8_192
+    batch_max: Annotated[
+        int, Meta(ge=1, le=65_535, description="Commands made durable by one disk sync, at most.")
+    ] = 1_024
+    history_orders_per_account: Annotated[
+        _Count, Meta(description="Closed orders kept in memory per account.")
+    ] = 10_000
+    history_trades_per_account: Annotated[
+        _Count, Meta(description="Own trades kept in memory per account.")
+    ] = 10_000
+    history_trades_per_market: Annotated[
+        _Count, Meta(description="Public trades kept in memory per market.")
+    ] = 1_000
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much one client may ask for. 0 switches a limit off."""
+
+    request_weight_1m: Annotated[_Limit, Meta(description="Request weight per IP address and minute.")] = (
+        6_000
+    )
+    raw_requests_5m: Annotated[_Limit, Meta(description="Requests per IP address and five minutes.")] = (
+        300_000
+    )
+    orders_10s: Annotated[_Limit, Meta(description="Unfilled orders per account and ten seconds.")] = 100
+    orders_1d: Annotated[_Limit, Meta(description="Unfilled orders per account and day.")] = 200_000
+
+
+class Api(Struct, frozen=True, kw_only=True):
+    """How requests are read."""
+
+    recv_window_default_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="Age at which a signed request without recvWindow is refused.")
+    ] = 5_000
+    recv_window_max_ms: Annotated[
+        int, Meta(ge=1, le=60_000, description="Largest recvWindow a client may ask for.")
+    ] = 60_000
+    body_max_bytes: Annotated[int, Meta(ge=1_024, le=16 * MIB, description="Largest request body.")] = (
+        64 * 1_024
+    )
+
+
+class Snapshots(Struct, frozen=True, kw_only=True):
+    """Copies of the engine's state that make a restart fast."""
+
+    directory: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=4_096,
+            description="Where snapshots are kept; relative to the data directory.",
+        ),
+    ] = "snapshots"
+    keep: Annotated[
+        int, Meta(ge=2, le=1_000, description="Generations kept; the older ones are the fallback.")
+    ] = 2
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All settings of one exchange, checked; `home` is the data directory that holds everything else."""
+
+    home: Path
+    server: Server = Server()
+    mode: Mode = Mode()
+    log: Log = Log()
+    match: Match = Match()
+    limits: Limits = Limits()
+    api: Api = Api()
+    snapshots: Snapshots = Snapshots()
+
+    @classmethod
+    def load(cls, home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:
+        """The file's settings with the environment's on top. Raises SettingsError for anything doubtful."""
+        home = home_directory(home, environment)
+        file = home / FILE_NAME
+        values = _from_file(file)
+        values.update(_from_environment(environment))
+        keys: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
+        for (section, key), given in values.items():
+            keys[section][key] = _checked(section, key, given)
+        sections: dict[str, Any] = {name: struct(**keys[name]) for name, struct in _SECTIONS.items()}
+        settings = cls(home=home, **sections)
+        _check_together(settings, file)
+        return settings
+
+    @property
+    def log_directory(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def records_file(self) -> Path:
+        return self.home / "records.db"
+
+    @property
+    def secrets_directory(self) -> Path:
+        return self.home / "secrets"
+
+    @property
+    def snapshots_directory(self) -> Path:
+        return self.home / self.snapshots.directory
+
+    @property
+    def socket_file(self) -> Path:
+        """Where a running exchange takes the operator's commands; only the owner can open it."""
+        return self.home / "operator.sock"
+
+
+_SECTIONS: dict[str, type[Struct]] = {
+    field.name: field.type for field in msgspec.structs.fields(Settings) if field.name != "home"
+}
+_KEYS = {
+    (section, field.name): field
+    for section, struct in _SECTIONS.items()
+    for field in msgspec.structs.fields(struct)
+}
+# The three that are typed by hand have short names; all others are CAMBIST_<SECTION>_<KEY>.
+_SHORT_NAMES = {
+    ("server", "host"): "CAMBIST_HOST",
+    ("server", "port"): "CAMBIST_PORT",
+    ("server", "console_port"): "CAMBIST_CONSOLE_PORT",
+}
+
+
+def home_directory(home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
+    """The data directory: `home`, else CAMBIST_HOME, else `var/` in the checkout or current directory."""
+    if home is not None:
+        return home.absolute()
+    if named := environment.get("CAMBIST_HOME"):
+        return Path(named).expanduser().absolute()
+    checkout = Path(__file__).parents[1]
+    return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "var"
+
+
+def environment_name(section: str, key: str) -> str:
+    return _SHORT_NAMES.get((section, key), f"CAMBIST_{section}_{key}".upper())
+
+
+def write_default(home: Path, *, sandbox: bool = False) -> Path:
+    """Create the data directory and its commented settings file; a file that exists raises SettingsError.
+
+    Only what was chosen is set; the rest stands as comments, so that a later release may improve a default.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = home / FILE_NAME
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(default_text(sandbox=sandbox))
+    except FileExistsError:
+        raise SettingsError(
+            f"{file} exists already; edit it, or remove it to start from the defaults"
+        ) from None
+    return file
+
+
+def default_text(*, sandbox: bool = False) -> str:
+    """The settings file of a new exchange."""
+    lines = [
+        "# Settings of this exchange. A key behind # shows its default; a change counts after a restart.",
+        "# An environment variable wins over this file; its name stands behind each description.",
+    ]
+    for section, struct in _SECTIONS.items():
+        lines += ["", f"# {struct.__doc__}", f"[{section}]"]
+        for field in msgspec.structs.fields(struct):
+            lines.append(f"# {_describe(section, field.name)} ({environment_name(section, field.name)})")
+            if (section, field.name) == ("mode", "sandbox") and sandbox:
+                lines.append("sandbox = true")
+            else:
+                lines.append(f"#{field.name} = {_toml(field.default)}")
+    return "\n".join(lines) + "\n"
+
+
+class _Given(NamedTuple):
+    """A value as it was found; the environment has only text, so only there is text converted."""
+
+    value: Any
+    where: str
+    convert_text: bool
+
+
+_Found = dict[tuple[str, str], _Given]  # by (section, key)
+
+
+def _from_file(file: Path) -> _Found:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"no settings file {file}; `cambist init` makes one") from None
+    except (OSError, ValueError) as problem:
+        raise SettingsError(f"{file} cannot be read: {problem}") from None
+    return dict(_file_keys(file, document))
+
+
+def _file_keys(file: Path, document: dict[str, Any]) -> Iterator[tuple[tuple[str, str], _Given]]:
+    for section, table in document.items():
+        if section not in _SECTIONS or not isinstance(table, dict):
+            raise SettingsError(f"{file}: unknown section [{section}]; there are {', '.join(_SECTIONS)}")
+        for key, value in table.items():
+            _require_known(section, key, f"{file}: {section}.{key}")
+            yield (section, key), _Given(value, f"{file}: {section}.{key}", convert_text=False)
+
+
+def _from_environment(environment: Mapping[str, str]) -> _Found:
+    """Overrides. A name in a section's style that is no setting is refused: a typo must not pass for a limit."""
+    known = {environment_name(*place): place for place in _KEYS}
+    found: _Found = {}
+    for name, value in environment.items():
+        if place := known.get(name):
+            found[place] = _Given(value, f"environment: {name} ({'.'.join(place)})", convert_text=True)
+            continue
+        for section in _SECTIONS:
+            if name.startswith(f"CAMBIST_{section.upper()}_"):
+                key = name.removeprefix(f"CAMBIST_{section.upper()}_").lower()
+                _require_known(section, key, f"environment: {name}")
+                raise SettingsError(f"environment: {name} is called {environment_name(section, key)}")
+    return found
+
+
+def _require_known(section: str, key: str, source: str) -> None:
+    if (section, key) not in _KEYS:
+        keys = ", ".join(known for of, known in _KEYS if of == section)
+        raise SettingsError(f"{source} is not a setting; [{section}] has {keys}")
+
+
+def _checked(section: str, key: str, given: _Given) -> Any:
+    kind = _KEYS[section, key].type
+    try:
+        return msgspec.convert(given.value, kind, strict=not given.convert_text)
+    except msgspec.ValidationError:
+        raise SettingsError(f"{given.where} = {given.value!r}: must be {_allowed(kind)}") from None
+
+
+def _check_together(settings: Settings, file: Path) -> None:
+    server, api, match = settings.server, settings.api, settings.match
+    if server.port == server.console_port:
+        raise SettingsError(
+            f"{file}: server.console_port = {server.console_port}: must differ from server.port"
+        )
+    if api.recv_window_default_ms > api.recv_window_max_ms:
+        raise SettingsError(
+            f"{file}: api.recv_window_default_ms = {api.recv_window_default_ms}: "
+            f"must be at most api.recv_window_max_ms = {api.recv_window_max_ms}"
+        )
+    if match.batch_max > match.queue_max:
+        raise SettingsError(
+            f"{file}: match.batch_max = {match.batch_max}: "
+            f"must be at most match.queue_max = {match.queue_max}"
+        )
+
+
+def _allowed(kind: Any) -> str:
+    match _info(kind).type:
+        case msgspec.inspect.IntType(ge=low, le=high):
+            return f"a whole number from {low} to {high}"
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.StrType(pattern=pattern, max_length=longest):
+            return f"text of at most {longest} characters" + (f" like {pattern}" if pattern else "")
+    raise TypeError(f"settings have no type {kind}")
+
+
+def _describe(section: str, key: str) -> str:
+    schema = _info(_KEYS[section, key].type).extra_json_schema
+    assert schema is not None, f"{section}.{key} needs a description"
+    return str(schema["description"])
+
+
+def _info(kind: Any) -> msgspec.inspect.Metadata:
+    info = msgspec.inspect.type_info(kind)
+    assert isinstance(info, msgspec.inspect.Metadata)
+    return info
+
+
+def _toml(value: bool | int | str) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case int():
+            return f"{value:_}" if value >= 100_000 else str(value)
+        case str():
+            return f'"{value}"'
