@@ -280,7 +280,7 @@ def _file_keys(file: Path, document: dict[str, Any]) -> Iterator[tuple[tuple[str
 
 
 def _from_environment(environment: Mapping[str, str]) -> _Found:
-    """Overrides. A name in a section's style that is no setting is refused: a typo must not pass for a limit."""
+    """Overrides. A name in a section's style that is no setting is refused, lest a typo pass for a limit."""
     known = {environment_name(*place): place for place in _KEYS}
     found: _Found = {}
     for name, value in environment.items():

@@ -1,0 +1,221 @@
+"""Which key may act for which account: made, listed, revoked, and found for every signed request.
+
+The secret is shown once. It is stored sealed (to check a signature takes the secret itself) and bound to its
+account, scopes, addresses and expiry: a row that was edited or copied in the database does not open.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from enum import Flag
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from cambist import ids
+from cambist.accounts.users import User
+from cambist.errors import Refused
+from cambist.store.records import Records
+from cambist.store.secrets import Vault
+from cambist.store.tables import api_keys
+
+KEYS_PER_USER_MAX = 30
+LABEL_LONGEST = 64
+IP_ALLOW_MAX = 30
+KIND_HMAC = "hmac"
+
+IpNetwork = IPv4Network | IPv6Network
+
+
+class Scope(Flag):
+    """What a key may do. Stored as bits: never renumber."""
+
+    READ = 1
+    TRADE = 2
+    WITHDRAW = 4
+
+
+class ApiKeyInvalid(Refused):
+    """A key that may not exist like this; the text says why."""
+
+    code = "api_key_invalid"
+
+
+class ApiKeyUnknown(Refused):
+    code = "api_key_unknown"
+
+    def __init__(self, api_key: str) -> None:
+        super().__init__(f"there is no API key {api_key}")
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key as the gateway needs it; `permits` is the whole rule beside the signature."""
+
+    id: str
+    account: int
+    scopes: Scope
+    ip_allow: tuple[IpNetwork, ...]
+    expires_at_ns: int | None
+    secret: bytes = field(repr=False)
+
+    def permits(self, scope: Scope, *, client_ip: str, now_ns: int) -> bool:
+        """Whether the key may be used for all of `scope`, from this address, now."""
+        return (
+            scope in self.scopes
+            and (self.expires_at_ns is None or now_ns < self.expires_at_ns)
+            and (not self.ip_allow or self._allows(client_ip))
+        )
+
+    def _allows(self, client_ip: str) -> bool:
+        address = ip_address(client_ip)
+        if (
+            isinstance(address, IPv6Address) and address.ipv4_mapped
+        ):  # how a dual-stack socket names IPv4 clients
+            address = address.ipv4_mapped
+        return any(address in network for network in self.ip_allow)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyEntry:
+    """A key as its owner and the operator see it: without the secret."""
+
+    id: str
+    user_id: int
+    account: int
+    label: str
+    scopes: Scope
+    ip_allow: tuple[str, ...]
+    created_at_ns: int
+    expires_at_ns: int | None
+    revoked_at_ns: int | None
+
+
+def create(
+    records: Records,
+    user: User,
+    *,
+    label: str,
+    scopes: Scope,
+    ip_allow: Collection[str] = (),
+    expires_at_ns: int | None = None,
+    now_ns: int,
+    acting_user: str,
+) -> tuple[str, str]:
+    """A new HMAC key as (API key, secret); the secret cannot be shown again. Raises ApiKeyInvalid."""
+    if user.account is None:
+        raise ApiKeyInvalid(f"the account of {user.email} is not complete; create the user again")
+    networks = [str(_network(text)) for text in ip_allow]
+    _require_sensible(label, scopes, networks, expires_at_ns, now_ns)
+    api_key, secret = ids.new_api_key(), ids.new_api_key()
+    row = {
+        "id": api_key,
+        "user_id": user.id,
+        "account": user.account,
+        "kind": KIND_HMAC,
+        "label": label,
+        "scopes": scopes.value,
+        "ip_allow": networks,
+        "created_at_ns": now_ns,
+        "created_by": acting_user,
+        "expires_at_ns": expires_at_ns,
+    }
+    place = _place(api_key, user.account, scopes.value, networks, expires_at_ns)
+    sealed = records.vault.seal(secret.encode(), place=place)
+    with records.write() as db:
+        active = select(func.count()).where(api_keys.c.user_id == user.id, api_keys.c.revoked_at_ns.is_(None))
+        if db.execute(active).scalar_one() >= KEYS_PER_USER_MAX:
+            raise ApiKeyInvalid(f"{user.email} has {KEYS_PER_USER_MAX} API keys, the most a user may have")
+        db.execute(insert(api_keys).values(row | {"sealed_secret": sealed}))
+    return api_key, secret
+
+
+def delete(records: Records, api_key: str, *, now_ns: int, acting_user: str) -> None:
+    """Revoke a key: once this has returned, `find` gives it no more. Raises ApiKeyUnknown, also if repeated."""
+    with records.write() as db:
+        revoked = db.execute(
+            update(api_keys)
+            .where(api_keys.c.id == api_key, api_keys.c.revoked_at_ns.is_(None))
+            .values(revoked_at_ns=now_ns, revoked_by=acting_user)
+        )
+        if revoked.rowcount == 0:
+            raise ApiKeyUnknown(api_key)
+
+
+def list_all(records: Records, user: User | None = None) -> list[ApiKeyEntry]:
+    """All keys, or those of one user, oldest first, revoked ones too."""
+    wanted = select(api_keys).order_by(api_keys.c.created_at_ns, api_keys.c.id)
+    if user is not None:
+        wanted = wanted.where(api_keys.c.user_id == user.id)
+    with records.read() as db:
+        return [_entry(row) for row in db.execute(wanted)]
+
+
+def find(records: Records, api_key: str) -> ApiKey | None:
+    """The key, if it exists and is not revoked; expiry, scopes and addresses are for `permits`.
+
+    Known keys are answered from memory. Raises SealBroken for a row that was tampered with.
+    """
+    if not ids.is_api_key(api_key):
+        return None
+    return records.remembered(("api key", api_key), lambda db: _read(records.vault, db, api_key))
+
+
+def _read(vault: Vault, db: Connection, api_key: str) -> ApiKey | None:
+    wanted = select(api_keys).where(api_keys.c.id == api_key, api_keys.c.revoked_at_ns.is_(None))
+    row = db.execute(wanted).one_or_none()
+    if row is None:
+        return None
+    place = _place(row.id, row.account, row.scopes, row.ip_allow, row.expires_at_ns)
+    return ApiKey(
+        id=row.id,
+        account=row.account,
+        scopes=Scope(row.scopes),
+        ip_allow=tuple(map(_network, row.ip_allow)),
+        expires_at_ns=row.expires_at_ns,
+        secret=vault.unseal(row.sealed_secret, place=place),
+    )
+
+
+def _place(
+    api_key: str, account: int, scopes: int, ip_allow: Sequence[str], expires_at_ns: int | None
+) -> str:
+    """What a sealed secret is bound to."""
+    return (
+        f"api key {api_key} account {account} scopes {scopes} from {','.join(ip_allow)} until {expires_at_ns}"
+    )
+
+
+def _require_sensible(
+    label: str, scopes: Scope, networks: Sequence[str], expires_at_ns: int | None, now_ns: int
+) -> None:
+    if not 1 <= len(label) <= LABEL_LONGEST or not label.isprintable():
+        raise ApiKeyInvalid(f"a label has 1 to {LABEL_LONGEST} printable characters")
+    if not scopes:
+        raise ApiKeyInvalid("a key needs at least one scope: read, trade or withdraw")
+    if Scope.WITHDRAW in scopes and not networks:
+        raise ApiKeyInvalid("a key that may withdraw needs a list of IP addresses")
+    if len(networks) > IP_ALLOW_MAX:
+        raise ApiKeyInvalid(f"a key has at most {IP_ALLOW_MAX} IP addresses or networks")
+    if expires_at_ns is not None and expires_at_ns <= now_ns:
+        raise ApiKeyInvalid("the key would have expired already")
+
+
+def _network(text: str) -> IpNetwork:
+    try:
+        return ip_network(text)
+    except ValueError as problem:
+        raise ApiKeyInvalid(f"not an IP address or network: {problem}") from None
+
+
+def _entry(row: Row[tuple[object, ...]]) -> ApiKeyEntry:
+    return ApiKeyEntry(
+        id=row.id,
+        user_id=row.user_id,
+        account=row.account,
+        label=row.label,
+        scopes=Scope(row.scopes),
+        ip_allow=tuple(row.ip_allow),
+        created_at_ns=row.created_at_ns,
+        expires_at_ns=row.expires_at_ns,
+        revoked_at_ns=row.revoked_at_ns,
+    )

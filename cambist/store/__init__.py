@@ -1,0 +1,1 @@
+"""The records schema: what no log can rebuild, and the key that encrypts its secrets."""

@@ -1,0 +1,164 @@
+"""The records database: users, keys and whatever else no log can rebuild. Opened by one process at a time.
+
+Everything is written through `write()`, one transaction per action; when it has returned, it is on the disk.
+Known limit: SQLite only. What knows that stands in `_sqlite`; the tables and statements do not.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+import pysqlite3.dbapi2 as sqlite
+from sqlalchemy import Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.engine import URL
+
+from cambist.settings import Settings
+from cambist.store import migrate
+from cambist.store.secrets import SealBroken, Vault
+from cambist.store.tables import meta
+
+# Older ones can corrupt a database when two connections meet in a WAL reset (sqlite.org/wal.html).
+SQLITE_VERSION_MIN = (3, 51, 3)
+_BUSY_TIMEOUT_MS = 5_000
+_VAULT_PLACE = "records database"
+
+T = TypeVar("T")
+
+
+class RecordsError(Exception):
+    """The database cannot be used as it is; the text says what to do."""
+
+
+class Records:
+    """An open records database and the vault that reads its secrets. Usable from every thread."""
+
+    def __init__(self, engine: Engine, vault: Vault) -> None:
+        self.vault = vault
+        self._engine = engine
+        self._writer = engine.execution_options(immediate=True)
+        self._writing = threading.Lock()
+        self._version = 0  # counts the writes: what was remembered under another version must be read again
+        self._memory: dict[Hashable, tuple[int, Any]] = {}
+
+    @classmethod
+    def create(cls, settings: Settings) -> Self:
+        """Make the master key and an empty database, or complete what an interrupted call has left.
+
+        Raises RecordsError if a database is there already, SecretsError if the secrets are open to others.
+        """
+        file = settings.records_file
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite itself would let others read it
+        engine = _sqlite(file)
+        with engine.begin() as db:
+            if migrate.version(db) is not None:
+                raise RecordsError(f"{file} exists already; a new exchange needs an empty data directory")
+        records = cls(engine, Vault.create(settings.secrets_directory))
+        with records.write() as db:
+            migrate.upgrade(db)
+            seal = records.vault.seal(b"", place=_VAULT_PLACE)
+            db.execute(insert(meta).values(name="vault", content=seal))
+        return records
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """Open a database and bring it to this release's schema; a refusal leaves it as it was.
+
+        Raises RecordsError if it is missing, empty or sealed with another master key, DatabaseTooNew, SecretsError.
+        """
+        file = settings.records_file
+        missing = RecordsError(
+            f"{file} is missing or empty; restore the backup, or `cambist init` a new exchange"
+        )
+        if not file.exists():
+            raise missing
+        records = cls(_sqlite(file), Vault.open(settings.secrets_directory))
+        with records.write() as db:
+            if migrate.version(db) is None:
+                raise missing
+            migrate.upgrade(db)
+            _require_own_vault(db, records.vault)
+        return records
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view of the database."""
+        with self._engine.begin() as db:
+            yield db
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that writes: durable when the block has ended, undone if it raises."""
+        with self._writing:
+            try:
+                with self._writer.begin() as db:
+                    yield db
+            finally:
+                self._version += 1
+
+    def remembered(self, key: Hashable, read: Callable[[Connection], T | None]) -> T | None:
+        """What `read` gives, from memory until the next write. Nothing is remembered of what is not there."""
+        version = self._version  # before the read: what a write overtakes is outdated at once
+        known = self._memory.get(key)
+        if known is not None and known[0] == version:
+            return cast(T, known[1])
+        with self.read() as db:
+            value = read(db)
+        if value is None:
+            self._memory.pop(key, None)
+        else:
+            self._memory[key] = (version, value)
+        return value
+
+    def bind_log(self, log_id: bytes) -> None:
+        """Store which log belongs to this database; later, raises RecordsError unless it is the same."""
+        with self.write() as db:
+            bound = db.scalar(select(meta.c.content).where(meta.c.name == "log"))
+            if bound is None:
+                db.execute(insert(meta).values(name="log", content=log_id))
+            elif bound != log_id:
+                raise RecordsError(
+                    f"the records database belongs to log {bound.hex()}, not to {log_id.hex()}; "
+                    "one of the two comes from another exchange or backup"
+                )
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _require_own_vault(db: Connection, vault: Vault) -> None:
+    seal = db.execute(select(meta.c.content).where(meta.c.name == "vault")).scalar_one()
+    try:
+        vault.unseal(seal, place=_VAULT_PLACE)
+    except SealBroken:
+        raise RecordsError(
+            "the records database was sealed with another master key; restore that one from the backup"
+        ) from None
+
+
+def _sqlite(file: Path) -> Engine:
+    if sqlite.sqlite_version_info < SQLITE_VERSION_MIN:
+        wanted = ".".join(map(str, SQLITE_VERSION_MIN))
+        raise RecordsError(
+            f"SQLite {sqlite.sqlite_version} can corrupt the database; {wanted} or newer is needed"
+        )
+    # isolation_level None: the driver starts no transactions of its own, `begin` below does, also around DDL.
+    engine = create_engine(
+        URL.create("sqlite", database=str(file)), module=sqlite, connect_args={"isolation_level": None}
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: Any) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+
+    @event.listens_for(engine, "begin")
+    def begin(db: Connection) -> None:
+        # A writer takes the lock at once: one that takes it later may find its view outdated, and fail.
+        db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("immediate") else "BEGIN")
+
+    return engine

@@ -1,0 +1,68 @@
+"""The tables of the records schema. A change here needs a migration beside it; a test compares the two.
+
+Portable types only: the same schema runs on SQLite and, later, on a database server. Times are UNIX nanoseconds.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# Facts about the database itself: which log it belongs to, which master key sealed it.
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("content", LargeBinary(255), nullable=False),
+)
+
+# `account` is the engine's and null until ACCOUNT_CREATE with `reference` has been answered.
+users = Table(
+    "users",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("email", String(254), nullable=False),
+    Column("email_canonical", String(254), nullable=False, unique=True),
+    Column("reference", String(36), nullable=False, unique=True),
+    Column("account", BigInteger, unique=True),
+    Column("created_at_ns", BigInteger, nullable=False),
+    Column("created_by", String(64), nullable=False),
+)
+
+# `scopes` are the bits of accounts.api_keys.Scope, `ip_allow` a list of networks (empty: any address).
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("user_id", Integer, ForeignKey("users.id"), nullable=False),
+    Column("account", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("label", String(64), nullable=False),
+    Column("sealed_secret", LargeBinary(255), nullable=False),
+    Column("scopes", SmallInteger, nullable=False),
+    Column("ip_allow", JSON, nullable=False),
+    Column("created_at_ns", BigInteger, nullable=False),
+    Column("created_by", String(64), nullable=False),
+    Column("expires_at_ns", BigInteger),
+    Column("revoked_at_ns", BigInteger),
+    Column("revoked_by", String(64)),
+    Index(None, "user_id"),
+)
