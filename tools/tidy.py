@@ -3,8 +3,9 @@
     python tools/tidy.py [ROOT]     exit code 1 if anything is out of place
 
 The rules: imports point down (`MAY_IMPORT`); no floating point where money is counted; no clock and no chance
-inside the engine; no error swallowed in silence; lock files without download addresses. A rule worth saying
-twice in review becomes one more function here, with a planted violation in tests/unit/test_tools_tidy.py.
+inside the engine; no error swallowed in silence; lock files without download addresses; documents that name
+only files and tests that exist. A rule worth saying twice in review becomes one more function here, with a
+planted violation in tests/unit/test_tools_tidy.py.
 """
 
 import ast
@@ -50,6 +51,9 @@ LOCK_FILES = ("requirements/*.txt", "requirements/*.in", "engine/Cargo.lock", "*
 ADDRESS = re.compile(r"://|\"resolved\"|--(?:extra-)?index-url|--find-links")
 # Cargo's own name for its registry, which it writes into every lock file.
 CARGO_REGISTRY = 'source = "registry+https://github.com/rust-lang/crates.io-index"'
+
+LINK = re.compile(r"\]\((?![a-z]+:|#)([^)#]+)")
+TEST = re.compile(r"\b(tests/[\w/]+\.py)::(\w+)")
 
 
 class Finding(NamedTuple):
@@ -190,13 +194,32 @@ def locks_name_no_address(root: Path) -> Iterator[Finding]:
                     )
 
 
+def documents_point_at_what_exists(root: Path) -> Iterator[Finding]:
+    """Relative links, and tests named as tests/...py::test_name, in the documents people read first."""
+    for file in [*sorted(root.glob("*.md")), *sorted((root / "docs").rglob("*.md"))]:
+        path = file.relative_to(root).as_posix()
+        for number, line in enumerate(file.read_text().splitlines(), start=1):
+            for target in LINK.findall(line):
+                if not (file.parent / target).exists():
+                    yield Finding(path, number, f"no `{target}`: name the file that took its place")
+            for test_file, test in TEST.findall(line):
+                if not (root / test_file).exists() or f"def {test}(" not in (root / test_file).read_text():
+                    yield Finding(
+                        path, number, f"no test `{test_file}::{test}`: name the one that checks this now"
+                    )
+
+
 MODULE_RULES: list[Callable[[Module], Iterator[Finding]]] = [
     imports_point_down,
     money_is_whole,
     engine_is_pure,
     errors_are_not_swallowed,
 ]
-TREE_RULES: list[Callable[[Path], Iterator[Finding]]] = [crate_is_pure, locks_name_no_address]
+TREE_RULES: list[Callable[[Path], Iterator[Finding]]] = [
+    crate_is_pure,
+    locks_name_no_address,
+    documents_point_at_what_exists,
+]
 
 
 def findings(root: Path) -> list[Finding]:

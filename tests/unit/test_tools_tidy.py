@@ -149,6 +149,33 @@ def test_hashes_comments_and_cargos_own_registry_name_are_left_alone(tmp_path):
     assert messages(tmp_path, "engine/Cargo.lock", tidy.CARGO_REGISTRY) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("README.md", "see [the map](docs/map.md)"),
+        ("docs/architecture.md", "see [0007](decisions/0007-gone.md#cost)"),
+        ("docs/architecture.md", "checked by `tests/unit/test_gone.py::test_nothing`"),
+    ],
+)
+def test_a_document_that_names_what_is_gone_is_found(tmp_path, path, line):
+    (found,) = messages(tmp_path, path, line)
+    assert found.startswith(f"{path}:1: no ")
+
+
+def test_a_test_that_was_renamed_is_found_in_the_document_that_names_it(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_book.py").write_text("def test_the_best_price_comes_first(): ...")
+    named = "`tests/test_book.py::{}`"
+    assert messages(tmp_path, "docs/a.md", named.format("test_the_best_price_comes_first")) == []
+    assert len(messages(tmp_path, "docs/a.md", named.format("test_the_best_price"))) == 1
+
+
+def test_links_to_what_exists_to_headings_and_to_other_sites_are_left_alone(tmp_path):
+    text = "[a](README.md) [b](docs/) [c](#two) [d](https://example.org/x) [e](README.md#two)"
+    (tmp_path / "docs").mkdir()
+    assert messages(tmp_path, "README.md", text) == []
+
+
 def test_the_command_says_where_and_fails(tmp_path, capsys):
     messages(tmp_path, "cambist/money.py", "fee = 0.1")
     assert tidy.main([str(tmp_path)]) == 1
