@@ -68,9 +68,8 @@ class ApiKey:
 
     def _allows(self, client_ip: str) -> bool:
         address = ip_address(client_ip)
-        if (
-            isinstance(address, IPv6Address) and address.ipv4_mapped
-        ):  # how a dual-stack socket names IPv4 clients
+        # A socket for both families names an IPv4 client in its IPv6 form.
+        if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         return any(address in network for network in self.ip_allow)
 
@@ -130,7 +129,7 @@ def create(
 
 
 def delete(records: Records, api_key: str, *, now_ns: int, acting_user: str) -> None:
-    """Revoke a key: once this has returned, `find` gives it no more. Raises ApiKeyUnknown, also if repeated."""
+    """Revoke a key: once this has returned, `find` gives it no more. A second call raises ApiKeyUnknown."""
     with records.write() as db:
         revoked = db.execute(
             update(api_keys)

@@ -1,8 +1,8 @@
 """When two e-mail addresses are one: the form to store and write to, and the form that must be unique.
 
-Only ASCII is accepted, after compatibility forms (full-width letters of an East Asian keyboard) have become plain.
-So no address can look like, or be folded by some later step into, somebody else's: the dotless i that turns into
-I in upper case is refused, not folded. Mail always goes to the stored address, never to one typed later.
+Only ASCII is accepted, after compatibility forms (full-width letters of an East Asian keyboard) have become
+plain. So no address can look like, or be folded by some later step into, somebody else's: the dotless i that
+turns into I in upper case is refused. Mail always goes to the stored address, never to one typed later.
 Known limit: mailboxes with letters outside ASCII; an international domain is typed in its xn-- form.
 """
 

@@ -1,8 +1,8 @@
 """Who may have an account: users by e-mail, each with one account in the engine.
 
-Creating a user spans two stores, so it is done in steps that a repeat completes: a row with a fresh reference,
-then the engine's ACCOUNT_CREATE with that reference (which answers the same account however often it is sent),
-then the account's number into the row. Whether an account is frozen is the engine's to say, not repeated here.
+Creating a user spans two stores, so it is done in steps that a repeat completes: a row with a fresh
+reference, then the engine's ACCOUNT_CREATE with that reference (however often it is sent, it answers the same
+account), then the account's number into the row. Whether an account is frozen is for the engine to say.
 """
 
 from collections.abc import Callable

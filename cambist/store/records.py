@@ -66,7 +66,8 @@ class Records:
     def open(cls, settings: Settings) -> Self:
         """Open a database and bring it to this release's schema; a refusal leaves it as it was.
 
-        Raises RecordsError if it is missing, empty or sealed with another master key, DatabaseTooNew, SecretsError.
+        Raises RecordsError if it is missing, empty or sealed with another master key, DatabaseTooNew and
+        SecretsError.
         """
         file = settings.records_file
         missing = RecordsError(

@@ -1,7 +1,7 @@
 """The master key, and what it encrypts: secrets of others that the exchange must be able to read again.
 
-A value is sealed for one place (its row); copied to another row it does not open. The key file needs a backup of
-its own, apart from the database's: without the key every sealed value is lost.
+A value is sealed for one place (its row); copied to another row it does not open. The key file needs a backup
+of its own, apart from the database's: without the key every sealed value is lost.
 Known limit: one key, no rotation yet; the version byte in front of each sealed value leaves room for it.
 """
 
@@ -35,7 +35,7 @@ class Vault:
 
     @classmethod
     def create(cls, directory: Path) -> Self:
-        """Make the directory and a random key; a key that is there is kept, for a lost one cannot be made again."""
+        """Make the directory and a random key. A key that is there stays: what it sealed needs it."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _require_private(directory)
         file = directory / MASTER_KEY_FILE

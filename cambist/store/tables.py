@@ -1,6 +1,6 @@
 """The tables of the records schema. A change here needs a migration beside it; a test compares the two.
 
-Portable types only: the same schema runs on SQLite and, later, on a database server. Times are UNIX nanoseconds.
+Portable types only: the schema runs on SQLite and, later, on a database server. Times are UNIX nanoseconds.
 """
 
 from sqlalchemy import (
