@@ -11,11 +11,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from cambist.errors import Refused
+
 _SCRIPTS = Path(__file__).parent / "migrations" / "records"
 
 
-class DatabaseTooNew(Exception):
+class DatabaseTooNew(Refused):
     """The database was written by a newer release."""
+
+    code = "database_too_new"
 
 
 def upgrade(db: Connection) -> None:

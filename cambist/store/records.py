@@ -15,6 +15,7 @@ import pysqlite3.dbapi2 as sqlite
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select
 from sqlalchemy.engine import URL
 
+from cambist.errors import Refused
 from cambist.settings import Settings
 from cambist.store import migrate
 from cambist.store.secrets import SealBroken, Vault
@@ -28,8 +29,10 @@ _VAULT_PLACE = "records database"
 T = TypeVar("T")
 
 
-class RecordsError(Exception):
+class RecordsError(Refused):
     """The database cannot be used as it is; the text says what to do."""
+
+    code = "records_unusable"
 
 
 class Records:
@@ -38,7 +41,6 @@ class Records:
     def __init__(self, engine: Engine, vault: Vault) -> None:
         self.vault = vault
         self._engine = engine
-        self._writer = engine.execution_options(immediate=True)
         self._writing = threading.Lock()
         self._version = 0  # counts the writes: what was remembered under another version must be read again
         self._memory: dict[Hashable, tuple[int, Any]] = {}
@@ -94,7 +96,7 @@ class Records:
         """One transaction that writes: durable when the block has ended, undone if it raises."""
         with self._writing:
             try:
-                with self._writer.begin() as db:
+                with self._engine.begin() as db:
                     yield db
             finally:
                 self._version += 1
@@ -159,7 +161,6 @@ def _sqlite(file: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(db: Connection) -> None:
-        # A writer takes the lock at once: one that takes it later may find its view outdated, and fail.
-        db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("immediate") else "BEGIN")
+        db.exec_driver_sql("BEGIN")
 
     return engine

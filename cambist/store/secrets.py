@@ -13,14 +13,18 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from cambist.errors import Refused
+
 MASTER_KEY_FILE = "master.key"
 _KEY_BYTES = 32
 _NONCE_BYTES = 12  # random: safe for 2**32 values under one key
 _VERSION = b"\x01"
 
 
-class SecretsError(Exception):
+class SecretsError(Refused):
     """The secrets directory cannot be used as it is; the text says what to do."""
+
+    code = "secrets_unusable"
 
 
 class SealBroken(Exception):

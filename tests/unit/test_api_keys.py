@@ -41,13 +41,8 @@ def bob(records: Records) -> User:
 
 
 def create(records: Records, user: User, **changed: Any) -> tuple[str, str]:
-    wanted = {
-        "label": "bot",
-        "scopes": Scope.READ | Scope.TRADE,
-        "now_ns": NOW,
-        "acting_user": "test",
-    } | changed
-    return api_keys.create(records, user, **wanted)
+    wanted: dict[str, Any] = {"label": "bot", "scopes": Scope.READ | Scope.TRADE, "now_ns": NOW}
+    return api_keys.create(records, user, acting_user="test", **(wanted | changed))
 
 
 def found(records: Records, api_key: str) -> ApiKey:

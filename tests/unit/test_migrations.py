@@ -2,12 +2,13 @@
 
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from cambist.settings import Settings
@@ -69,11 +70,17 @@ def test_a_missing_database_is_refused_and_not_made_anew(settings):
     assert list(settings.home.iterdir()) == []
 
 
-def test_an_empty_database_is_refused(records, settings):
+def cut_short(records: Records, settings: Settings) -> None:
+    """What a creation leaves that was cut just before its transaction: a key, and a file without tables."""
     records.close()
     for file in settings.home.glob("records.db*"):
         file.unlink()
-    settings.records_file.touch()
+    with module._sqlite(settings.records_file).begin():
+        pass
+
+
+def test_a_database_without_tables_is_refused(records, settings):
+    cut_short(records, settings)
     with pytest.raises(RecordsError, match="missing or empty"):
         Records.open(settings)
 
@@ -84,10 +91,7 @@ def test_a_second_creation_is_refused(records, settings):
 
 
 def test_an_interrupted_creation_is_completed(records, settings):
-    records.close()
-    for file in settings.home.glob("records.db*"):
-        file.unlink()
-    settings.records_file.touch()
+    cut_short(records, settings)
     Records.create(settings).close()
     Records.open(settings).close()
 
@@ -153,6 +157,21 @@ def test_what_is_remembered_is_read_once_until_the_next_write(records):
         pass
     seen.append(records.remembered("key", lambda db: next(answers)))
     assert seen == ["first", "first", "second"]
+
+
+def test_every_thread_may_write_and_no_write_is_lost(records):
+    with records.write() as db:
+        db.execute(insert(meta).values(name="count", content=b"0"))
+
+    def add_one(_: int) -> None:
+        with records.write() as db:
+            count = int(db.execute(select(meta.c.content).where(meta.c.name == "count")).scalar_one())
+            db.execute(update(meta).where(meta.c.name == "count").values(content=str(count + 1).encode()))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(add_one, range(20)))
+    with records.read() as db:
+        assert db.scalar(select(meta.c.content).where(meta.c.name == "count")) == b"20"
 
 
 def test_what_is_not_there_is_asked_for_again(records):
