@@ -1,0 +1,503 @@
+//! Orders at rest: one slab for all markets, price levels with their queues, and the ways to find an order.
+//!
+//! A *seat* is one account in one market. It names the two balance rows that the account's orders there use and heads
+//! the list of its open orders, so that a fill or a cancel looks nothing up.
+
+use std::collections::BTreeMap;
+
+use crate::index::{hash_pair, hash_text, hash_u64, Index};
+use crate::wire::*;
+
+pub const NIL: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Default)]
+pub struct Order {
+    pub id: u64,
+    pub price: Ticks,
+    /// What is left to execute.
+    pub remaining: Lots,
+    /// What was asked for (less after an amend).
+    pub quantity: Lots,
+    pub executed_quote: Atoms,
+    pub accepted_ns: i64,
+    pub updated_ns: i64,
+    pub seat: u32,
+    level: u32,
+    prev: u32,
+    next: u32,
+    seat_prev: u32,
+    seat_next: u32,
+    client: u32,
+    pub side: u8,
+    pub order_type: u8,
+    pub time_in_force: u8,
+    pub stp: u8,
+}
+
+impl Order {
+    /// An order that rests nowhere yet.
+    #[inline]
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(id: u64, terms: &crate::command::Terms, quantity: Lots, time_ns: i64, seat: u32) -> Self {
+        Order {
+            id,
+            price: terms.price,
+            remaining: quantity,
+            quantity,
+            executed_quote: 0,
+            accepted_ns: time_ns,
+            updated_ns: time_ns,
+            seat,
+            level: NIL,
+            prev: NIL,
+            next: NIL,
+            seat_prev: NIL,
+            seat_next: NIL,
+            client: NIL,
+            side: terms.side,
+            order_type: terms.order_type,
+            time_in_force: terms.time_in_force,
+            stp: terms.stp,
+        }
+    }
+
+    #[inline]
+    pub fn executed(&self) -> Lots {
+        self.quantity - self.remaining
+    }
+
+    pub fn next_at_level(&self) -> u32 {
+        self.next
+    }
+
+    pub fn next_of_seat(&self) -> u32 {
+        self.seat_next
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Level {
+    pub price: Ticks,
+    pub quantity: Lots,
+    pub head: u32,
+    tail: u32,
+}
+
+/// One side of a market. Keys grow from the best price to the worst: asks by price, bids by its complement.
+#[derive(Default)]
+pub struct Side {
+    levels: BTreeMap<u64, u32>,
+    best: u32,
+    /// All that rests here; bounded so that no sum of levels overflows.
+    pub lots: Lots,
+}
+
+#[inline]
+fn key(side: u8, price: Ticks) -> u64 {
+    if side == side::BUY {
+        u64::MAX - price
+    } else {
+        price
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Seat {
+    pub account: u32,
+    pub market: u32,
+    pub base_row: u32,
+    pub quote_row: u32,
+    pub head: u32,
+    tail: u32,
+    pub open_orders: u32,
+    pub next_of_account: u32,
+}
+
+impl Seat {
+    /// The balance row that an order on `side` pays from.
+    #[inline]
+    pub fn paid_row(&self, side: u8) -> u32 {
+        if side == side::BUY {
+            self.quote_row
+        } else {
+            self.base_row
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ClientId {
+    text: [u8; CLIENT_ID_MAX],
+    length: u8,
+}
+
+impl ClientId {
+    fn text(&self) -> &[u8] {
+        &self.text[..self.length as usize]
+    }
+}
+
+#[derive(Default)]
+pub struct Book {
+    orders: Vec<Order>,
+    free_orders: Vec<u32>,
+    by_id: Index,
+    levels: Vec<Level>,
+    free_levels: Vec<u32>,
+    sides: Vec<[Side; 2]>,
+    pub seats: Vec<Seat>,
+    by_seat: Index,
+    client_ids: Vec<ClientId>,
+    free_client_ids: Vec<u32>,
+    by_client_id: Index,
+    open: usize,
+}
+
+impl Book {
+    pub fn add_market(&mut self) {
+        let side = || Side { levels: BTreeMap::new(), best: NIL, lots: 0 };
+        self.sides.push([side(), side()]);
+    }
+
+    pub fn open_orders(&self) -> usize {
+        self.open
+    }
+
+    #[inline]
+    pub fn order(&self, slot: u32) -> &Order {
+        &self.orders[slot as usize]
+    }
+
+    #[inline]
+    pub fn order_mut(&mut self, slot: u32) -> &mut Order {
+        &mut self.orders[slot as usize]
+    }
+
+    #[inline]
+    pub fn level(&self, level: u32) -> &Level {
+        &self.levels[level as usize]
+    }
+
+    #[inline]
+    pub fn level_of(&self, slot: u32) -> &Level {
+        self.level(self.order(slot).level)
+    }
+
+    #[inline]
+    pub fn side(&self, market: u32, side: u8) -> &Side {
+        &self.sides[market as usize - 1][side as usize]
+    }
+
+    #[inline]
+    pub fn best(&self, market: u32, side: u8) -> Option<u32> {
+        let best = self.side(market, side).best;
+        (best != NIL).then_some(best)
+    }
+
+    /// Levels of one side, best first.
+    pub fn levels(&self, market: u32, side: u8) -> impl Iterator<Item = &Level> {
+        self.side(market, side).levels.values().map(|&level| self.level(level))
+    }
+
+    /// Slots of the orders at a level, oldest first.
+    pub fn queue<'a>(&'a self, level: &'a Level) -> impl Iterator<Item = u32> + 'a {
+        let mut at = level.head;
+        std::iter::from_fn(move || {
+            let slot = (at != NIL).then_some(at)?;
+            at = self.order(slot).next;
+            Some(slot)
+        })
+    }
+
+    #[inline]
+    pub fn find(&self, order_id: u64) -> Option<u32> {
+        self.by_id.find(hash_u64(order_id), |slot| self.orders[slot as usize].id == order_id)
+    }
+
+    #[inline]
+    pub fn find_client_id(&self, account: u32, text: &[u8]) -> Option<u32> {
+        if text.is_empty() {
+            return None;
+        }
+        self.by_client_id.find(hash_text(account, text), |slot| {
+            let order = self.order(slot);
+            self.seats[order.seat as usize].account == account && self.client_id(order) == text
+        })
+    }
+
+    #[inline]
+    pub fn client_id(&self, order: &Order) -> &[u8] {
+        if order.client == NIL {
+            &[]
+        } else {
+            self.client_ids[order.client as usize].text()
+        }
+    }
+
+    #[inline]
+    pub fn find_seat(&self, account: u32, market: u32) -> Option<u32> {
+        self.by_seat.find(hash_pair(account, market), |seat| {
+            let seat = &self.seats[seat as usize];
+            seat.account == account && seat.market == market
+        })
+    }
+
+    pub fn add_seat(&mut self, account: u32, market: u32, base_row: u32, quote_row: u32) -> u32 {
+        let seat = self.seats.len() as u32;
+        self.seats.push(Seat {
+            account,
+            market,
+            base_row,
+            quote_row,
+            head: NIL,
+            tail: NIL,
+            open_orders: 0,
+            next_of_account: NIL,
+        });
+        self.by_seat.insert(hash_pair(account, market), seat);
+        seat
+    }
+
+    /// Puts what is left of an order at the end of its level's queue.
+    #[inline]
+    pub fn rest(&mut self, market: u32, mut order: Order, client_id: &[u8]) -> u32 {
+        let level = self.level_at(market, order.side, order.price);
+        order.level = level;
+        order.prev = self.levels[level as usize].tail;
+        order.seat_prev = self.seats[order.seat as usize].tail;
+        let slot = match self.free_orders.pop() {
+            Some(slot) => {
+                self.orders[slot as usize] = order;
+                slot
+            }
+            None => {
+                self.orders.push(order);
+                self.orders.len() as u32 - 1
+            }
+        };
+        self.sides[market as usize - 1][order.side as usize].lots += order.remaining;
+        let queue = &mut self.levels[level as usize];
+        queue.quantity += order.remaining;
+        if queue.tail == NIL {
+            queue.head = slot;
+        } else {
+            self.orders[queue.tail as usize].next = slot;
+        }
+        queue.tail = slot;
+        let seat = &mut self.seats[order.seat as usize];
+        if seat.tail == NIL {
+            seat.head = slot;
+        } else {
+            self.orders[seat.tail as usize].seat_next = slot;
+        }
+        seat.tail = slot;
+        seat.open_orders += 1;
+        self.by_id.insert(hash_u64(order.id), slot);
+        self.open += 1;
+        if !client_id.is_empty() {
+            self.name(slot, client_id);
+        }
+        slot
+    }
+
+    /// Links every seat's orders anew in the order given, oldest first: a restored book was filled queue by queue.
+    pub fn seat_by_age(&mut self, slots: impl Iterator<Item = u32>) {
+        for seat in &mut self.seats {
+            (seat.head, seat.tail) = (NIL, NIL);
+        }
+        for slot in slots {
+            let seat = &mut self.seats[self.orders[slot as usize].seat as usize];
+            let before = std::mem::replace(&mut seat.tail, slot);
+            if before == NIL {
+                seat.head = slot;
+            } else {
+                self.orders[before as usize].seat_next = slot;
+            }
+            let order = &mut self.orders[slot as usize];
+            (order.seat_prev, order.seat_next) = (before, NIL);
+        }
+    }
+
+    fn level_at(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
+        let book_side = &mut self.sides[market as usize - 1][side as usize];
+        if book_side.best != NIL && self.levels[book_side.best as usize].price == price {
+            return book_side.best;
+        }
+        let key_here = key(side, price);
+        if let Some(&level) = book_side.levels.get(&key_here) {
+            return level;
+        }
+        let empty = Level { price, quantity: 0, head: NIL, tail: NIL };
+        let level = match self.free_levels.pop() {
+            Some(level) => {
+                self.levels[level as usize] = empty;
+                level
+            }
+            None => {
+                self.levels.push(empty);
+                self.levels.len() as u32 - 1
+            }
+        };
+        book_side.levels.insert(key_here, level);
+        if book_side.best == NIL || key(side, self.levels[book_side.best as usize].price) > key_here {
+            book_side.best = level;
+        }
+        level
+    }
+
+    /// Executes `quantity` of the order at the head of a level, which stays where it is.
+    #[inline]
+    pub fn fill(&mut self, market: u32, slot: u32, quantity: Lots, quote: Atoms, time_ns: i64) {
+        let order = &mut self.orders[slot as usize];
+        order.remaining -= quantity;
+        order.executed_quote += quote;
+        order.updated_ns = time_ns;
+        self.levels[order.level as usize].quantity -= quantity;
+        self.sides[market as usize - 1][order.side as usize].lots -= quantity;
+    }
+
+    /// Lessens what an order asks for; it keeps its place.
+    pub fn reduce(&mut self, market: u32, slot: u32, by: Lots, time_ns: i64) {
+        let order = &mut self.orders[slot as usize];
+        order.quantity -= by;
+        order.remaining -= by;
+        order.updated_ns = time_ns;
+        self.levels[order.level as usize].quantity -= by;
+        self.sides[market as usize - 1][order.side as usize].lots -= by;
+    }
+
+    /// Gives an open order a client id in place of the one it has.
+    pub fn rename(&mut self, slot: u32, client_id: &[u8]) {
+        self.unname(slot);
+        self.name(slot, client_id);
+    }
+
+    fn name(&mut self, slot: u32, client_id: &[u8]) {
+        let account = self.seats[self.orders[slot as usize].seat as usize].account;
+        let mut named = ClientId { text: [0; CLIENT_ID_MAX], length: client_id.len() as u8 };
+        named.text[..client_id.len()].copy_from_slice(client_id);
+        let at = match self.free_client_ids.pop() {
+            Some(at) => {
+                self.client_ids[at as usize] = named;
+                at
+            }
+            None => {
+                self.client_ids.push(named);
+                self.client_ids.len() as u32 - 1
+            }
+        };
+        self.orders[slot as usize].client = at;
+        self.by_client_id.insert(hash_text(account, client_id), slot);
+    }
+
+    fn unname(&mut self, slot: u32) {
+        let order = &mut self.orders[slot as usize];
+        if order.client == NIL {
+            return;
+        }
+        let account = self.seats[order.seat as usize].account;
+        let tag = hash_text(account, self.client_ids[order.client as usize].text());
+        self.free_client_ids.push(order.client);
+        order.client = NIL;
+        self.by_client_id.remove(tag, slot);
+    }
+
+    /// Takes an order out of its queue, its seat and every index. The slot's contents stay readable until it is
+    /// reused. An empty level goes too.
+    #[inline]
+    pub fn remove(&mut self, market: u32, slot: u32) {
+        self.unname(slot);
+        let order = self.orders[slot as usize];
+        self.sides[market as usize - 1][order.side as usize].lots -= order.remaining;
+        let level = &mut self.levels[order.level as usize];
+        level.quantity -= order.remaining;
+        match order.prev {
+            NIL => level.head = order.next,
+            prev => self.orders[prev as usize].next = order.next,
+        }
+        match order.next {
+            NIL => level.tail = order.prev,
+            next => self.orders[next as usize].prev = order.prev,
+        }
+        if level.head == NIL {
+            self.drop_level(market, order.side, order.level);
+        }
+        let seat = &mut self.seats[order.seat as usize];
+        seat.open_orders -= 1;
+        match order.seat_prev {
+            NIL => seat.head = order.seat_next,
+            prev => self.orders[prev as usize].seat_next = order.seat_next,
+        }
+        match order.seat_next {
+            NIL => seat.tail = order.seat_prev,
+            next => self.orders[next as usize].seat_prev = order.seat_prev,
+        }
+        self.by_id.remove(hash_u64(order.id), slot);
+        self.free_orders.push(slot);
+        self.open -= 1;
+    }
+
+    fn drop_level(&mut self, market: u32, side: u8, level: u32) {
+        let book_side = &mut self.sides[market as usize - 1][side as usize];
+        book_side.levels.remove(&key(side, self.levels[level as usize].price));
+        if book_side.best == level {
+            book_side.best = book_side.levels.first_key_value().map_or(NIL, |(_, &best)| best);
+        }
+        self.free_levels.push(level);
+    }
+
+    /// Checks invariant 4 (levels are the sums of their queues, indexes find every order, no level is empty, the
+    /// book is not crossed) and says what is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        let mut seen = 0;
+        for market in 1..=self.sides.len() as u32 {
+            for side in [side::BUY, side::SELL] {
+                seen += self.check_side(market, side)?;
+            }
+            if let (Some(bid), Some(ask)) = (self.best(market, side::BUY), self.best(market, side::SELL)) {
+                if self.level(bid).price >= self.level(ask).price {
+                    return Err(format!("market {market} is crossed"));
+                }
+            }
+        }
+        let seated: usize = self.seats.iter().map(|seat| seat.open_orders as usize).sum();
+        if seen != self.open || seated != self.open {
+            return Err(format!("{seen} orders in queues, {seated} in seats, {} counted", self.open));
+        }
+        Ok(())
+    }
+
+    fn check_side(&self, market: u32, side: u8) -> Result<usize, String> {
+        let (mut orders, mut total) = (0, 0);
+        let first = self.side(market, side).levels.values().next().copied().unwrap_or(NIL);
+        if first != self.side(market, side).best {
+            return Err(format!("market {market}: the best level of side {side} is not the first"));
+        }
+        for level in self.levels(market, side) {
+            let mut lots = 0;
+            for slot in self.queue(level) {
+                let order = self.order(slot);
+                let seat = &self.seats[order.seat as usize];
+                let sound = order.price == level.price
+                    && order.side == side
+                    && order.remaining > 0
+                    && seat.market == market
+                    && self.find(order.id) == Some(slot)
+                    && (order.client == NIL || self.find_client_id(seat.account, self.client_id(order)) == Some(slot));
+                if !sound {
+                    return Err(format!("order {} is not where it should be", order.id));
+                }
+                lots += order.remaining;
+                orders += 1;
+            }
+            if lots == 0 || lots != level.quantity {
+                return Err(format!("market {market}: level {} holds {lots}, says {}", level.price, level.quantity));
+            }
+            total += lots;
+        }
+        if total != self.side(market, side).lots {
+            return Err(format!("market {market}: side {side} holds {total} lots, says otherwise"));
+        }
+        Ok(orders)
+    }
+}

@@ -1,0 +1,379 @@
+//! Reading commands: bytes of docs/formats/commands.md to borrowed structs. Everything about the shape of a command
+//! is checked here and nowhere else; whether it may happen is the engine's business.
+
+use crate::wire::*;
+
+pub const BATCH_HEADER: usize = 32;
+pub const HEADER: usize = 24;
+const EXTENSION: usize = 48;
+const FLAG_EXTENSION: u8 = 1;
+pub const FILTERS: usize = 104;
+
+#[derive(Clone, Copy)]
+pub struct Header {
+    pub kind: u8,
+    pub flags: u8,
+    pub session: u32,
+    pub number: u64,
+    pub account: u32,
+    /// Market, or asset for money commands.
+    pub market: u32,
+}
+
+impl Header {
+    #[inline]
+    pub fn read(bytes: &[u8]) -> Header {
+        Header {
+            kind: bytes[2],
+            flags: bytes[3],
+            session: u32_at(bytes, 4),
+            number: u64_at(bytes, 8),
+            account: u32_at(bytes, 16),
+            market: u32_at(bytes, 20),
+        }
+    }
+}
+
+/// The terms of a new order.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    pub side: u8,
+    pub order_type: u8,
+    pub time_in_force: u8,
+    pub stp: u8,
+    pub price: Ticks,
+    pub quantity: Lots,
+    /// Quote atoms of a MARKET order by budget, else 0.
+    pub budget: Atoms,
+    pub client_id: &'a [u8],
+}
+
+/// How a command names an open order: by id, by client id, or by both.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    pub order_id: u64,
+    pub client_id: &'a [u8],
+}
+
+pub struct Cancel<'a> {
+    pub target: Target<'a>,
+    pub request_id: &'a [u8],
+}
+
+pub struct CancelReplace<'a> {
+    pub target: Target<'a>,
+    pub request_id: &'a [u8],
+    pub allow_failure: bool,
+    /// `quantity` 0 stands for what remains of the cancelled order.
+    pub terms: Terms<'a>,
+}
+
+pub struct Amend<'a> {
+    pub target: Target<'a>,
+    pub quantity: Lots,
+    pub client_id: &'a [u8],
+}
+
+pub struct Money<'a> {
+    pub counter: u32,
+    pub fee_account: u32,
+    pub amount: Atoms,
+    pub fee: Atoms,
+    pub reference: &'a [u8],
+    pub origin: &'a [u8],
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filters {
+    pub price_min: Ticks,
+    pub price_max: Ticks,
+    pub lot_min: Lots,
+    pub lot_max: Lots,
+    pub market_lot_min: Lots,
+    pub market_lot_max: Lots,
+    pub notional_min: Atoms,
+    pub notional_max: Atoms,
+    pub max_orders: u32,
+    pub notional_flags: u8,
+}
+
+pub struct MarketList<'a> {
+    pub base: u32,
+    pub quote: u32,
+    pub tick_atoms: u64,
+    pub lot_atoms: u64,
+    pub filters: Filters,
+    pub state: u8,
+    pub symbol: &'a [u8],
+}
+
+/// Checks that the strings of a command end it exactly, padded with zeros, and gives them back.
+#[inline]
+fn strings<'a, const N: usize>(bytes: &'a [u8], at: usize, lengths: [u8; N]) -> Result<[&'a [u8]; N], Status> {
+    let total: usize = lengths.iter().map(|&length| length as usize).sum();
+    if bytes.len() != at + padded(total) || !is_zero(&bytes[at + total..]) {
+        return Err(status::MALFORMED);
+    }
+    let mut start = at;
+    Ok(lengths.map(|length| {
+        let text = &bytes[start..start + length as usize];
+        start += length as usize;
+        text
+    }))
+}
+
+fn is_client_id(text: &[u8]) -> bool {
+    text.len() <= CLIENT_ID_MAX && text.iter().all(|c| c.is_ascii_alphanumeric() || b"-_.:/".contains(c))
+}
+
+fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(|c| c.is_ascii_graphic())
+}
+
+#[inline]
+fn require(condition: bool) -> Result<(), Status> {
+    if condition {
+        Ok(())
+    } else {
+        Err(status::MALFORMED)
+    }
+}
+
+/// The extension block, where only the quote budget has a meaning in rules version 1.
+#[inline]
+fn budget(bytes: &[u8], at: usize, flags: u8) -> Result<(Atoms, usize), Status> {
+    if flags & FLAG_EXTENSION == 0 {
+        return Ok((0, at));
+    }
+    require(bytes.len() >= at + EXTENSION && is_zero(&bytes[at + 16..at + EXTENSION]))?;
+    let budget = u128_at(bytes, at);
+    require(budget < AMOUNT_LIMIT as u128)?;
+    Ok((budget as Atoms, at + EXTENSION))
+}
+
+/// Combinations of type, time in force, price, quantity and budget that mean something.
+#[inline]
+fn check_terms(terms: &Terms, quantity_may_be_zero: bool) -> Result<(), Status> {
+    require(terms.side <= side::SELL && terms.stp <= stp::EXPIRE_BOTH && is_client_id(terms.client_id))?;
+    let by_quantity = terms.budget == 0 && (terms.quantity > 0 || quantity_may_be_zero);
+    match terms.order_type {
+        order_type::LIMIT => require(
+            (time_in_force::GTC..=time_in_force::FOK).contains(&terms.time_in_force) && terms.price > 0 && by_quantity,
+        ),
+        order_type::LIMIT_MAKER => require(terms.time_in_force == time_in_force::GTC && terms.price > 0 && by_quantity),
+        order_type::MARKET => require(
+            terms.time_in_force == time_in_force::IOC
+                && terms.price == 0
+                && (by_quantity || (terms.budget > 0 && terms.quantity == 0)),
+        ),
+        _ => Err(status::MALFORMED),
+    }
+}
+
+#[inline]
+pub fn place<'a>(bytes: &'a [u8], flags: u8) -> Result<Terms<'a>, Status> {
+    require(bytes.len() >= 48 && flags <= FLAG_EXTENSION && is_zero(&bytes[29..32]))?;
+    let (budget, at) = budget(bytes, 48, flags)?;
+    let [client_id] = strings(bytes, at, [bytes[28]])?;
+    let terms = Terms {
+        side: bytes[24],
+        order_type: bytes[25],
+        time_in_force: bytes[26],
+        stp: bytes[27],
+        price: u64_at(bytes, 32),
+        quantity: u64_at(bytes, 40),
+        budget,
+        client_id,
+    };
+    check_terms(&terms, false)?;
+    Ok(terms)
+}
+
+#[inline]
+pub fn cancel<'a>(bytes: &'a [u8], flags: u8) -> Result<Cancel<'a>, Status> {
+    require(bytes.len() >= 40 && flags == 0 && is_zero(&bytes[34..40]))?;
+    let [client_id, request_id] = strings(bytes, 40, [bytes[32], bytes[33]])?;
+    let target = target(u64_at(bytes, 24), client_id)?;
+    require(is_client_id(request_id))?;
+    Ok(Cancel { target, request_id })
+}
+
+#[inline]
+fn target<'a>(order_id: u64, client_id: &'a [u8]) -> Result<Target<'a>, Status> {
+    require(is_client_id(client_id) && (order_id != 0 || !client_id.is_empty()))?;
+    Ok(Target { order_id, client_id })
+}
+
+#[inline]
+pub fn cancel_replace<'a>(bytes: &'a [u8], flags: u8) -> Result<CancelReplace<'a>, Status> {
+    require(bytes.len() >= 56 && flags <= FLAG_EXTENSION && bytes[31] <= 1)?;
+    let (budget, at) = budget(bytes, 56, flags)?;
+    let [client_id, target_id, request_id] = strings(bytes, at, [bytes[28], bytes[29], bytes[30]])?;
+    let terms = Terms {
+        side: bytes[24],
+        order_type: bytes[25],
+        time_in_force: bytes[26],
+        stp: bytes[27],
+        price: u64_at(bytes, 32),
+        quantity: u64_at(bytes, 40),
+        budget,
+        client_id,
+    };
+    check_terms(&terms, true)?;
+    let target = target(u64_at(bytes, 48), target_id)?;
+    require(is_client_id(request_id))?;
+    Ok(CancelReplace { target, request_id, allow_failure: bytes[31] == 1, terms })
+}
+
+pub fn amend<'a>(bytes: &'a [u8], flags: u8) -> Result<Amend<'a>, Status> {
+    require(bytes.len() >= 48 && flags == 0 && is_zero(&bytes[42..48]))?;
+    let [target_id, client_id] = strings(bytes, 48, [bytes[40], bytes[41]])?;
+    let target = target(u64_at(bytes, 24), target_id)?;
+    let quantity = u64_at(bytes, 32);
+    require(is_client_id(client_id) && quantity > 0)?;
+    Ok(Amend { target, quantity, client_id })
+}
+
+pub fn money<'a>(bytes: &'a [u8], flags: u8) -> Result<Money<'a>, Status> {
+    require(bytes.len() >= 72 && flags == 0 && is_zero(&bytes[34..40]))?;
+    let [reference, origin] = strings(bytes, 72, [bytes[32], bytes[33]])?;
+    require(!reference.is_empty() && reference.len() <= REFERENCE_MAX && origin.len() <= REFERENCE_MAX)?;
+    require(is_printable(reference) && is_printable(origin))?;
+    let needs_origin = matches!(bytes[2], kind::REVERSE | kind::SETTLE | kind::RELEASE);
+    require(needs_origin != origin.is_empty())?;
+    // Anything beyond the limit is one refusal, BAD_AMOUNT, whatever its size.
+    let atoms = |at| u128_at(bytes, at).min(AMOUNT_LIMIT as u128) as Atoms;
+    Ok(Money {
+        counter: u32_at(bytes, 24),
+        fee_account: u32_at(bytes, 28),
+        amount: atoms(40),
+        fee: atoms(56),
+        reference,
+        origin,
+    })
+}
+
+pub struct AccountCreate<'a> {
+    pub class: u8,
+    pub tier: u8,
+    pub permissions: u8,
+    pub stp_group: u32,
+    pub owner: u64,
+    pub reference: &'a [u8],
+}
+
+pub fn account_create<'a>(bytes: &'a [u8], flags: u8) -> Result<AccountCreate<'a>, Status> {
+    require(bytes.len() >= 40 && flags == 0)?;
+    let [reference] = strings(bytes, 40, [bytes[27]])?;
+    require(!reference.is_empty() && reference.len() <= REFERENCE_MAX && is_printable(reference))?;
+    let (class, tier, permissions) = (bytes[24], bytes[25], bytes[26]);
+    require((class == class::USER || class == class::MIRROR) && tier < 16 && permissions < 8)?;
+    Ok(AccountCreate { class, tier, permissions, stp_group: u32_at(bytes, 28), owner: u64_at(bytes, 32), reference })
+}
+
+/// (tier, permissions, self-trade group)
+pub fn account_set(bytes: &[u8], flags: u8) -> Result<(u8, u8, u32), Status> {
+    require(bytes.len() == 32 && flags == 0 && bytes[24] == 0 && bytes[27] == 0 && bytes[25] < 16 && bytes[26] < 8)?;
+    Ok((bytes[25], bytes[26], u32_at(bytes, 28)))
+}
+
+/// One small code at offset 24 and zeros after it: freeze, asset state, market state.
+pub fn code(bytes: &[u8], flags: u8) -> Result<u8, Status> {
+    require(bytes.len() == 32 && flags == 0 && is_zero(&bytes[25..32]))?;
+    Ok(bytes[24])
+}
+
+/// One number at offset 24 and zeros after it: take over, rules.
+pub fn number(bytes: &[u8], flags: u8) -> Result<u32, Status> {
+    require(bytes.len() == 32 && flags == 0 && is_zero(&bytes[28..32]))?;
+    Ok(u32_at(bytes, 24))
+}
+
+/// (scale, name)
+pub fn asset_list<'a>(bytes: &'a [u8], flags: u8) -> Result<(u8, &'a [u8]), Status> {
+    require(bytes.len() >= 32 && flags == 0 && is_zero(&bytes[26..32]))?;
+    let [name] = strings(bytes, 32, [bytes[25]])?;
+    require(is_name(name, 16) && bytes[24] <= 18)?;
+    Ok((bytes[24], name))
+}
+
+fn is_name(text: &[u8], longest: usize) -> bool {
+    (1..=longest).contains(&text.len()) && text.iter().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+
+fn filters(bytes: &[u8]) -> Result<Filters, Status> {
+    require(is_zero(&bytes[85..104]))?;
+    let atoms = |at| u128_at(bytes, at).min(AMOUNT_LIMIT as u128) as Atoms;
+    Ok(Filters {
+        price_min: u64_at(bytes, 0),
+        price_max: u64_at(bytes, 8),
+        lot_min: u64_at(bytes, 16),
+        lot_max: u64_at(bytes, 24),
+        market_lot_min: u64_at(bytes, 32),
+        market_lot_max: u64_at(bytes, 40),
+        notional_min: atoms(48),
+        notional_max: atoms(64),
+        max_orders: u32_at(bytes, 80),
+        notional_flags: bytes[84],
+    })
+}
+
+impl Filters {
+    pub fn write(&self) -> [u8; FILTERS] {
+        let mut block = [0; FILTERS];
+        let words =
+            [self.price_min, self.price_max, self.lot_min, self.lot_max, self.market_lot_min, self.market_lot_max];
+        for (at, word) in words.iter().enumerate() {
+            block[at * 8..at * 8 + 8].copy_from_slice(&word.to_le_bytes());
+        }
+        block[48..64].copy_from_slice(&self.notional_min.to_le_bytes());
+        block[64..80].copy_from_slice(&self.notional_max.to_le_bytes());
+        block[80..84].copy_from_slice(&self.max_orders.to_le_bytes());
+        block[84] = self.notional_flags;
+        block
+    }
+
+    pub fn read(block: &[u8]) -> Result<Filters, Status> {
+        filters(block)
+    }
+}
+
+pub fn market_list<'a>(bytes: &'a [u8], flags: u8) -> Result<MarketList<'a>, Status> {
+    require(bytes.len() >= 160 && flags == 0 && is_zero(&bytes[154..160]))?;
+    let [symbol] = strings(bytes, 160, [bytes[153]])?;
+    require(is_name(symbol, 32))?;
+    Ok(MarketList {
+        base: u32_at(bytes, 24),
+        quote: u32_at(bytes, 28),
+        tick_atoms: u64_at(bytes, 32),
+        lot_atoms: u64_at(bytes, 40),
+        filters: filters(&bytes[48..152])?,
+        state: bytes[152],
+        symbol,
+    })
+}
+
+pub fn market_filters(bytes: &[u8], flags: u8) -> Result<Filters, Status> {
+    require(bytes.len() == 128 && flags == 0)?;
+    filters(&bytes[24..128])
+}
+
+/// (component, tier, rates)
+pub fn market_fees(bytes: &[u8], flags: u8) -> Result<(u8, u8, [u32; 4]), Status> {
+    require(bytes.len() == 48 && flags == 0 && is_zero(&bytes[26..32]))?;
+    let (component, tier) = (bytes[24], bytes[25]);
+    require(component <= fee_component::TAX && tier < 16 && (component == fee_component::STANDARD || tier == 0))?;
+    Ok((component, tier, [u32_at(bytes, 32), u32_at(bytes, 36), u32_at(bytes, 40), u32_at(bytes, 44)]))
+}
+
+/// (role, name)
+pub fn session_open<'a>(bytes: &'a [u8], flags: u8) -> Result<(u8, &'a [u8]), Status> {
+    require(bytes.len() == 48 && flags == 0 && (role::TRADE..=role::ADMIN).contains(&bytes[24]) && bytes[25] <= 22)?;
+    let end = 26 + bytes[25] as usize;
+    require(is_zero(&bytes[end..48]) && is_printable(&bytes[26..end]))?;
+    Ok((bytes[24], &bytes[26..end]))
+}
+
+pub fn header_only(bytes: &[u8], flags: u8) -> Result<(), Status> {
+    require(bytes.len() == HEADER && flags == 0)
+}

@@ -1,0 +1,260 @@
+//! The engine: a pure function of its command sequence.
+//!
+//! No clock, randomness, I/O, floating point or iteration over an unordered map. Same commands, same events, same
+//! rolling hash. Guards come first and change nothing; effects come after and cannot fail.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::book::Book;
+use crate::command::{self, Header, BATCH_HEADER, HEADER};
+use crate::event::{roll, Events, Outcome};
+use crate::ledger::Ledger;
+use crate::market::{Asset, Market};
+use crate::reference::References;
+use crate::session::{Admission, Sessions};
+use crate::wire::*;
+
+pub const RULES_VERSION: u32 = 1;
+
+/// A batch that may not exist, or an invariant that does not hold. The engine is not to be used after an error that
+/// comes from inside a command; framing errors change nothing.
+#[derive(Debug)]
+pub struct Broken(pub String);
+
+/// Work that one command started and that later CONTINUE commands go on with.
+pub struct Pending {
+    pub account: u32,
+    /// 0 for every market.
+    pub market: u32,
+    /// Orders with a larger id came later and are left alone.
+    pub last_order_id: u64,
+    pub sequence: u64,
+}
+
+pub struct Hold {
+    pub account: u32,
+    pub asset: u32,
+    pub amount: Atoms,
+}
+
+#[derive(Default)]
+pub struct Engine {
+    pub sequence: u64,
+    pub time_ns: i64,
+    pub epoch: u32,
+    pub rules: u32,
+    pub event_hash: u64,
+    pub last_order_id: u64,
+    pub ledger: Ledger,
+    pub assets: Vec<Asset>,
+    pub markets: Vec<Market>,
+    pub book: Book,
+    pub sessions: Sessions,
+    pub references: References,
+    /// Open holds of withdrawals and the like, by the digest of their reference.
+    pub holds: BTreeMap<u128, Hold>,
+    pub pending: VecDeque<Pending>,
+    pub(crate) events: Events,
+}
+
+impl Engine {
+    pub fn new() -> Self {
+        Engine { epoch: 1, rules: RULES_VERSION, ..Engine::default() }
+    }
+
+    /// Runs a batch (docs/formats/commands.md) and returns its events, valid until the next call.
+    pub fn apply(&mut self, batch: &[u8]) -> Result<&[u8], Broken> {
+        self.check_framing(batch)?;
+        self.time_ns = i64_at(batch, 8);
+        self.events.clear();
+        let mut at = BATCH_HEADER;
+        while at < batch.len() {
+            let length = u16_at(batch, at) as usize;
+            self.run(&batch[at..at + length]);
+            at += length;
+        }
+        Ok(self.events.bytes())
+    }
+
+    fn check_framing(&self, batch: &[u8]) -> Result<(), Broken> {
+        let broken = |what: String| Err(Broken(what));
+        if batch.len() < BATCH_HEADER {
+            return broken(format!("a batch of {} bytes has no header", batch.len()));
+        }
+        let (first, time_ns, epoch) = (u64_at(batch, 0), i64_at(batch, 8), u32_at(batch, 16));
+        if first != self.sequence + 1 {
+            return broken(format!("batch begins at sequence {first}, expected {}", self.sequence + 1));
+        }
+        if time_ns < self.time_ns {
+            return broken(format!("time goes back from {} to {time_ns} at sequence {first}", self.time_ns));
+        }
+        if epoch != self.epoch {
+            return broken(format!("batch at sequence {first} is of epoch {epoch}, the engine is in {}", self.epoch));
+        }
+        let (count, length) = (u32_at(batch, 20) as usize, u32_at(batch, 24) as usize);
+        if batch.len() != BATCH_HEADER + length || u32_at(batch, 28) != 0 {
+            return broken(format!("batch at sequence {first} says {length} bytes of commands"));
+        }
+        let (mut at, mut found) = (BATCH_HEADER, 0);
+        while at + HEADER <= batch.len() {
+            let length = u16_at(batch, at) as usize;
+            if length < HEADER || length % 8 != 0 {
+                return broken(format!("command {found} of the batch at sequence {first} says length {length}"));
+            }
+            at += length;
+            found += 1;
+        }
+        if at != batch.len() || found != count {
+            return broken(format!("batch at sequence {first} says {count} commands, holds {found}"));
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn run(&mut self, bytes: &[u8]) {
+        self.sequence += 1;
+        let header = Header::read(bytes);
+        self.events.begin_command();
+        self.ledger.begin_command(self.sequence);
+        let outcome = if header.session == 0 {
+            self.internal(&header, bytes)
+        } else {
+            match self.sessions.admit(header.session, header.number, header.kind, self.sequence) {
+                Admission::Run(session) => {
+                    let outcome = self.external(&header, bytes);
+                    self.sessions.keep(session, header.number, &outcome);
+                    outcome
+                }
+                Admission::Answer(outcome) => outcome,
+                Admission::Refuse(session, status) => {
+                    let outcome = Outcome::refused(status);
+                    self.sessions.keep(session, header.number, &outcome);
+                    outcome
+                }
+            }
+        };
+        self.ledger.end_command(&mut self.events);
+        let written = self.events.end_command(&header, self.sequence, self.time_ns, &outcome);
+        self.event_hash = roll(self.event_hash, written);
+    }
+
+    #[inline]
+    fn external(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
+        let result = match header.kind {
+            kind::PLACE => self.place(header, bytes),
+            kind::CANCEL => self.cancel(header, bytes),
+            kind::CANCEL_REPLACE => self.cancel_replace(header, bytes),
+            kind::CANCEL_ALL => self.cancel_all(header, bytes),
+            kind::AMEND => self.amend(header, bytes),
+            kind::CREDIT..=kind::CORRECTION => self.money(header, bytes),
+            kind::ACCOUNT_CREATE => self.account_create(bytes),
+            kind::ACCOUNT_SET => self.account_set(header, bytes),
+            kind::ACCOUNT_FREEZE => self.account_freeze(header, bytes),
+            kind::ASSET_LIST => self.asset_list(bytes),
+            kind::ASSET_STATE => self.asset_state(header, bytes),
+            kind::MARKET_LIST => self.market_list(bytes),
+            kind::MARKET_STATE => self.market_state(header, bytes),
+            kind::MARKET_FILTERS => self.market_filters(header, bytes),
+            kind::MARKET_FEES => self.market_fees(header, bytes),
+            _ => Err(status::UNKNOWN_KIND),
+        };
+        result.unwrap_or_else(Outcome::refused)
+    }
+
+    /// The sequencer's own commands, which belong to no session.
+    fn internal(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
+        let result = match header.kind {
+            kind::SESSION_OPEN => self.session_open(bytes),
+            kind::TAKE_OVER => self.take_over(bytes),
+            kind::RULES => self.activate_rules(bytes),
+            kind::TIME => command::header_only(bytes, header.flags).map(|()| Outcome::ok(0)),
+            kind::CONTINUE => command::header_only(bytes, header.flags).map(|()| self.go_on()),
+            _ => Err(status::UNKNOWN_SESSION),
+        };
+        result.unwrap_or_else(Outcome::refused)
+    }
+
+    fn session_open(&mut self, bytes: &[u8]) -> Result<Outcome, Status> {
+        let (role, name) = command::session_open(bytes, bytes[3])?;
+        let id = self.sessions.open(role, name, self.sequence);
+        self.events.session(id, role, name);
+        Ok(Outcome::ok(id as u64))
+    }
+
+    fn take_over(&mut self, bytes: &[u8]) -> Result<Outcome, Status> {
+        let epoch = command::number(bytes, bytes[3])?;
+        if Some(epoch) != self.epoch.checked_add(1) {
+            return Err(status::WRONG_EPOCH);
+        }
+        self.epoch = epoch;
+        self.events.bare(event::EPOCH, epoch);
+        Ok(Outcome::ok(epoch as u64))
+    }
+
+    fn activate_rules(&mut self, bytes: &[u8]) -> Result<Outcome, Status> {
+        let version = command::number(bytes, bytes[3])?;
+        if version != RULES_VERSION {
+            return Err(status::UNKNOWN_RULES);
+        }
+        self.events.bare(event::RULES, version);
+        Ok(Outcome::ok(version as u64))
+    }
+
+    #[inline]
+    pub fn market(&self, id: u32) -> Option<&Market> {
+        self.markets.get((id as usize).wrapping_sub(1))
+    }
+
+    pub fn asset(&self, id: u32) -> Option<&Asset> {
+        self.assets.get((id as usize).wrapping_sub(1))
+    }
+
+    /// Checks the invariants that tie books, holds and balances together; `Err` says what is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        self.book.check()?;
+        self.check_sums()?;
+        self.check_holds()
+    }
+
+    fn check_sums(&self) -> Result<(), String> {
+        let mut sums = vec![0 as Atoms; self.assets.len()];
+        for row in &self.ledger.rows {
+            sums[row.asset as usize - 1] += row.available + row.held;
+            let class = self.ledger.accounts[row.account as usize].class;
+            let may_owe = class == class::MIRROR || class == class::LOSS;
+            if row.held < 0 || (row.available < 0 && !may_owe) {
+                return Err(format!("account {} has a negative balance of asset {}", row.account, row.asset));
+            }
+        }
+        match sums.iter().position(|&sum| sum != 0) {
+            Some(at) => Err(format!("asset {} sums to {}", at + 1, sums[at])),
+            None => Ok(()),
+        }
+    }
+
+    fn check_holds(&self) -> Result<(), String> {
+        let mut held = vec![0 as Atoms; self.ledger.rows.len()];
+        for market in 1..=self.markets.len() as u32 {
+            for side in [side::BUY, side::SELL] {
+                for level in self.book.levels(market, side) {
+                    for slot in self.book.queue(level) {
+                        let order = self.book.order(slot);
+                        let seat = &self.book.seats[order.seat as usize];
+                        held[seat.paid_row(side) as usize] += self.hold_of(market, side, order.price, order.remaining);
+                    }
+                }
+            }
+        }
+        for hold in self.holds.values() {
+            let row = self.ledger.find(hold.account, hold.asset).ok_or("a hold without a balance")?;
+            held[row as usize] += hold.amount;
+        }
+        for (row, held) in self.ledger.rows.iter().zip(held) {
+            if row.held != held {
+                let place = format!("account {} asset {}", row.account, row.asset);
+                return Err(format!("{place}: {} held, orders and holds need {held}", row.held));
+            }
+        }
+        Ok(())
+    }
+}

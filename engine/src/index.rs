@@ -1,0 +1,228 @@
+//! A hash index from a key to a slot number that never stops to rehash.
+//!
+//! The keys live with the values they name; an entry here is 8 bytes: a 32-bit tag of the hash and the slot. Growing
+//! opens a table of twice the size and moves a few entries with every later insertion, so no single command pays for
+//! the whole move. Nothing ever iterates over an index: its order is not part of the state.
+
+/// Buckets of the old table that one insertion moves. With a growth factor of 2 and a load limit of 3/4 the move is
+/// finished long before the new table fills.
+const MOVED_PER_INSERT: usize = 16;
+const EMPTY: u64 = 0;
+/// Left behind in the old table by a moved or removed entry, so that probing goes on past it.
+const MOVED: u64 = 1 << 32;
+
+/// Hash of one integer key. Multiplication by the golden ratio spreads counters evenly over the high bits.
+#[inline]
+pub fn hash_u64(key: u64) -> u32 {
+    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
+}
+
+/// Hash of a pair such as (account, asset).
+#[inline]
+pub fn hash_pair(a: u32, b: u32) -> u32 {
+    let mixed = ((a as u64) << 32 | b as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    hash_u64(mixed ^ (mixed >> 29))
+}
+
+/// Hash of a short string that belongs to an account.
+#[inline]
+pub fn hash_text(account: u32, text: &[u8]) -> u32 {
+    let mut hash = account as u64 ^ 0xcbf2_9ce4_8422_2325;
+    for &byte in text {
+        hash = (hash ^ byte as u64).wrapping_mul(0x0100_0000_01b3);
+    }
+    hash_u64(hash ^ (hash >> 32))
+}
+
+struct Table {
+    entries: Vec<u64>,
+    shift: u32,
+}
+
+impl Table {
+    fn new(bits: u32) -> Self {
+        Table { entries: vec![EMPTY; 1 << bits], shift: 32 - bits }
+    }
+
+    #[inline]
+    fn home(&self, tag: u32) -> usize {
+        (tag >> self.shift) as usize
+    }
+
+    #[inline]
+    fn next(&self, at: usize) -> usize {
+        (at + 1) & (self.entries.len() - 1)
+    }
+
+    #[inline]
+    fn find(&self, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<usize> {
+        let mut at = self.home(tag);
+        loop {
+            let entry = self.entries[at];
+            if entry == EMPTY {
+                return None;
+            }
+            if (entry >> 32) as u32 == tag && entry as u32 != 0 && is_it(entry as u32 - 1) {
+                return Some(at);
+            }
+            at = self.next(at);
+        }
+    }
+
+    #[inline]
+    fn insert(&mut self, entry: u64) {
+        let mut at = self.home((entry >> 32) as u32);
+        while self.entries[at] != EMPTY {
+            at = self.next(at);
+        }
+        self.entries[at] = entry;
+    }
+
+    /// Closes the gap by moving later entries of the same run back, so that the live table needs no markers.
+    #[inline]
+    fn remove(&mut self, at: usize) {
+        let mask = self.entries.len() - 1;
+        let mut gap = at;
+        let mut at = self.next(at);
+        loop {
+            let entry = self.entries[at];
+            if entry == EMPTY {
+                break;
+            }
+            let home = self.home((entry >> 32) as u32);
+            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(gap) & mask) {
+                self.entries[gap] = entry;
+                gap = at;
+            }
+            at = self.next(at);
+        }
+        self.entries[gap] = EMPTY;
+    }
+}
+
+/// Index from hashed keys to slots. The caller tells by `is_it(slot)` whether a slot holds the key that it means.
+pub struct Index {
+    live: Table,
+    old: Option<Table>,
+    moved: usize,
+    len: usize,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self::with_capacity(0)
+    }
+}
+
+impl Index {
+    pub fn with_capacity(entries: usize) -> Self {
+        let bits = (entries * 4 / 3 + 1).next_power_of_two().trailing_zeros().clamp(6, 31);
+        Index { live: Table::new(bits), old: None, moved: 0, len: 0 }
+    }
+
+    #[inline]
+    pub fn find(&self, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        if let Some(at) = self.live.find(tag, &is_it) {
+            return Some(self.live.entries[at] as u32 - 1);
+        }
+        let old = self.old.as_ref()?;
+        old.find(tag, is_it).map(|at| old.entries[at] as u32 - 1)
+    }
+
+    /// Adds a key that is not there yet.
+    #[inline]
+    pub fn insert(&mut self, tag: u32, slot: u32) {
+        if self.old.is_some() {
+            self.move_some();
+        } else if (self.len + 1) * 4 > self.live.entries.len() * 3 {
+            self.grow();
+        }
+        self.live.insert((tag as u64) << 32 | (slot as u64 + 1));
+        self.len += 1;
+    }
+
+    /// Removes the entry of `slot`; it must be there.
+    #[inline]
+    pub fn remove(&mut self, tag: u32, slot: u32) {
+        if let Some(at) = self.live.find(tag, |found| found == slot) {
+            self.live.remove(at);
+        } else {
+            let old = self.old.as_mut().expect("an indexed slot is in one of the tables");
+            let at = old.find(tag, |found| found == slot).expect("an indexed slot is in one of the tables");
+            old.entries[at] = MOVED;
+        }
+        self.len -= 1;
+    }
+
+    fn grow(&mut self) {
+        let bits = self.live.entries.len().trailing_zeros() + 1;
+        self.old = Some(std::mem::replace(&mut self.live, Table::new(bits)));
+        self.moved = 0;
+        self.move_some();
+    }
+
+    fn move_some(&mut self) {
+        let Some(old) = self.old.as_mut() else { return };
+        let end = (self.moved + MOVED_PER_INSERT).min(old.entries.len());
+        for entry in &mut old.entries[self.moved..end] {
+            if *entry as u32 != 0 {
+                self.live.insert(*entry);
+            }
+            if *entry != EMPTY {
+                *entry = MOVED;
+            }
+        }
+        self.moved = end;
+        if end == old.entries.len() {
+            self.old = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behaves_like_a_map_while_it_grows_and_shrinks() {
+        let mut index = Index::default();
+        let mut keys: Vec<u64> = Vec::new(); // slot -> key, 0 = gone
+        let mut random = 7u64;
+        for round in 0..60_000u64 {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let grow = (round / 10_000) % 2 == 0;
+            if keys.is_empty() || (random >> 33) % 10 < if grow { 8 } else { 2 } {
+                let key = round + 1;
+                index.insert(hash_u64(key), keys.len() as u32);
+                keys.push(key);
+            } else {
+                let slot = (random >> 20) as usize % keys.len();
+                if keys[slot] != 0 {
+                    index.remove(hash_u64(keys[slot]), slot as u32);
+                    keys[slot] = 0;
+                }
+            }
+            let probe = (random >> 10) as usize % keys.len().max(1);
+            let key = keys[probe];
+            if key != 0 {
+                assert_eq!(index.find(hash_u64(key), |slot| keys[slot as usize] == key), Some(probe as u32));
+            }
+            assert_eq!(index.find(hash_u64(u64::MAX - round), |_| false), None);
+        }
+        for (slot, &key) in keys.iter().enumerate().filter(|(_, key)| **key != 0) {
+            assert_eq!(index.find(hash_u64(key), |found| keys[found as usize] == key), Some(slot as u32));
+        }
+        assert_eq!(index.len, keys.iter().filter(|key| **key != 0).count());
+    }
+
+    #[test]
+    fn equal_tags_are_told_apart_by_the_key() {
+        let mut index = Index::default();
+        index.insert(5, 10);
+        index.insert(5, 11);
+        assert_eq!(index.find(5, |slot| slot == 11), Some(11));
+        index.remove(5, 10);
+        assert_eq!(index.find(5, |slot| slot == 10), None);
+        assert_eq!(index.find(5, |slot| slot == 11), Some(11));
+    }
+}

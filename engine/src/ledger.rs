@@ -1,0 +1,213 @@
+//! Accounts and balances. Every change of money goes through `Ledger`, which remembers each row that a command
+//! touches and what it held before, so that the command's postings can be told, and must sum to zero, at its end.
+
+use crate::event::Events;
+use crate::index::{hash_pair, Index};
+use crate::wire::*;
+
+pub const NONE: u32 = u32::MAX;
+/// System accounts, in the order of their classes from FEES on.
+pub const FEES: u32 = 1;
+pub const LOSS: u32 = 3;
+pub const WITHDRAWAL_FEES: u32 = 6;
+pub const FIRST_ACCOUNT: u32 = 1_001;
+pub const ACCOUNTS_MAX: usize = 1 << 28;
+
+#[derive(Clone, Copy)]
+pub struct Account {
+    /// 0 for numbers that no account has.
+    pub class: u8,
+    pub tier: u8,
+    pub permissions: u8,
+    pub frozen: bool,
+    pub stp_group: u32,
+    pub owner: u64,
+    pub first_row: u32,
+    pub first_seat: u32,
+    pub last_seat: u32,
+}
+
+impl Account {
+    const VACANT: Account = Account::new(0, 0, 0, 0, 0);
+
+    pub const fn new(class: u8, tier: u8, permissions: u8, stp_group: u32, owner: u64) -> Self {
+        Account {
+            class,
+            tier,
+            permissions,
+            frozen: false,
+            stp_group,
+            owner,
+            first_row: NONE,
+            first_seat: NONE,
+            last_seat: NONE,
+        }
+    }
+
+    pub fn may(&self, permission: u8) -> bool {
+        self.permissions & permission != 0
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Row {
+    pub available: Atoms,
+    pub held: Atoms,
+    pub account: u32,
+    pub asset: u32,
+    next_of_account: u32,
+    /// The sequence of the last command that touched the row.
+    touched: u64,
+}
+
+struct Touched {
+    row: u32,
+    available: Atoms,
+    held: Atoms,
+}
+
+pub struct Ledger {
+    pub accounts: Vec<Account>,
+    pub rows: Vec<Row>,
+    index: Index,
+    touched: Vec<Touched>,
+    command: u64,
+}
+
+impl Ledger {
+    pub fn new() -> Self {
+        let mut accounts = vec![Account::VACANT; FIRST_ACCOUNT as usize];
+        for (at, class) in (class::FEES..=class::WITHDRAWAL_FEES).enumerate() {
+            let id = at + 1;
+            accounts[id] = Account::new(class, 0, 7, id as u32, 0);
+        }
+        Ledger { accounts, rows: Vec::new(), index: Index::default(), touched: Vec::new(), command: 0 }
+    }
+
+    #[inline]
+    pub fn account(&self, id: u32) -> Option<&Account> {
+        self.accounts.get(id as usize).filter(|account| account.class != 0)
+    }
+
+    #[inline]
+    pub fn find(&self, account: u32, asset: u32) -> Option<u32> {
+        self.index.find(hash_pair(account, asset), |row| {
+            let row = &self.rows[row as usize];
+            row.account == account && row.asset == asset
+        })
+    }
+
+    /// The row of (account, asset), made when it is missing. Both must exist.
+    pub fn row(&mut self, account: u32, asset: u32) -> u32 {
+        self.find(account, asset).unwrap_or_else(|| self.add_row(account, asset, 0, 0))
+    }
+
+    pub fn add_row(&mut self, account: u32, asset: u32, available: Atoms, held: Atoms) -> u32 {
+        let row = self.rows.len() as u32;
+        let owner = &mut self.accounts[account as usize];
+        self.rows.push(Row { available, held, account, asset, next_of_account: owner.first_row, touched: 0 });
+        owner.first_row = row;
+        self.index.insert(hash_pair(account, asset), row);
+        row
+    }
+
+    #[inline]
+    pub fn available(&self, account: u32, asset: u32) -> Atoms {
+        self.find(account, asset).map_or(0, |row| self.rows[row as usize].available)
+    }
+
+    pub fn rows_of(&self, account: u32) -> Vec<&Row> {
+        let mut rows = Vec::new();
+        let mut at = self.account(account).map_or(NONE, |account| account.first_row);
+        while at != NONE {
+            rows.push(&self.rows[at as usize]);
+            at = self.rows[at as usize].next_of_account;
+        }
+        rows
+    }
+
+    #[inline]
+    pub fn begin_command(&mut self, sequence: u64) {
+        self.command = sequence;
+    }
+
+    /// Marks a row as part of this command; its place among the BALANCE events is that of its first touch.
+    #[inline]
+    pub fn touch(&mut self, row: u32) -> &mut Row {
+        let found = &mut self.rows[row as usize];
+        if found.touched != self.command {
+            found.touched = self.command;
+            self.touched.push(Touched { row, available: found.available, held: found.held });
+        }
+        found
+    }
+
+    /// Moves `amount` from available to held; it must be there.
+    #[inline]
+    pub fn hold(&mut self, row: u32, amount: Atoms) {
+        let row = self.touch(row);
+        row.available -= amount;
+        row.held += amount;
+        debug_assert!(row.available >= 0);
+    }
+
+    #[inline]
+    pub fn release(&mut self, row: u32, amount: Atoms) {
+        let row = self.touch(row);
+        row.held -= amount;
+        row.available += amount;
+        debug_assert!(row.held >= 0);
+    }
+
+    /// `held` is used up: `paid` of it leaves the account, the rest is available again (price improvement).
+    #[inline]
+    pub fn pay(&mut self, row: u32, held: Atoms, paid: Atoms) {
+        let row = self.touch(row);
+        row.held -= held;
+        row.available += held - paid;
+        debug_assert!(row.held >= 0 && paid <= held);
+    }
+
+    #[inline]
+    pub fn receive(&mut self, row: u32, amount: Atoms) {
+        self.touch(row).available += amount;
+    }
+
+    /// Emits one BALANCE for each row that changed and checks that the command's postings sum to zero per asset.
+    ///
+    /// Panics if they do not: money was made or lost, and nothing may be built on that.
+    #[inline]
+    pub fn end_command(&mut self, events: &mut Events) {
+        let (mut first_asset, mut first_sum) = (NONE, 0);
+        let mut others: Vec<(u32, Atoms)> = Vec::new(); // a command seldom posts more than two assets
+        for touched in &self.touched {
+            let row = &self.rows[touched.row as usize];
+            let posting = row.available + row.held - touched.available - touched.held;
+            if posting == 0 && row.available == touched.available {
+                continue;
+            }
+            events.balance(row.account, row.asset, row.available, row.held, posting);
+            if posting == 0 {
+                continue;
+            }
+            if first_asset == NONE {
+                first_asset = row.asset;
+            }
+            if row.asset == first_asset {
+                first_sum += posting;
+            } else if let Some((_, sum)) = others.iter_mut().find(|(asset, _)| *asset == row.asset) {
+                *sum += posting;
+            } else {
+                others.push((row.asset, posting));
+            }
+        }
+        self.touched.clear();
+        assert!(first_sum == 0 && others.iter().all(|(_, sum)| *sum == 0), "postings do not sum to zero");
+    }
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,28 @@
+//! The matching engine and internal ledger of Cambist.
+//!
+//! `Engine::apply` takes a batch of commands (docs/formats/commands.md) and returns their events
+//! (docs/formats/events.md). It knows nothing of files, networks, clocks or Python; `python.rs` is the only file that
+//! knows the latter.
+#![cfg_attr(not(feature = "python"), forbid(unsafe_code))]
+#![cfg_attr(feature = "python", deny(unsafe_code))]
+
+mod admin;
+pub mod book;
+pub mod command;
+pub mod engine;
+pub mod event;
+pub mod history;
+pub mod index;
+pub mod ledger;
+pub mod market;
+mod money;
+#[cfg(feature = "python")]
+mod python;
+pub mod reference;
+pub mod session;
+pub mod snapshot;
+mod trading;
+pub mod wire;
+
+pub use engine::{Broken, Engine};
+pub use history::History;

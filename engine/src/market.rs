@@ -1,0 +1,163 @@
+//! Assets, markets, their filters and fees.
+
+use crate::command::{Filters, Terms};
+use crate::wire::*;
+
+pub const TIERS: usize = 16;
+const RATE_ONE: u64 = 100_000_000; // fee_rate_e8 of 100 %
+const RATE_MAX: u64 = RATE_ONE / 2;
+
+pub struct Asset {
+    pub name: String,
+    pub scale: u8,
+    pub state: u8,
+}
+
+/// maker, taker, buyer, seller; each `fee_rate_e8`.
+pub type Rates = [u32; 4];
+
+pub struct Fees {
+    pub standard: [Rates; TIERS],
+    pub special: Rates,
+    pub tax: Rates,
+}
+
+impl Default for Fees {
+    fn default() -> Self {
+        Fees { standard: [[0; 4]; TIERS], special: [0; 4], tax: [0; 4] }
+    }
+}
+
+impl Fees {
+    /// The fee on `received` for one side of a fill, in the same atoms.
+    ///
+    /// Each part (standard, special, tax) is rounded up by itself, so that many small fills never cost less than a
+    /// large one; a fee never takes more than what was received.
+    #[inline]
+    pub fn fee(&self, received: Atoms, tier: u8, is_taker: bool, is_seller: bool) -> Atoms {
+        let (role, trade_side) = (is_taker as usize, 2 + is_seller as usize);
+        let part = |rates: &Rates| part_fee(received, rates[role] as u64 + rates[trade_side] as u64);
+        let fee = part(&self.standard[tier as usize]) + part(&self.special) + part(&self.tax);
+        fee.min(received)
+    }
+
+    /// No side of a trade may pay more than half.
+    pub fn are_bounded(&self) -> bool {
+        self.standard.iter().all(|standard| {
+            let pays = |role: usize, trade_side: usize| {
+                [standard, &self.special, &self.tax].iter().map(|r| r[role] as u64 + r[trade_side] as u64).sum::<u64>()
+            };
+            (0..2).all(|role| (2..4).all(|trade_side| pays(role, trade_side) <= RATE_MAX))
+        })
+    }
+}
+
+/// ceil(received * rate / 1e8), exactly; by whole hundred-millions first, so that it stays in 64 bits almost always.
+#[inline]
+fn part_fee(received: Atoms, rate: u64) -> Atoms {
+    if rate == 0 {
+        return 0;
+    }
+    if let Ok(small) = u64::try_from(received) {
+        let (whole, rest) = (small / RATE_ONE, small % RATE_ONE);
+        return whole as Atoms * rate as Atoms + (rest * rate).div_ceil(RATE_ONE) as Atoms;
+    }
+    let one = RATE_ONE as Atoms;
+    let (whole, rest) = (received / one, received % one);
+    whole * rate as Atoms + (rest as u64 * rate).div_ceil(RATE_ONE) as Atoms
+}
+
+pub struct Market {
+    pub symbol: String,
+    pub base: u32,
+    pub quote: u32,
+    pub tick_atoms: u64,
+    pub lot_atoms: u64,
+    /// Quote atoms of one tick times one lot: a whole number, or the market would not be listed.
+    pub tick_lot_atoms: Atoms,
+    pub filters: Filters,
+    pub fees: Fees,
+    pub state: u8,
+    pub update_id: u64,
+    pub last_price: Ticks,
+    pub trade_id: u64,
+    /// Balance rows of the fee account, base and quote.
+    pub fee_rows: [u32; 2],
+}
+
+impl Market {
+    /// Quote atoms of one lot at `price`.
+    #[inline]
+    pub fn lot_value(&self, price: Ticks) -> Atoms {
+        price as Atoms * self.tick_lot_atoms
+    }
+
+    #[inline]
+    pub fn notional(&self, price: Ticks, quantity: Lots) -> Atoms {
+        price as Atoms * quantity as Atoms * self.tick_lot_atoms
+    }
+
+    #[inline]
+    pub fn base_atoms(&self, quantity: Lots) -> Atoms {
+        quantity as Atoms * self.lot_atoms as Atoms
+    }
+
+    /// The filters of the public API that look at nothing but the order and the last price.
+    #[inline]
+    pub fn check_filters(&self, terms: &Terms) -> Result<(), Status> {
+        let filters = &self.filters;
+        let is_market = terms.order_type == order_type::MARKET;
+        if !is_market && !(filters.price_min..=filters.price_max).contains(&terms.price) {
+            return Err(status::PRICE_FILTER);
+        }
+        if terms.budget == 0 {
+            if !(filters.lot_min..=filters.lot_max).contains(&terms.quantity) {
+                return Err(status::LOT_SIZE);
+            }
+            if is_market && !(filters.market_lot_min..=filters.market_lot_max).contains(&terms.quantity) {
+                return Err(status::MARKET_LOT_SIZE);
+            }
+        }
+        let notional = if !is_market {
+            self.notional(terms.price, terms.quantity)
+        } else if terms.budget > 0 {
+            terms.budget
+        } else if self.last_price > 0 {
+            // The last price may be from before the filters shrank, so the product is not bounded by them.
+            (self.last_price as Atoms * terms.quantity as Atoms).saturating_mul(self.tick_lot_atoms)
+        } else {
+            return Ok(());
+        };
+        let minimum_applies = !is_market || filters.notional_flags & 1 != 0;
+        let maximum_applies = !is_market || filters.notional_flags & 2 != 0;
+        if (minimum_applies && notional < filters.notional_min) || (maximum_applies && notional > filters.notional_max)
+        {
+            return Err(status::NOTIONAL);
+        }
+        Ok(())
+    }
+}
+
+/// Whether these filters can be kept: every bound in order, and no order's value beyond the amounts we calculate with.
+pub fn filters_are_sound(filters: &Filters, tick_lot_atoms: Atoms, lot_atoms: u64) -> bool {
+    let ordered = |low: u64, high: u64| low >= 1 && low <= high;
+    let within = |value: Option<Atoms>| value.is_some_and(|value| value < AMOUNT_LIMIT);
+    ordered(filters.price_min, filters.price_max)
+        && ordered(filters.lot_min, filters.lot_max)
+        && ordered(filters.market_lot_min, filters.market_lot_max)
+        && filters.lot_max < 1 << 52
+        && filters.price_max < 1 << 52
+        && filters.notional_max > 0
+        && filters.notional_min <= filters.notional_max
+        && filters.max_orders > 0
+        && filters.notional_flags < 4
+        && within((filters.price_max as Atoms * filters.lot_max as Atoms).checked_mul(tick_lot_atoms))
+        && within((filters.lot_max as Atoms).checked_mul(lot_atoms as Atoms))
+}
+
+/// Quote atoms of one tick-lot, if that is a whole number above zero.
+pub fn tick_lot_atoms(tick_atoms: u64, lot_atoms: u64, base_scale: u8) -> Option<Atoms> {
+    let product = (tick_atoms as Atoms).checked_mul(lot_atoms as Atoms)?;
+    let unit = (10 as Atoms).pow(base_scale as u32);
+    (product > 0 && product % unit == 0).then_some(product / unit)
+}

@@ -1,0 +1,663 @@
+//! Orders: guards, holds, matching, and what remains.
+//!
+//! An order's funds are held before it can match; a fill moves base, quote and fees in the same step.
+
+use crate::book::{Order, NIL};
+use crate::command::{self, Header, Target, Terms};
+use crate::engine::{Engine, Pending};
+use crate::event::{Closed, Fill, Outcome};
+use crate::wire::*;
+
+/// Makers that one command may touch, so that it ends within a few milliseconds. What is left then expires.
+const MAKERS_MAX: u32 = 20_000;
+/// Orders that one step of a cancel-all closes.
+const CANCELS_PER_STEP: u64 = 64;
+/// Lots that may rest on one side of a market, so that no sum overflows.
+const SIDE_LOTS_MAX: Lots = 1 << 62;
+
+/// Who sends the order, as far as matching needs it.
+#[derive(Clone, Copy)]
+struct Sender {
+    account: u32,
+    tier: u8,
+    stp_group: u32,
+}
+
+/// An order while it takes.
+struct Taker<'a> {
+    order: Order,
+    market: u32,
+    sender: Sender,
+    client_id: &'a [u8],
+    /// Atoms still held for it.
+    held: Atoms,
+    /// Atoms held per lot: what a fill frees. 0 where the hold is used up by what is paid (MARKET buys).
+    held_per_lot: Atoms,
+    /// What a MARKET order by budget may still spend (buy) or receive (sell).
+    budget: Atoms,
+    by_quote: bool,
+}
+
+impl Taker<'_> {
+    /// Lots it can take from a maker that has `remaining` at a price where one lot costs `lot_value`.
+    #[inline]
+    fn wants(&self, remaining: Lots, lot_value: Atoms) -> Lots {
+        if self.by_quote {
+            affordable(self.budget, lot_value).min(remaining)
+        } else {
+            self.order.remaining.min(remaining)
+        }
+    }
+}
+
+#[inline]
+fn affordable(budget: Atoms, lot_value: Atoms) -> Lots {
+    (budget / lot_value).min(Lots::MAX as Atoms) as Lots
+}
+
+/// Why matching stopped.
+#[derive(PartialEq, Eq)]
+enum Stop {
+    /// Nothing is left to do for the taker.
+    Done,
+    /// No maker is left at an acceptable price.
+    NoMaker,
+    SelfTrade,
+    TooManyMakers,
+}
+
+impl Engine {
+    #[inline]
+    pub(crate) fn place(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
+        let terms = command::place(bytes, header.flags)?;
+        let id = self.place_terms(header, &terms)?;
+        Ok(Outcome::ok(id))
+    }
+
+    /// Guards, in the order of docs/formats/rules.md; then the order is accepted and its id returned.
+    #[inline]
+    fn place_terms(&mut self, header: &Header, terms: &Terms) -> Result<u64, Status> {
+        let (account_id, market_id) = (header.account, header.market);
+        let account = self.ledger.account(account_id).ok_or(status::UNKNOWN_ACCOUNT)?;
+        if account.class != class::USER && account.class != class::HOUSE {
+            return Err(status::WRONG_ACCOUNT_CLASS);
+        }
+        if account.frozen {
+            return Err(status::ACCOUNT_FROZEN);
+        }
+        if !account.may(permission::TRADE) {
+            return Err(status::ACCOUNT_MAY_NOT);
+        }
+        let sender = Sender { account: account_id, tier: account.tier, stp_group: account.stp_group };
+        let market = self.market(market_id).ok_or(status::UNKNOWN_MARKET)?;
+        if market.state != market_state::TRADING {
+            return Err(status::MARKET_CLOSED);
+        }
+        market.check_filters(terms)?;
+        let seat = self.book.find_seat(account_id, market_id);
+        let open_orders = seat.map_or(0, |seat| self.book.seats[seat as usize].open_orders);
+        if open_orders >= market.filters.max_orders {
+            return Err(status::MAX_NUM_ORDERS);
+        }
+        if self.book.find_client_id(account_id, terms.client_id).is_some() {
+            return Err(status::DUPLICATE_CLIENT_ID);
+        }
+        if terms.order_type == order_type::LIMIT_MAKER && self.would_take(market_id, terms) {
+            return Err(status::WOULD_TAKE);
+        }
+        if self.book.side(market_id, terms.side).lots + terms.quantity > SIDE_LOTS_MAX {
+            return Err(status::LIMIT_REACHED);
+        }
+        let hold = self.hold_for(market_id, terms, sender.stp_group);
+        let paid_asset = if terms.side == side::BUY { market.quote } else { market.base };
+        let available = match seat {
+            Some(seat) => {
+                let row = self.book.seats[seat as usize].paid_row(terms.side);
+                self.ledger.rows[row as usize].available
+            }
+            None => self.ledger.available(account_id, paid_asset),
+        };
+        if available < hold {
+            return Err(status::INSUFFICIENT_BALANCE);
+        }
+        let seat = seat.unwrap_or_else(|| self.take_seat(account_id, market_id));
+        Ok(self.accept(market_id, sender, seat, terms, hold))
+    }
+
+    fn would_take(&self, market: u32, terms: &Terms) -> bool {
+        let best = self.book.best(market, terms.side ^ 1);
+        best.is_some_and(|level| accepts(terms.side, terms.price, self.book.level(level).price))
+    }
+
+    /// Atoms that an order on `side` holds for `lots` at `price`.
+    #[inline]
+    pub(crate) fn hold_of(&self, market: u32, side: u8, price: Ticks, lots: Lots) -> Atoms {
+        let market = &self.markets[market as usize - 1];
+        if side == side::BUY {
+            market.notional(price, lots)
+        } else {
+            market.base_atoms(lots)
+        }
+    }
+
+    /// What an arriving order must hold before it may match.
+    #[inline]
+    fn hold_for(&self, market: u32, terms: &Terms, stp_group: u32) -> Atoms {
+        if terms.order_type != order_type::MARKET {
+            return self.hold_of(market, terms.side, terms.price, terms.quantity);
+        }
+        match (terms.side, terms.budget) {
+            (side::BUY, 0) => self.walk(market, terms, stp_group).1,
+            (side::BUY, budget) => budget,
+            (_, 0) => self.markets[market as usize - 1].base_atoms(terms.quantity),
+            (_, _) => self.markets[market as usize - 1].base_atoms(self.walk(market, terms, stp_group).0),
+        }
+    }
+
+    /// A dry run of matching: the lots that would execute and their value, with the same stops as the real one.
+    fn walk(&self, market_id: u32, terms: &Terms, stp_group: u32) -> (Lots, Atoms) {
+        let market = &self.markets[market_id as usize - 1];
+        let (mut lots, mut value, mut makers) = (0, 0, 0);
+        for level in self.book.levels(market_id, terms.side ^ 1) {
+            if terms.order_type != order_type::MARKET && !accepts(terms.side, terms.price, level.price) {
+                break;
+            }
+            let lot_value = market.lot_value(level.price);
+            for slot in self.book.queue(level) {
+                let left =
+                    if terms.budget > 0 { affordable(terms.budget - value, lot_value) } else { terms.quantity - lots };
+                if left == 0 || makers == MAKERS_MAX {
+                    return (lots, value);
+                }
+                makers += 1;
+                let maker = self.book.order(slot);
+                if terms.stp != stp::NONE && self.group_of(maker) == stp_group {
+                    if terms.stp == stp::EXPIRE_MAKER {
+                        continue;
+                    }
+                    return (lots, value);
+                }
+                let taken = left.min(maker.remaining);
+                lots += taken;
+                value += taken as Atoms * lot_value;
+            }
+        }
+        (lots, value)
+    }
+
+    #[inline]
+    fn group_of(&self, order: &Order) -> u32 {
+        let account = self.book.seats[order.seat as usize].account;
+        self.ledger.accounts[account as usize].stp_group
+    }
+
+    /// The account's first order in a market: its balance rows there, and its place in the account's list of seats.
+    pub(crate) fn take_seat(&mut self, account: u32, market_id: u32) -> u32 {
+        let market = &self.markets[market_id as usize - 1];
+        let (base, quote) = (market.base, market.quote);
+        let (base_row, quote_row) = (self.ledger.row(account, base), self.ledger.row(account, quote));
+        let seat = self.book.add_seat(account, market_id, base_row, quote_row);
+        let owner = &mut self.ledger.accounts[account as usize];
+        match owner.last_seat {
+            NIL => owner.first_seat = seat,
+            last => self.book.seats[last as usize].next_of_account = seat,
+        }
+        owner.last_seat = seat;
+        seat
+    }
+
+    /// From here on nothing is refused: the order exists, holds its funds, trades, and rests or ends.
+    #[inline]
+    fn accept(&mut self, market: u32, sender: Sender, seat: u32, terms: &Terms, hold: Atoms) -> u64 {
+        self.last_order_id += 1;
+        let order = Order::new(self.last_order_id, terms, terms.quantity, self.time_ns, seat);
+        self.events.accepted(&order, market, sender.account, terms.budget, terms.client_id);
+        self.ledger.hold(self.book.seats[seat as usize].paid_row(terms.side), hold);
+        let takes = terms.order_type == order_type::MARKET || self.would_take(market, terms);
+        let mut taker = Taker {
+            order,
+            market,
+            sender,
+            client_id: terms.client_id,
+            held: hold,
+            held_per_lot: self.held_per_lot(market, terms),
+            budget: terms.budget,
+            by_quote: terms.budget > 0,
+        };
+        let stop = if !takes {
+            Stop::NoMaker
+        } else if terms.time_in_force == time_in_force::FOK
+            && self.walk(market, terms, sender.stp_group).0 < terms.quantity
+        {
+            return self.end_taker(taker, close_reason::EXPIRED);
+        } else {
+            self.take(&mut taker)
+        };
+        self.conclude(taker, stop)
+    }
+
+    fn held_per_lot(&self, market: u32, terms: &Terms) -> Atoms {
+        let market = &self.markets[market as usize - 1];
+        match (terms.side, terms.order_type) {
+            (side::BUY, order_type::MARKET) => 0,
+            (side::BUY, _) => market.lot_value(terms.price),
+            _ => market.lot_atoms as Atoms,
+        }
+    }
+
+    #[inline]
+    fn conclude(&mut self, taker: Taker, stop: Stop) -> u64 {
+        let order = &taker.order;
+        let rests = order.order_type != order_type::MARKET && order.time_in_force == time_in_force::GTC;
+        match stop {
+            Stop::Done if !taker.by_quote => self.end_taker(taker, close_reason::FILLED),
+            Stop::Done if order.executed() > 0 => self.end_taker(taker, close_reason::FILLED),
+            Stop::NoMaker if taker.by_quote && taker.budget == 0 => self.end_taker(taker, close_reason::FILLED),
+            Stop::NoMaker if rests => {
+                let slot = self.book.rest(taker.market, taker.order, taker.client_id);
+                self.emit_level(taker.market, slot);
+                taker.order.id
+            }
+            Stop::SelfTrade => self.end_taker(taker, close_reason::EXPIRED_STP),
+            _ => self.end_taker(taker, close_reason::EXPIRED),
+        }
+    }
+
+    #[inline]
+    fn end_taker(&mut self, taker: Taker, reason: u8) -> u64 {
+        let seat = self.book.seats[taker.order.seat as usize];
+        if taker.held > 0 {
+            self.ledger.release(seat.paid_row(taker.order.side), taker.held);
+        }
+        self.events.closed(&Closed {
+            order: &taker.order,
+            market: taker.market,
+            account: taker.sender.account,
+            reason,
+            rested: false,
+            by_quote: taker.by_quote,
+            client_id: taker.client_id,
+            request_id: &[],
+        });
+        taker.order.id
+    }
+
+    /// Matches by price, then time, at the makers' prices.
+    fn take(&mut self, taker: &mut Taker) -> Stop {
+        let makers_side = taker.order.side ^ 1;
+        let mut makers = 0;
+        loop {
+            let Some(level) = self.book.best(taker.market, makers_side) else { return Stop::NoMaker };
+            let price = self.book.level(level).price;
+            let is_market = taker.order.order_type == order_type::MARKET;
+            if !is_market && !accepts(taker.order.side, taker.order.price, price) {
+                return Stop::NoMaker;
+            }
+            let before = self.book.level(level).quantity;
+            let (stop, left) = self.take_level(taker, level, &mut makers);
+            if left != before {
+                let market = &mut self.markets[taker.market as usize - 1];
+                market.update_id += 1;
+                self.events.level(taker.market, makers_side, price, left, market.update_id);
+            }
+            if let Some(stop) = stop {
+                return stop;
+            }
+        }
+    }
+
+    /// Takes from one level, oldest first. Returns why to stop, if so, and what the level still holds.
+    fn take_level(&mut self, taker: &mut Taker, level: u32, makers: &mut u32) -> (Option<Stop>, Lots) {
+        let lot_value = self.markets[taker.market as usize - 1].lot_value(self.book.level(level).price);
+        loop {
+            let slot = self.book.level(level).head;
+            let maker = self.book.order(slot);
+            let quantity = taker.wants(maker.remaining, lot_value);
+            if quantity == 0 {
+                return (Some(Stop::Done), self.book.level(level).quantity);
+            }
+            if *makers == MAKERS_MAX {
+                return (Some(Stop::TooManyMakers), self.book.level(level).quantity);
+            }
+            *makers += 1;
+            let total = self.book.level(level).quantity;
+            let is_last = maker.next_at_level() == NIL;
+            if taker.order.stp != stp::NONE && self.group_of(maker) == taker.sender.stp_group {
+                let mode = taker.order.stp;
+                let left = if mode == stp::EXPIRE_TAKER { total } else { total - maker.remaining };
+                if mode != stp::EXPIRE_TAKER {
+                    self.close(slot, close_reason::EXPIRED_STP, &[]);
+                }
+                if mode != stp::EXPIRE_MAKER {
+                    return (Some(Stop::SelfTrade), left);
+                }
+                if is_last {
+                    return (None, 0);
+                }
+                continue;
+            }
+            let is_filled = quantity == maker.remaining;
+            self.fill(taker, slot, quantity, lot_value);
+            if is_filled {
+                self.close_filled(slot);
+                if is_last {
+                    let is_done = !taker.by_quote && taker.order.remaining == 0;
+                    return (is_done.then_some(Stop::Done), 0);
+                }
+            }
+            if !taker.by_quote && taker.order.remaining == 0 {
+                return (Some(Stop::Done), total - quantity);
+            }
+        }
+    }
+
+    /// One fill: base, quote and fees move between taker, maker and the fee account, and nothing else does.
+    #[inline]
+    fn fill(&mut self, taker: &mut Taker, slot: u32, quantity: Lots, lot_value: Atoms) {
+        let maker = *self.book.order(slot);
+        let maker_seat = self.book.seats[maker.seat as usize];
+        let taker_seat = self.book.seats[taker.order.seat as usize];
+        let maker_tier = self.ledger.accounts[maker_seat.account as usize].tier;
+        let market = &mut self.markets[taker.market as usize - 1];
+        let quote = quantity as Atoms * lot_value;
+        let base = market.base_atoms(quantity);
+        let taker_sells = taker.order.side == side::SELL;
+        let (paid, received) = if taker_sells { (base, quote) } else { (quote, base) };
+        let taker_fee = market.fees.fee(received, taker.sender.tier, true, taker_sells);
+        let maker_fee = market.fees.fee(paid, maker_tier, false, !taker_sells);
+        market.trade_id += 1;
+        market.last_price = maker.price;
+        let (trade_id, [fee_base_row, fee_quote_row]) = (market.trade_id, market.fee_rows);
+
+        let freed = if taker.held_per_lot == 0 { paid } else { quantity as Atoms * taker.held_per_lot };
+        taker.held -= freed;
+        if taker.by_quote {
+            // A budget has no lots of its own: what it executes becomes what it asked for.
+            taker.budget -= quote;
+            taker.order.quantity += quantity;
+        } else {
+            taker.order.remaining -= quantity;
+        }
+        taker.order.executed_quote += quote;
+
+        let (taker_pays, taker_gets) = if taker_sells {
+            (taker_seat.base_row, taker_seat.quote_row)
+        } else {
+            (taker_seat.quote_row, taker_seat.base_row)
+        };
+        let (maker_pays, maker_gets) = if taker_sells {
+            (maker_seat.quote_row, maker_seat.base_row)
+        } else {
+            (maker_seat.base_row, maker_seat.quote_row)
+        };
+        self.ledger.pay(taker_pays, freed, paid);
+        self.ledger.receive(taker_gets, received - taker_fee);
+        // A maker holds exactly what it pays: it trades at its own price.
+        self.ledger.pay(maker_pays, received, received);
+        self.ledger.receive(maker_gets, paid - maker_fee);
+        let (base_fee, quote_fee) = if taker_sells { (maker_fee, taker_fee) } else { (taker_fee, maker_fee) };
+        if base_fee > 0 {
+            self.ledger.receive(fee_base_row, base_fee);
+        }
+        if quote_fee > 0 {
+            self.ledger.receive(fee_quote_row, quote_fee);
+        }
+        self.book.fill(taker.market, slot, quantity, quote, self.time_ns);
+        self.events.trade(&Fill {
+            market: taker.market,
+            trade_id,
+            price: maker.price,
+            quantity,
+            maker_order: maker.id,
+            taker_order: taker.order.id,
+            maker_account: maker_seat.account,
+            taker_account: taker.sender.account,
+            taker_side: taker.order.side,
+            quote,
+            maker_fee,
+            taker_fee,
+        });
+    }
+
+    /// A maker that is executed to the end: it holds nothing any more.
+    #[inline]
+    fn close_filled(&mut self, slot: u32) {
+        self.emit_closed(slot, close_reason::FILLED, &[]);
+        let market = self.market_of(slot);
+        self.book.remove(market, slot);
+    }
+
+    /// Takes an order out of the book before it is filled and releases its hold. The caller emits LEVEL.
+    #[inline]
+    fn close(&mut self, slot: u32, reason: u8, request_id: &[u8]) {
+        self.emit_closed(slot, reason, request_id);
+        let order = *self.book.order(slot);
+        let seat = self.book.seats[order.seat as usize];
+        let held = self.hold_of(seat.market, order.side, order.price, order.remaining);
+        self.ledger.release(seat.paid_row(order.side), held);
+        self.book.remove(seat.market, slot);
+    }
+
+    #[inline]
+    fn emit_closed(&mut self, slot: u32, reason: u8, request_id: &[u8]) {
+        let order = self.book.order(slot);
+        let seat = &self.book.seats[order.seat as usize];
+        self.events.closed(&Closed {
+            order,
+            market: seat.market,
+            account: seat.account,
+            reason,
+            rested: true,
+            by_quote: false,
+            client_id: self.book.client_id(order),
+            request_id,
+        });
+    }
+
+    #[inline]
+    fn market_of(&self, slot: u32) -> u32 {
+        self.book.seats[self.book.order(slot).seat as usize].market
+    }
+
+    /// Tells the total of the level where an order rests, after it came or shrank.
+    #[inline]
+    fn emit_level(&mut self, market_id: u32, slot: u32) {
+        let (side, level) = (self.book.order(slot).side, *self.book.level_of(slot));
+        let market = &mut self.markets[market_id as usize - 1];
+        market.update_id += 1;
+        self.events.level(market_id, side, level.price, level.quantity, market.update_id);
+    }
+
+    /// The open order that a command of this account and market names.
+    #[inline]
+    fn find_target(&self, header: &Header, target: &Target) -> Result<u32, Status> {
+        self.ledger.account(header.account).ok_or(status::UNKNOWN_ACCOUNT)?;
+        let slot = if target.order_id != 0 {
+            self.book.find(target.order_id)
+        } else {
+            self.book.find_client_id(header.account, target.client_id)
+        };
+        let slot = slot.ok_or(status::UNKNOWN_ORDER)?;
+        let order = self.book.order(slot);
+        let seat = &self.book.seats[order.seat as usize];
+        let is_meant = seat.account == header.account
+            && seat.market == header.market
+            && (target.client_id.is_empty() || self.book.client_id(order) == target.client_id);
+        if is_meant {
+            Ok(slot)
+        } else {
+            Err(status::UNKNOWN_ORDER)
+        }
+    }
+
+    #[inline]
+    pub(crate) fn cancel(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
+        let cancel = command::cancel(bytes, header.flags)?;
+        let slot = self.find_target(header, &cancel.target)?;
+        Ok(Outcome::ok(self.cancel_slot(slot, close_reason::CANCELLED, cancel.request_id)))
+    }
+
+    /// Closes one order and tells its level; returns its id.
+    #[inline]
+    fn cancel_slot(&mut self, slot: u32, reason: u8, request_id: &[u8]) -> u64 {
+        let market = self.market_of(slot);
+        let (id, side, price) = {
+            let order = self.book.order(slot);
+            (order.id, order.side, order.price)
+        };
+        let left = self.book.level_of(slot).quantity - self.book.order(slot).remaining;
+        self.close(slot, reason, request_id);
+        let update_id = &mut self.markets[market as usize - 1].update_id;
+        *update_id += 1;
+        self.events.level(market, side, price, left, *update_id);
+        id
+    }
+
+    #[inline]
+    pub(crate) fn cancel_replace(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
+        let replace = command::cancel_replace(bytes, header.flags)?;
+        let mut terms = replace.terms;
+        let takes_remaining = terms.quantity == 0 && terms.budget == 0;
+        let slot = match self.find_target(header, &replace.target) {
+            Ok(slot) => slot,
+            Err(status::UNKNOWN_ORDER) if replace.allow_failure && !takes_remaining => {
+                let id = self.place_terms(header, &terms)?;
+                return Ok(Outcome::with_status(status::REPLACED_WITHOUT_CANCEL, id));
+            }
+            Err(status) => return Err(status),
+        };
+        if self.ledger.accounts[header.account as usize].frozen {
+            return Err(status::ACCOUNT_FROZEN);
+        }
+        if takes_remaining {
+            terms.quantity = self.book.order(slot).remaining;
+        }
+        self.cancel_slot(slot, close_reason::REPLACED, replace.request_id);
+        Ok(match self.place_terms(header, &terms) {
+            Ok(id) => Outcome::ok(id),
+            Err(refusal) => Outcome::with_status(status::REPLACE_REFUSED, refusal as u64),
+        })
+    }
+
+    pub(crate) fn amend(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
+        let amend = command::amend(bytes, header.flags)?;
+        let slot = self.find_target(header, &amend.target)?;
+        if self.ledger.accounts[header.account as usize].frozen {
+            return Err(status::ACCOUNT_FROZEN);
+        }
+        let market = &self.markets[header.market as usize - 1];
+        if market.state != market_state::TRADING {
+            return Err(status::MARKET_CLOSED);
+        }
+        let order = *self.book.order(slot);
+        if amend.quantity < market.filters.lot_min {
+            return Err(status::LOT_SIZE);
+        }
+        if amend.quantity >= order.quantity || amend.quantity <= order.executed() {
+            return Err(status::AMEND_NOT_SMALLER);
+        }
+        if market.notional(order.price, amend.quantity) < market.filters.notional_min {
+            return Err(status::NOTIONAL);
+        }
+        if self.book.find_client_id(header.account, amend.client_id).is_some_and(|found| found != slot) {
+            return Err(status::DUPLICATE_CLIENT_ID);
+        }
+        self.shrink(header, slot, amend.quantity, amend.client_id);
+        Ok(Outcome::ok(order.id))
+    }
+
+    /// Lessens an order to `quantity` lots in all, in its place, and frees what it no longer needs.
+    fn shrink(&mut self, header: &Header, slot: u32, quantity: Lots, client_id: &[u8]) {
+        let order = *self.book.order(slot);
+        let old_client_id = self.book.client_id(&order).to_vec();
+        let by = order.quantity - quantity;
+        self.book.reduce(header.market, slot, by, self.time_ns);
+        if !client_id.is_empty() && client_id != old_client_id {
+            self.book.rename(slot, client_id);
+        }
+        let row = self.book.seats[order.seat as usize].paid_row(order.side);
+        self.ledger.release(row, self.hold_of(header.market, order.side, order.price, by));
+        let reduced = self.book.order(slot);
+        let names = (header.market, header.account);
+        self.events.amended(reduced, names, order.quantity, self.book.client_id(reduced), &old_client_id);
+        self.emit_level(header.market, slot);
+    }
+
+    pub(crate) fn cancel_all(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
+        command::header_only(bytes, header.flags)?;
+        self.ledger.account(header.account).ok_or(status::UNKNOWN_ACCOUNT)?;
+        if header.market != 0 {
+            self.market(header.market).ok_or(status::UNKNOWN_MARKET)?;
+        }
+        let work = Pending {
+            account: header.account,
+            market: header.market,
+            last_order_id: self.last_order_id,
+            sequence: self.sequence,
+        };
+        let (cancelled, more) = self.cancel_step(&work);
+        if more {
+            self.pending.push_back(work);
+        }
+        Ok(Outcome { more, ..Outcome::ok(cancelled) })
+    }
+
+    /// CONTINUE: the next step of the oldest pending work.
+    pub(crate) fn go_on(&mut self) -> Outcome {
+        let Some(work) = self.pending.pop_front() else { return Outcome::ok(0) };
+        let (_, more) = self.cancel_step(&work);
+        let outcome = Outcome { more, ..Outcome::ok(work.sequence) };
+        if more {
+            self.pending.push_front(work);
+        }
+        outcome
+    }
+
+    /// Slots of an account's open orders, in one market or (0) in all, oldest first within a market.
+    pub fn open_orders(&self, account: u32, market: u32) -> Vec<u32> {
+        let mut slots = Vec::new();
+        let mut at = self.ledger.account(account).map_or(NIL, |account| account.first_seat);
+        while at != NIL {
+            let seat = &self.book.seats[at as usize];
+            let mut slot = if market == 0 || seat.market == market { seat.head } else { NIL };
+            while slot != NIL {
+                slots.push(slot);
+                slot = self.book.order(slot).next_of_seat();
+            }
+            at = seat.next_of_account;
+        }
+        slots
+    }
+
+    /// Cancels up to 64 orders; returns how many, and whether more are left.
+    fn cancel_step(&mut self, work: &Pending) -> (u64, bool) {
+        let mut cancelled = 0;
+        let mut seat = self.ledger.accounts[work.account as usize].first_seat;
+        while seat != NIL {
+            let is_meant = work.market == 0 || self.book.seats[seat as usize].market == work.market;
+            while is_meant {
+                let slot = self.book.seats[seat as usize].head;
+                if slot == NIL || self.book.order(slot).id > work.last_order_id {
+                    break;
+                }
+                if cancelled == CANCELS_PER_STEP {
+                    return (cancelled, true);
+                }
+                self.cancel_slot(slot, close_reason::CANCELLED, &[]);
+                cancelled += 1;
+            }
+            seat = self.book.seats[seat as usize].next_of_account;
+        }
+        (cancelled, false)
+    }
+}
+
+/// Whether a taker with this limit trades at `price`.
+#[inline]
+fn accepts(taker_side: u8, limit: Ticks, price: Ticks) -> bool {
+    if taker_side == side::BUY {
+        price <= limit
+    } else {
+        price >= limit
+    }
+}
