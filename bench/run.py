@@ -1,0 +1,192 @@
+"""`make bench`: this exchange against plain yardsticks, side by side on this machine.
+
+A rate alone says little on a shared machine, so every figure here is a ratio to something measured in the
+same run, turn and turn about, as the median of several rounds; engine rates are of CPU time. Exit code 1 if a
+required ratio is missed.
+
+python bench/run.py [--quick] [--rounds N] [--commands N] [engine growth restart rest ...]
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+BUILT = HERE / "built"
+CAMBIST = Path(sys.executable).with_name("cambist")
+RUSTC = ["rustc", "--edition", "2021", "-C", "opt-level=3", "-C", "target-cpu=native"]
+GROWN = 1_000_000  # resting orders of the large book
+GROWN_COMMANDS = 1_000_000
+GROWN_ROUNDS = 3
+
+
+class Goal(NamedTuple):
+    """One line of the table; `at_most` goals are good when low."""
+
+    what: str
+    values: list[float]
+    required: float
+    stretch: float
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        figure = median(self.values)
+        return figure <= self.required if self.at_most else figure >= self.required
+
+    def __str__(self) -> str:
+        sign = "<=" if self.at_most else ">="
+        spread = f"[{min(self.values):.3g} .. {max(self.values):.3g}]"
+        verdict = "ok" if self.met else "MISSED"
+        return (
+            f"{self.what:<52} {median(self.values):>8.3g} {spread:<20} "
+            f"{sign} {self.required:<5g} (stretch {self.stretch:g})  {verdict}"
+        )
+
+
+class Options(NamedTuple):
+    rounds: int
+    commands: int
+    rest_seconds: int
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The exchange against plain yardsticks, in ratios.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument(
+        "--quick", action="store_true", help="shorter files and rounds; the figures are noisier"
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--commands", type=int, help="timed commands of each file")
+    given = parser.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    options = Options(
+        given.rounds, given.commands or (1_000_000 if given.quick else 5_000_000), 3 if given.quick else 6
+    )
+
+    started = time.monotonic()
+    build()
+    goals: list[Goal] = []
+    for part in given.parts or PARTS:
+        print(f"\n{part}: {PARTS[part].__doc__}\n(load average {os.getloadavg()[0]:.1f})", flush=True)
+        goals += PARTS[part](options)
+    print("\nmedian of the rounds [lowest .. highest]")
+    for goal in goals:
+        print(goal)
+    print(f"\nload average {os.getloadavg()[0]:.1f}, {time.monotonic() - started:.0f} s")
+    return 0 if all(goal.met for goal in goals) else 1
+
+
+def engine(options: Options) -> Iterator[Goal]:
+    """match, balances, fees, events and log bytes, against a bare order book on the same commands"""
+    replays: list[float] = []
+    for mix, required, stretch in (("lob", 0.35, 0.5), ("xcore", 0.5, 0.8)):
+        file = generate(mix, resting=1_000, commands=options.commands)
+        ratios = []
+        for _ in range(options.rounds):
+            book = run_json([BUILT / "ref_bench", file, "book"])
+            ours = cambist_engine(file)
+            same_trades(book, ours)
+            ratios.append(ours["cpu_mops"] / book["cpu_mops"])
+            replays.append(ours["replay_ratio"])
+            print(
+                f"  {mix}: ours {ours['cpu_mops']:.2f} M/s, bare book {book['cpu_mops']:.2f} M/s, "
+                f"p50/p99/p99.9 {ours['p50']}/{ours['p99']}/{ours['p999']} ns, "
+                f"trade hash {ours['trade_hash']}, event hash {ours['event_hash']}",
+                flush=True,
+            )
+        yield Goal(f"engine / bare book, {mix}, 1,000 resting", ratios, required, stretch)
+    yield Goal("replay / live", replays, 0.8, 0.95)
+
+
+def growth(options: Options) -> Iterator[Goal]:
+    """the same with a million resting orders, against itself with a thousand"""
+    small = generate("lob", resting=1_000, commands=GROWN_COMMANDS)
+    large = generate("lob", resting=GROWN, commands=GROWN_COMMANDS)
+    slowdowns, sizes = [], []
+    for _ in range(min(GROWN_ROUNDS, options.rounds)):
+        of_small, of_large = cambist_engine(small), cambist_engine(large)
+        slowdowns.append(of_small["cpu_mops"] / of_large["cpu_mops"])
+        sizes.append(float(of_large["bytes_per_order"]))
+        print(
+            f"  1,000: {of_small['cpu_mops']:.2f} M/s, {of_large['resting_after_prefill']:,}: "
+            f"{of_large['cpu_mops']:.2f} M/s, {of_large['bytes_per_order']} bytes per order",
+            flush=True,
+        )
+    yield Goal("times slower at 1,000,000 resting", slowdowns, 5, 3, at_most=True)
+    yield Goal("bytes per resting order", sizes, 128, 64, at_most=True)
+
+
+def restart(options: Options) -> Iterator[Goal]:
+    """from the start of a match server to its first answer, with a million open orders"""
+    file = generate("lob", resting=GROWN, commands=GROWN_COMMANDS)
+    found = run_json([CAMBIST, "bench", "restart", file, "--json"])
+    print(f"  {found['open_orders']:,} open orders from a snapshot of {found['snapshot_bytes']:,} bytes")
+    yield Goal("seconds to restart with 1,000,000 open orders", [found["seconds"]], 5, 2, at_most=True)
+
+
+def rest(options: Options) -> Iterator[Goal]:
+    """signed orders per second over HTTP, durable before the answer, against a responder that only parses"""
+    ratios = []
+    for _ in range(options.rounds):
+        found = run_json([sys.executable, HERE / "rest.py", str(options.rest_seconds)])
+        ratios.append(found["exchange"] / found["bare"])
+        print(
+            f"  exchange {found['exchange']:,.0f}/s, bare {found['bare']:,.0f}/s; p50 {found['p50']}, "
+            f"p99 {found['p99']}; limits {found['limits']}",
+            flush=True,
+        )
+    yield Goal("durable REST orders / bare HTTP requests", ratios, 0.08, 0.2)
+
+
+Part = Callable[[Options], Iterator[Goal]]
+PARTS: dict[str, Part] = {"engine": engine, "growth": growth, "restart": restart, "rest": rest}
+
+
+def build() -> None:
+    """Compiles the yardsticks, unless that is done already."""
+    BUILT.mkdir(exist_ok=True)
+    for name in ("gen", "ref_bench"):
+        source, binary = HERE / "yardsticks" / f"{name}.rs", BUILT / name
+        if not binary.exists() or binary.stat().st_mtime < source.stat().st_mtime:
+            subprocess.run([*RUSTC, source, "-o", binary], check=True)
+
+
+def generate(mix: str, *, resting: int, commands: int) -> Path:
+    file = BUILT / f"{mix}-{resting}-{commands}.cmd"
+    if not file.exists():
+        partial = file.with_suffix(".partial")
+        run_json([BUILT / "gen", partial, f"mix={mix}", f"rest={resting}", f"n={commands}"])
+        partial.rename(file)
+    return file
+
+
+def cambist_engine(file: Path) -> dict[str, Any]:
+    found = run_json([CAMBIST, "bench", "engine", file, "--json"])
+    if not found["ledger_balanced"]:
+        raise SystemExit(f"{file}: the trial balance does not sum to zero: {found['trial_balance']}")
+    return found
+
+
+def same_trades(book: dict[str, Any], ours: dict[str, Any]) -> None:
+    if book["hash"] != ours["trade_hash"]:
+        raise SystemExit(f"other trades than the bare book: {ours['trade_hash']} against {book['hash']}")
+
+
+def run_json(command: list[Path | str]) -> dict[str, Any]:
+    """The last line that `command` prints, which is its result."""
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

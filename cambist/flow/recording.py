@@ -1,0 +1,63 @@
+"""Thirty real minutes of BTC/USD as the optional demo data of the `ob-analytics` package records them.
+
+Only its `_sample_data/orders.csv.gz` is read. Columns:
+`id,timestamp,exchange_timestamp,price,volume,action,direction`; actions are created, changed (traded in part)
+and deleted; times are Unix milliseconds. The recording does not say which orders were post-only. An order
+that never traded there is placed post-only here, so that it cannot trade either.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+from cambist.engine.commands import Side
+from cambist.flow.compressed import open_binary
+from cambist.flow.file import Add, AddType, Cancel
+
+DATA = Path("ob_analytics", "_sample_data", "orders.csv.gz")
+PRICE_DECIMALS = 2
+QUANTITY_DECIMALS = 8
+SIDES = {"bid": Side.BUY, "ask": Side.SELL}
+
+
+def find(checkout: Path) -> Path | None:
+    """The recording, where `make run` installs optional demo data in this checkout."""
+    return next(iter(sorted((checkout / ".demo").glob(f"**/{DATA}"))), None)
+
+
+def traded_orders(path: Path) -> set[str]:
+    """Orders that were filled, wholly or in part. Reads the whole file: a second or so."""
+    return {order["id"] for order in _orders(path) if _has_traded(order)}
+
+
+def read(path: Path, traded: set[str]) -> Iterator[Add | Cancel]:
+    """Commands in the recorded order; prices in hundredths, quantities in 1e-8."""
+    for order in _orders(path):
+        time_ns = int(order["exchange_timestamp"]) * 1_000_000
+        match order["action"]:
+            case "created":
+                yield Add(
+                    time_ns,
+                    order["id"],
+                    AddType.LIMIT if order["id"] in traded else AddType.POST_ONLY,
+                    SIDES[order["direction"]],
+                    _units(order["price"], PRICE_DECIMALS),
+                    _units(order["volume"], QUANTITY_DECIMALS),
+                )
+            case "deleted":
+                yield Cancel(time_ns, order["id"])
+
+
+def _orders(path: Path) -> Iterator[dict[str, str]]:
+    with io.TextIOWrapper(open_binary(path), "ascii", newline="") as text:
+        yield from csv.DictReader(text)
+
+
+def _has_traded(order: dict[str, str]) -> bool:
+    return order["action"] == "changed" or (order["action"] == "deleted" and Decimal(order["volume"]) == 0)
+
+
+def _units(number: str, decimals: int) -> int:
+    return int(Decimal(number).scaleb(decimals))
