@@ -147,10 +147,7 @@ def _sqlite(file: Path) -> Engine:
         raise RecordsError(
             f"SQLite {sqlite.sqlite_version} can corrupt the database; {wanted} or newer is needed"
         )
-    # isolation_level None: the driver starts no transactions of its own, `begin` below does, also around DDL.
-    engine = create_engine(
-        URL.create("sqlite", database=str(file)), module=sqlite, connect_args={"isolation_level": None}
-    )
+    engine = create_engine(URL.create("sqlite", database=str(file)), module=sqlite)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:
@@ -161,6 +158,7 @@ def _sqlite(file: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(db: Connection) -> None:
+        # The driver itself begins only before a row is changed: not for reads, and not for a migration's DDL.
         db.exec_driver_sql("BEGIN")
 
     return engine

@@ -116,14 +116,18 @@ def test_a_wrong_value_in_the_file_is_named_with_its_place_and_what_is_allowed(t
 
 
 @pytest.mark.parametrize(
-    ("text", "limit"),
+    "text",
     [
-        ("[server]\nport = 65_535", 65_535),
-        ("[server]\nport = 1", 1),
+        "[server]\nport = 1",
+        "[server]\nport = 65_535",
+        "[limits]\norders_10s = 0",
+        "[snapshots]\nkeep = 2",
+        "[api]\nrecv_window_max_ms = 5_000",
+        "[match]\nqueue_max = 1_024",
     ],
 )
-def test_the_limits_themselves_are_allowed(tmp_path, text, limit):
-    assert load(tmp_path, text).server.port == limit
+def test_the_limits_themselves_are_allowed(tmp_path, text):
+    load(tmp_path, text)
 
 
 @pytest.mark.parametrize(
