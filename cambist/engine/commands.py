@@ -1,8 +1,8 @@
 """Commands as Python values, to and from the bytes of docs/formats/commands.md.
 
 `encode` refuses with ValueError only what the bytes cannot hold; whether a command makes sense is up to the
-engine. Session and number stay zero until `stamp`, because only a session's sender knows them. In money commands
-and in AssetState, `market` is the asset: they share the header's field.
+engine. Session and number stay zero until `stamp`, because only a session's sender knows them. In money
+commands and in AssetState, `market` is the asset: they share the header's field.
 """
 
 from collections.abc import Sequence
