@@ -1,5 +1,6 @@
 """The records database: made, opened, migrated, and what is refused rather than guessed at."""
 
+import shutil
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,13 @@ def test_migrations_from_empty_give_the_tables_of_this_release(records):
     with records.read() as db:
         assert compare_metadata(MigrationContext.configure(db, opts={"compare_type": True}), metadata) == []
         assert {"users", "api_keys", "meta"} < set(inspect(db).get_table_names())
+
+
+def test_migrations_run_wherever_the_package_is_installed(settings, tmp_path, monkeypatch):
+    elsewhere = tmp_path / "100% new, and spaced"
+    shutil.copytree(migrate._SCRIPTS, elsewhere)
+    monkeypatch.setattr(migrate, "_SCRIPTS", elsewhere)
+    Records.create(settings).close()
 
 
 def test_opening_again_keeps_what_is_there(records, settings):

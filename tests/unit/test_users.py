@@ -8,22 +8,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from cambist._matching import Engine
 from cambist.accounts import emails, users
 from cambist.accounts.emails import EmailInvalid
 from cambist.accounts.users import EmailTaken, User, UserUnknown
+from cambist.engine import commands, events
+from cambist.engine.commands import AccountClass, Permission, Role
+from cambist.engine.events import Status
 from cambist.settings import Settings
 from cambist.store.records import Records
 from cambist.store.tables import users as table
 
 
-class FakeEngine:
-    """Answers ACCOUNT_CREATE as the engine does: the same reference, the same account."""
+class Accounts:
+    """The engine's door for ACCOUNT_CREATE, without a log."""
 
     def __init__(self) -> None:
-        self.accounts: dict[bytes, int] = {}
+        self._engine = Engine()
+        self._run(commands.SessionOpen(role=Role.ADMIN).encode())
 
-    def create_account(self, reference: bytes) -> int:
-        return self.accounts.setdefault(reference, 100 + len(self.accounts))
+    def create(self, reference: bytes) -> int:
+        command = commands.AccountCreate(
+            account_class=AccountClass.USER, permissions=Permission.TRADE, reference=reference
+        ).encode()
+        # Another number each time: it is the reference that makes a repeat harmless, not the session.
+        commands.stamp(command, session=1, number=self._engine.sequence)
+        return self._run(command)
+
+    def users(self) -> int:
+        """How many accounts there are beside the system's own."""
+        return sum(account > 1_000 for account in self._engine.account_ids())
+
+    def _run(self, command: bytearray) -> int:
+        batch = commands.batch(self._engine.sequence + 1, self._engine.time_ns, self._engine.epoch, [command])
+        result = events.result(self._engine.apply(batch))
+        assert result.status == Status.OK
+        return result.value
 
 
 class Crash(Exception):
@@ -38,36 +58,35 @@ def records(tmp_path: Path) -> Iterator[Records]:
 
 
 @pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine()
+def accounts() -> Accounts:
+    return Accounts()
 
 
-def create(records: Records, engine: FakeEngine, email: str, now_ns: int = 1) -> User:
-    return users.create(records, email, engine.create_account, now_ns=now_ns, acting_user="test")
+def create(records: Records, accounts: Accounts, email: str, now_ns: int = 1) -> User:
+    return users.create(records, email, accounts.create, now_ns=now_ns, acting_user="test")
 
 
-def test_a_new_user_has_an_account_and_is_found_however_the_address_is_written(records, engine):
-    ann = create(records, engine, " Ann@Example.org ")
-    assert (ann.email, ann.account, ann.created_at_ns) == ("Ann@Example.org", 100, 1)
+def test_a_new_user_has_an_account_and_is_found_however_the_address_is_written(records, accounts):
+    ann = create(records, accounts, " Ann@Example.org ")
+    assert (ann.email, ann.account, ann.created_at_ns) == ("Ann@Example.org", 1_001, 1)
     assert users.find(records, "ann@EXAMPLE.org") == ann
-    assert (
-        users.find(records, "ａｎｎ＠example．org") == ann
-    )  # full-width, as an East Asian keyboard types it
+    # Full-width, as an East Asian keyboard types it.
+    assert users.find(records, "ａｎｎ＠example．org") == ann
 
 
-def test_users_are_listed_oldest_first(records, engine):
-    made = [create(records, engine, f"{name}@example.org") for name in ("zoe", "ann", "bob")]
+def test_users_are_listed_oldest_first(records, accounts):
+    made = [create(records, accounts, f"{name}@example.org") for name in ("zoe", "ann", "bob")]
     assert users.list_all(records) == made
 
 
-def test_an_address_is_taken_once(records, engine):
-    create(records, engine, "ann@example.org")
+def test_an_address_is_taken_once(records, accounts):
+    create(records, accounts, "ann@example.org")
     with pytest.raises(EmailTaken, match=r"ann@example\.org"):
-        create(records, engine, "ANN@example.org")
-    assert len(users.list_all(records)) == len(engine.accounts) == 1
+        create(records, accounts, "ANN@example.org")
+    assert len(users.list_all(records)) == accounts.users() == 1
 
 
-def test_a_creation_cut_before_the_engine_is_completed_by_the_next(records, engine):
+def test_a_creation_cut_before_the_engine_is_completed_by_the_next(records, accounts):
     def crash(reference: bytes) -> int:
         raise Crash
 
@@ -75,36 +94,35 @@ def test_a_creation_cut_before_the_engine_is_completed_by_the_next(records, engi
         users.create(records, "ann@example.org", crash, now_ns=1, acting_user="test")
     half = users.get(records, "ann@example.org")
     assert half.account is None
-    ann = create(records, engine, "ann@example.org", now_ns=2)
-    assert (ann.id, ann.reference, ann.account, ann.created_at_ns) == (half.id, half.reference, 100, 1)
+    ann = create(records, accounts, "ann@example.org", now_ns=2)
+    assert (ann.id, ann.reference, ann.account, ann.created_at_ns) == (half.id, half.reference, 1_001, 1)
 
 
-def test_a_creation_cut_after_the_engine_gets_the_account_it_was_given(records, engine):
+def test_a_creation_cut_after_the_engine_gets_the_account_it_was_given(records, accounts):
     def answer_lost(reference: bytes) -> int:
-        engine.create_account(reference)
+        accounts.create(reference)
         raise Crash
 
     with pytest.raises(Crash):
         users.create(records, "ann@example.org", answer_lost, now_ns=1, acting_user="test")
-    create(records, engine, "bob@example.org")
-    assert create(records, engine, "ann@example.org").account == 100
-    assert len(engine.accounts) == 2
+    create(records, accounts, "bob@example.org")
+    assert create(records, accounts, "ann@example.org").account == 1_001
+    assert accounts.users() == 2
 
 
-def test_each_user_has_a_reference_of_its_own(records, engine):
-    create(records, engine, "ann@example.org")
-    create(records, engine, "bob@example.org")
-    assert len(engine.accounts) == 2
-    assert all(reference.startswith(b"user:") and len(reference) == 41 for reference in engine.accounts)
+def test_each_user_has_a_reference_and_an_account_of_its_own(records, accounts):
+    ann, bob = (create(records, accounts, f"{name}@example.org") for name in ("ann", "bob"))
+    assert (ann.account, bob.account) == (1_001, 1_002)
+    assert ann.account_reference == f"user:{ann.reference}".encode() != bob.account_reference
 
 
-def test_an_account_once_given_is_never_replaced(records, engine):
-    ann = create(records, engine, "ann@example.org")
+def test_an_account_once_given_is_never_replaced(records, accounts):
+    ann = create(records, accounts, "ann@example.org")
     assert users.complete(records, ann, 999).account == ann.account
 
 
-def test_who_made_a_user_is_recorded(records, engine):
-    create(records, engine, "ann@example.org")
+def test_who_made_a_user_is_recorded(records, accounts):
+    create(records, accounts, "ann@example.org")
     with records.read() as db:
         assert db.scalar(select(table.c.created_by)) == "test"
 
@@ -139,10 +157,10 @@ def test_an_unknown_address_is_none_or_refused(records):
         ("a@" + ("b" * 61 + ".") * 4 + "organ", "is too long"),
     ],
 )
-def test_a_doubtful_address_is_refused_with_its_reason(records, engine, address, said):
+def test_a_doubtful_address_is_refused_with_its_reason(records, accounts, address, said):
     with pytest.raises(EmailInvalid, match=said):
-        create(records, engine, address)
-    assert users.list_all(records) == [] and engine.accounts == {}
+        create(records, accounts, address)
+    assert users.list_all(records) == [] and accounts.users() == 0
 
 
 @pytest.mark.parametrize(
