@@ -16,13 +16,24 @@ from msgspec import Meta, Struct
 
 FILE_NAME = "cambist.toml"
 
-_Port = Annotated[int, Meta(ge=1, le=65_535)]
-_Count = Annotated[int, Meta(ge=1, le=1_000_000)]
-_Limit = Annotated[int, Meta(ge=0, le=1_000_000_000)]
-_HOST_PATTERN = r"^[0-9A-Za-z.:-]+\Z"
-
 MIB = 1 << 20
 GIB = 1 << 30
+
+
+def _between(low: int, high: int) -> Meta:
+    return Meta(ge=low, le=high)
+
+
+def _says(description: str) -> Meta:
+    return Meta(description=description)
+
+
+_Host = Annotated[str, Meta(pattern=r"^[0-9A-Za-z.:-]+\Z", max_length=253)]
+_Path = Annotated[str, Meta(min_length=1, max_length=4_096)]
+_Port = Annotated[int, _between(1, 65_535)]
+_Count = Annotated[int, _between(1, 1_000_000)]
+_Limit = Annotated[int, _between(0, 1_000_000_000)]
+_Milliseconds = Annotated[int, _between(1, 60_000)]
 
 
 class SettingsError(Exception):
@@ -32,108 +43,60 @@ class SettingsError(Exception):
 class Server(Struct, frozen=True, kw_only=True):
     """Where the exchange listens."""
 
-    host: Annotated[
-        str,
-        Meta(
-            pattern=_HOST_PATTERN,
-            max_length=253,
-            description="Address to listen on; 0.0.0.0 opens it to the network.",
-        ),
-    ] = "127.0.0.1"
-    port: Annotated[_Port, Meta(description="Port of the public API and pages.")] = 8000
-    console_port: Annotated[_Port, Meta(description="Port reserved for the operators' console.")] = 8001
-    public_hostname: Annotated[
-        str,
-        Meta(pattern=_HOST_PATTERN, max_length=253, description="Name under which users reach the exchange."),
-    ] = "localhost"
+    host: Annotated[_Host, _says("Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1"
+    port: Annotated[_Port, _says("Port of the public API and pages.")] = 8000
+    console_port: Annotated[_Port, _says("Port reserved for the operators' console.")] = 8001
+    public_hostname: Annotated[_Host, _says("Name under which users reach the exchange.")] = "localhost"
 
 
 class Mode(Struct, frozen=True, kw_only=True):
     """What kind of exchange this is."""
 
-    sandbox: Annotated[
-        bool, Meta(description="Play money: allows `cambist sandbox`. Never on an exchange with real users.")
-    ] = False
+    sandbox: Annotated[bool, _says("Play money from `cambist sandbox`; never with real users.")] = False
 
 
 class Log(Struct, frozen=True, kw_only=True):
     """The command log, the one thing that must never be lost."""
 
-    segment_bytes: Annotated[
-        int, Meta(ge=MIB, le=GIB, description="Size of one log file; it is zero-filled ahead of use.")
-    ] = 64 * MIB
-    low_disk_bytes: Annotated[
-        int,
-        Meta(
-            ge=0, le=1 << 50, description="Free space below which new orders are refused; cancels never are."
-        ),
-    ] = GIB
-    seal_idle_ms: Annotated[
-        int, Meta(ge=1, le=60_000, description="Idle time after which the end of the log is sealed.")
-    ] = 100
+    segment_bytes: Annotated[int, _between(MIB, GIB), _says("Size of one file, zero-filled ahead.")] = (
+        64 * MIB
+    )
+    low_disk_bytes: Annotated[int, _between(0, 1 << 50), _says("Free space that new orders need.")] = GIB
+    seal_idle_ms: Annotated[_Milliseconds, _says("Idle time after which the end of the log is sealed.")] = 100
 
 
 class Match(Struct, frozen=True, kw_only=True):
     """The match server's queue, and the history it answers from memory."""
 
-    queue_max: Annotated[
-        _Count, Meta(description="Commands that may wait; beyond, new ones get -1008 (cancels do not).")
-    ] = 8_192
-    batch_max: Annotated[
-        int, Meta(ge=1, le=65_535, description="Commands made durable by one disk sync, at most.")
-    ] = 1_024
-    history_orders_per_account: Annotated[
-        _Count, Meta(description="Closed orders kept in memory per account.")
-    ] = 10_000
-    history_trades_per_account: Annotated[
-        _Count, Meta(description="Own trades kept in memory per account.")
-    ] = 10_000
-    history_trades_per_market: Annotated[
-        _Count, Meta(description="Public trades kept in memory per market.")
-    ] = 1_000
+    queue_max: Annotated[_Count, _says("Queue length at which all but cancels get -1008.")] = 8_192
+    batch_max: Annotated[int, _between(1, 65_535), _says("Commands made durable by one disk sync.")] = 1_024
+    history_orders_per_account: Annotated[_Count, _says("Closed orders kept in memory per account.")] = 10_000
+    history_trades_per_account: Annotated[_Count, _says("Own trades kept in memory per account.")] = 10_000
+    history_trades_per_market: Annotated[_Count, _says("Public trades kept in memory per market.")] = 1_000
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """How much one client may ask for. 0 switches a limit off."""
 
-    request_weight_1m: Annotated[_Limit, Meta(description="Request weight per IP address and minute.")] = (
-        6_000
-    )
-    raw_requests_5m: Annotated[_Limit, Meta(description="Requests per IP address and five minutes.")] = (
-        300_000
-    )
-    orders_10s: Annotated[_Limit, Meta(description="Unfilled orders per account and ten seconds.")] = 100
-    orders_1d: Annotated[_Limit, Meta(description="Unfilled orders per account and day.")] = 200_000
+    request_weight_1m: Annotated[_Limit, _says("Request weight per IP address and minute.")] = 6_000
+    raw_requests_5m: Annotated[_Limit, _says("Requests per IP address and five minutes.")] = 300_000
+    orders_10s: Annotated[_Limit, _says("Unfilled orders per account and ten seconds.")] = 100
+    orders_1d: Annotated[_Limit, _says("Unfilled orders per account and day.")] = 200_000
 
 
 class Api(Struct, frozen=True, kw_only=True):
     """How requests are read."""
 
-    recv_window_default_ms: Annotated[
-        int, Meta(ge=1, le=60_000, description="Age at which a signed request without recvWindow is refused.")
-    ] = 5_000
-    recv_window_max_ms: Annotated[
-        int, Meta(ge=1, le=60_000, description="Largest recvWindow a client may ask for.")
-    ] = 60_000
-    body_max_bytes: Annotated[int, Meta(ge=1_024, le=16 * MIB, description="Largest request body.")] = (
-        64 * 1_024
-    )
+    recv_window_default_ms: Annotated[_Milliseconds, _says("recvWindow where none is named.")] = 5_000
+    recv_window_max_ms: Annotated[_Milliseconds, _says("Largest recvWindow a request may name.")] = 60_000
+    body_max_bytes: Annotated[int, _between(1_024, 16 * MIB), _says("Largest request body.")] = 65_536
 
 
 class Snapshots(Struct, frozen=True, kw_only=True):
     """Copies of the engine's state that make a restart fast."""
 
-    directory: Annotated[
-        str,
-        Meta(
-            min_length=1,
-            max_length=4_096,
-            description="Where snapshots are kept; relative to the data directory.",
-        ),
-    ] = "snapshots"
-    keep: Annotated[
-        int, Meta(ge=2, le=1_000, description="Generations kept; the older ones are the fallback.")
-    ] = 2
+    directory: Annotated[_Path, _says("Where they are kept, relative to the data directory.")] = "snapshots"
+    keep: Annotated[int, _between(2, 1_000), _says("Generations kept; the older ones are the fallback.")] = 2
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -147,7 +147,8 @@ def _sqlite(file: Path) -> Engine:
         raise RecordsError(
             f"SQLite {sqlite.sqlite_version} can corrupt the database; {wanted} or newer is needed"
         )
-    engine = create_engine(URL.create("sqlite", database=str(file)), module=sqlite)
+    # hide_parameters: an error's text may reach a log, and must not take e-mail addresses there.
+    engine = create_engine(URL.create("sqlite", database=str(file)), module=sqlite, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: Any) -> None:

@@ -151,6 +151,12 @@ def test_a_write_that_raises_is_undone(records):
         assert db.scalar(select(meta.c.content).where(meta.c.name == "mark")) is None
 
 
+def test_a_database_error_does_not_tell_what_was_to_be_written(records):
+    with pytest.raises(IntegrityError) as refused, records.write() as db:
+        db.execute(insert(meta).values(name="vault", content=b"private"))
+    assert "private" not in str(refused.value)
+
+
 def test_a_database_stays_with_its_log(records):
     records.bind_log(b"\x01")
     records.bind_log(b"\x01")
