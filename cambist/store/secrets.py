@@ -41,6 +41,7 @@ class Vault:
     def create(cls, directory: Path) -> Self:
         """Make the directory and a random key. A key that is there stays: what it sealed needs it."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync_directory(directory.parent)
         _require_private(directory)
         file = directory / MASTER_KEY_FILE
         if not file.exists():
@@ -98,8 +99,13 @@ def _write_once(file: Path, content: bytes) -> None:
         os.link(aside, file)
     finally:
         aside.unlink()
-    directory = os.open(file.parent, os.O_RDONLY)
+    _sync_directory(file.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Makes the names in it durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(descriptor)
     finally:
-        os.close(directory)
+        os.close(descriptor)
