@@ -21,7 +21,7 @@ from cambist.engine.commands import OrderType, TimeInForce
 from cambist.engine.views import AssetView, MarketView
 from cambist.errors import Unavailable
 from cambist.flow import recording
-from cambist.flow.file import Add, Cancel
+from cambist.flow.file import Add, AddType, Cancel
 from cambist.flow.generator import RESTING_PER_SIDE, Action, FairPrice, Generator, Pull, Quote, Take
 from cambist.flow.house import ACCOUNTS, House
 from cambist.flow.replay import ORDER_TYPES, Owners
@@ -171,13 +171,14 @@ def _replayed(house: House, grid: Grid, owners: Owners, row: Add | Cancel) -> Fu
     if isinstance(row, Cancel):
         return house.cancel(owners.of(row.order), grid.market, row.order.encode())
     order_type, time_in_force = ORDER_TYPES[row.type]
+    price = row.price / 10**recording.PRICE_DECIMALS
     return house.place(
         owners.of_new(row.order),
         grid.market,
         row.side,
         order_type,
         time_in_force,
-        grid.ticks(row.price / 10**recording.PRICE_DECIMALS),
+        0 if row.type == AddType.MARKET else grid.ticks(price),
         grid.lots(row.quantity / 10**recording.QUANTITY_DECIMALS),
         row.order.encode(),
     )

@@ -100,4 +100,3 @@ def _row(fields: list[str]) -> Row:
         case "execute":
             return Execution(int(price), int(quantity), maker=order, taker=peer)
     raise ValueError(f"unknown op {op!r}")
-

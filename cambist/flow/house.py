@@ -4,7 +4,7 @@ Accounts and credits carry references, so asking for them again returns what exi
 counterpart is the sandbox mirror, and nothing outside sandbox mode calls this.
 """
 
-from asyncio import Future, gather
+from asyncio import Future, gather, to_thread
 from collections.abc import Sequence
 from typing import Self
 
@@ -36,7 +36,7 @@ class House:
     @classmethod
     async def open(cls, server: MatchServer, assets: Sequence[AssetView]) -> Self:
         """Accounts with money and without orders: what an earlier run left open is cancelled first."""
-        admin = server.open_port(Role.ADMIN, "house-setup")
+        admin = await to_thread(server.open_port, Role.ADMIN, "house-setup")
         mirror = await _value(admin, _account(AccountClass.MIRROR, b"mirror:sandbox"))
         accounts = [
             await _value(admin, _account(AccountClass.USER, b"house:%d" % nth)) for nth in range(ACCOUNTS)
@@ -44,7 +44,7 @@ class House:
         await gather(
             *(_value(admin, _credit(mirror, account, asset)) for account in accounts for asset in assets)
         )
-        port = server.open_port(Role.TRADE, "house")
+        port = await to_thread(server.open_port, Role.TRADE, "house")
         await gather(
             *(port.submit(commands.CancelAll(account=account, market=0).encode()) for account in accounts)
         )

@@ -36,18 +36,25 @@ def read(path: Path, traded: set[str]) -> Iterator[Add | Cancel]:
     """Commands in the recorded order; prices in hundredths, quantities in 1e-8."""
     for order in _orders(path):
         time_ns = int(order["exchange_timestamp"]) * 1_000_000
-        match order["action"]:
-            case "created":
-                yield Add(
-                    time_ns,
-                    order["id"],
-                    AddType.LIMIT if order["id"] in traded else AddType.POST_ONLY,
-                    SIDES[order["direction"]],
-                    _units(order["price"], PRICE_DECIMALS),
-                    _units(order["volume"], QUANTITY_DECIMALS),
-                )
-            case "deleted":
-                yield Cancel(time_ns, order["id"])
+        kind = _type(order, traded)
+        if order["action"] == "deleted":
+            yield Cancel(time_ns, order["id"])
+        elif order["action"] == "created" and kind is not None:
+            yield Add(
+                time_ns,
+                order["id"],
+                kind,
+                SIDES[order["direction"]],
+                _units(order["price"], PRICE_DECIMALS),
+                _units(order["volume"], QUANTITY_DECIMALS),
+            )
+
+
+def _type(order: dict[str, str], traded: set[str]) -> AddType | None:
+    """A price of 0 is a market order if it traded, and if not a bid below a cent, which no market takes."""
+    if Decimal(order["price"]) == 0:
+        return AddType.MARKET if order["id"] in traded else None
+    return AddType.LIMIT if order["id"] in traded else AddType.POST_ONLY
 
 
 def _orders(path: Path) -> Iterator[dict[str, str]]:

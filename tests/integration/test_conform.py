@@ -18,10 +18,9 @@ def matching(shared_data):
 def edge_cases(matching):
     for case in json.loads((matching / "edge_cases.json").read_text()):
         commands = case["commands"]
-        if (
-            "..." in commands
-        ):  # the one that the file abridges: 5,000 sells, then one order that takes them all
-            commands = [f"N,{seq},1,{seq + 1},100,1,0" for seq in range(5_000)] + ["N,5000,0,5001,100,5000,1"]
+        if "..." in commands:  # abridged in the file: 5,000 sells, then one order that takes them all
+            commands = [f"N,{seq},1,{seq + 1},100,1,0" for seq in range(5_000)]
+            commands.append("N,5000,0,5001,100,5000,1")
         yield case, [command.encode() for command in commands]
 
 
