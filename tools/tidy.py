@@ -27,8 +27,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "match": BELOW_SERVICES,
     "accounts": BELOW_SERVICES,
     "gateway": {"accounts", "match", "ledger"} | BELOW_SERVICES,
-    "flow": {"match"} | BELOW_SERVICES,
-    "bench": {"flow", "match"} | BELOW_SERVICES,
+    "control": {"accounts", "match", "ledger"} | BELOW_SERVICES,
+    "flow": {"accounts", "match"} | BELOW_SERVICES,
+    "demo": {"control", "flow", "accounts", "match"} | BELOW_SERVICES,
+    "bench": {"flow", "match", "ledger"} | BELOW_SERVICES,
 }
 WIRING = {"app", "cli", "__main__", "__init__"}  # may import everything
 

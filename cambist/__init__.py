@@ -1,0 +1,1 @@
+"""A centralized exchange for digital currencies. The map of the code is docs/architecture.md."""
