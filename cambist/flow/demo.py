@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from cambist.match.server import MatchServer
-
 from cambist.engine.commands import OrderType, TimeInForce
 from cambist.engine.views import AssetView, MarketView
 from cambist.errors import Unavailable
@@ -25,6 +23,7 @@ from cambist.flow.file import Add, AddType, Cancel
 from cambist.flow.generator import RESTING_PER_SIDE, Action, FairPrice, Generator, Pull, Quote, Take
 from cambist.flow.house import ACCOUNTS, House
 from cambist.flow.replay import ORDER_TYPES, Owners
+from cambist.match.server import MatchServer
 from cambist.settings import Settings
 
 BTC_USDT, ETH_USDT, ETH_BTC = "BTCUSDT", "ETHUSDT", "ETHBTC"
@@ -44,8 +43,8 @@ class Grid:
 
     def __init__(self, market: MarketView, scales: dict[int, int]) -> None:
         self.market = market.market
-        self._tick = market.tick_atoms / 10 ** scales[market.quote]
-        self._lot = market.lot_atoms / 10 ** scales[market.base]
+        self._tick: float = market.tick_atoms / 10 ** scales[market.quote]
+        self._lot: float = market.lot_atoms / 10 ** scales[market.base]
 
     def ticks(self, price: float) -> int:
         return max(1, round(price / self._tick))

@@ -8,8 +8,6 @@ from asyncio import Future, gather, to_thread
 from collections.abc import Sequence
 from typing import Self
 
-from cambist.match.server import MatchServer, Port
-
 from cambist.engine import commands
 from cambist.engine.commands import (
     AccountClass,
@@ -23,6 +21,7 @@ from cambist.engine.commands import (
 from cambist.engine.events import Status, result
 from cambist.engine.views import AssetView
 from cambist.errors import Broken
+from cambist.match.server import MatchServer, Port
 
 ACCOUNTS = 64  # orders are dealt out among them, so that none comes near the limit of open orders per account
 FUNDS_UNITS = 1_000_000  # whole coins of each asset for each account

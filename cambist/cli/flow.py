@@ -1,0 +1,123 @@
+"""`cambist replay-flow`: recorded orders through the exchange, compared with the trades that were recorded."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+import click
+
+from cambist.cli.output import answers, progress
+from cambist.flow.compressed import open_binary
+from cambist.flow.file import BadFlow, Row, read
+from cambist.flow.replay import Scale, replay
+from cambist.flow.venue import Listing, Venue, closing
+from cambist.log.file import FileLog
+
+ACCOUNTS = 64  # 6,500 orders rest at once in half an hour of BTC/USD
+REPORT_EVERY = 1_000
+
+
+class Step(click.ParamType):
+    """A positive decimal number, kept exact."""
+
+    name = "number"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            step = Decimal(str(value))
+        except InvalidOperation:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if not step.is_finite() or step <= 0:
+            self.fail(f"{value!r} is not above zero", param, ctx)
+        return step
+
+
+SCALE = click.IntRange(0, 18)
+
+
+@click.command("replay-flow")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--tick", type=Step(), default="1", show_default=True, help="Price step of the market.")
+@click.option("--lot", type=Step(), default="1e-8", show_default=True, help="Quantity step of the market.")
+@click.option("--price-unit", type=Step(), help="Worth of 1 in the file's prices.  [default: the tick]")
+@click.option(
+    "--quantity-unit", type=Step(), default="1e-8", show_default=True, help="And in its quantities."
+)
+@click.option("--base-scale", type=SCALE, default=8, show_default=True, help="Ledger decimals of base.")
+@click.option("--quote-scale", type=SCALE, default=8, show_default=True, help="Ledger decimals of quote.")
+@click.option("--accounts", type=click.IntRange(1, 10_000), default=ACCOUNTS, show_default=True)
+@click.option("--limit", type=click.IntRange(1), help="Stop after so many commands.")
+@click.option("--in-process", is_flag=True, help="Log and engine in this process; no exchange needed.")
+@click.option("--directory", type=click.Path(path_type=Path), help="Keep the log here (in process only).")
+@answers
+def replay_flow(
+    file: Path,
+    tick: Decimal,
+    lot: Decimal,
+    price_unit: Decimal | None,
+    quantity_unit: Decimal,
+    base_scale: int,
+    quote_scale: int,
+    accounts: int,
+    limit: int | None,
+    in_process: bool,
+    directory: Path | None,
+) -> dict[str, object]:
+    """Replay the recorded order flow in FILE, one command after the other, and compare the trades."""
+    started = time.monotonic()
+    price_unit = price_unit or tick
+    scale = Scale(_steps(tick, price_unit, "--tick"), _steps(lot, quantity_unit, "--lot"))
+    listing = Listing(
+        base_scale, quote_scale, _atoms(tick, quote_scale, "--tick"), _atoms(lot, base_scale, "--lot")
+    )
+    with _rows(file, limit) as rows, _log_in(directory) as log:
+        venue = Venue(listing, accounts, append=log.append)
+        outcome = replay(rows, venue, scale)
+        end = closing(venue.engine)
+    return {**outcome.report(), **end, "seconds": round(time.monotonic() - started, 3)}
+
+
+@contextmanager
+def _rows(file: Path, limit: int | None) -> Iterator[Iterator[Row]]:
+    """The flow, with a progress bar; a file that is not one becomes a usage error."""
+    with open_binary(file) as lines:
+        total = min(sum(1 for _ in lines) - 1, limit or 1 << 62)
+    with progress("replaying") as report:
+
+        def reported() -> Iterator[Row]:
+            for nth, row in enumerate(read(file, limit)):
+                if nth % REPORT_EVERY == 0:
+                    report(nth, total)
+                yield row
+
+        try:
+            yield reported()
+        except BadFlow as problem:
+            raise click.UsageError(str(problem)) from problem
+
+
+@contextmanager
+def _log_in(directory: Path | None) -> Iterator[FileLog]:
+    """A log in `directory`, or in one that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cambist-flow-") as temporary:
+        log = FileLog.open(directory or Path(temporary))
+        try:
+            yield log
+        finally:
+            log.close()
+
+
+def _steps(step: Decimal, unit: Decimal, name: str) -> int:
+    if step % unit:
+        raise click.UsageError(f"{name} {step} is no multiple of the file's unit {unit}")
+    return int(step / unit)
+
+
+def _atoms(step: Decimal, scale: int, name: str) -> int:
+    atoms = step.scaleb(scale)
+    if atoms != int(atoms):
+        raise click.UsageError(f"{name} {step} has more decimals than the ledger keeps ({scale})")
+    return int(atoms)
