@@ -1,0 +1,449 @@
+"""Orders: who may place them, what they hold, whom they meet, and how they end."""
+
+from enum import Enum, auto
+from itertools import groupby
+from typing import NamedTuple
+
+from cambist.engine.codes import (
+    CloseReason,
+    MarketStatus,
+    OrderType,
+    Permission,
+    ReplaceMode,
+    Side,
+    Status,
+    StpMode,
+    TimeInForce,
+)
+from cambist.engine.commands import Amend, Cancel, CancelAll, CancelReplace, Place
+from cambist.engine.events import Level, OrderAccepted, OrderAmended, OrderClosed, Trade
+
+from .markets import check_filters, fee_atoms
+from .state import FEES, Market, Order, Pending, Refused, State, require
+
+MAKERS_MAX = 20_000  # makers that one command touches
+CANCELS_PER_STEP = 64
+SIDE_LOTS_MAX = 1 << 62  # lots at rest on one side of a market
+
+
+class Fill(NamedTuple):
+    maker: Order
+    lots: int
+
+
+class Expire(NamedTuple):
+    """Self-trade prevention closes the maker."""
+
+    maker: Order
+
+
+class Ending(Enum):
+    """Why a taker stops."""
+
+    NOTHING_LEFT = auto()  # nothing to execute, or a budget too small for one more lot
+    NO_MAKER = auto()
+    SELF_TRADE = auto()
+    TOO_MANY_MAKERS = auto()
+
+
+class Plan(NamedTuple):
+    """Everything that will happen to the makers, decided before anything does."""
+
+    steps: list[Fill | Expire]
+    ending: Ending
+
+    @property
+    def fills(self) -> list[Fill]:
+        return [step for step in self.steps if isinstance(step, Fill)]
+
+    @property
+    def lots(self) -> int:
+        return sum(fill.lots for fill in self.fills)
+
+    def quote_atoms(self, market: Market) -> int:
+        return sum(market.notional(fill.maker.price_ticks, fill.lots) for fill in self.fills)
+
+
+def place(state: State, command: Place) -> int:
+    """Returns the new order's id."""
+    market = _check_place(state, command)
+    plan = _plan(state, market, command)
+    hold = _hold_atoms(market, command, plan)
+    paid_asset = market.paid_asset(command.side)
+    require(state.ledger.available(command.account, paid_asset) >= hold, Status.INSUFFICIENT_BALANCE)
+
+    order = _accept(state, command)
+    state.ledger.hold(order.account, paid_asset, hold)
+    if order.time_in_force == TimeInForce.FOK and plan.lots < order.quantity_lots:
+        _end_taker(state, order, hold, CloseReason.EXPIRED)
+        return order.order_id
+    left_held = hold - _execute(state, market, order, plan)
+    reason = _reason(order, plan, command.quote_budget_atoms - plan.quote_atoms(market))
+    if reason is None:
+        state.orders[order.order_id] = order
+        tell_level(state, order.market, order.side, order.price_ticks)
+    else:
+        _end_taker(state, order, left_held, reason)
+    return order.order_id
+
+
+def _check_place(state: State, command: Place) -> Market:
+    account = state.account(command.account)
+    require(account.is_customer, Status.WRONG_ACCOUNT_CLASS)
+    require(not account.frozen, Status.ACCOUNT_FROZEN)
+    require(Permission.TRADE in account.permissions, Status.ACCOUNT_MAY_NOT)
+    market = state.market(command.market)
+    require(market.state == MarketStatus.TRADING, Status.MARKET_CLOSED)
+    check_filters(market, command)
+    own = state.open_orders(account=command.account, market=command.market)
+    require(len(own) < market.filters.max_orders, Status.MAX_NUM_ORDERS)
+    namesake = state.order_by_client_id(command.account, command.client_id)
+    require(namesake is None, Status.DUPLICATE_CLIENT_ID)
+    if command.order_type == OrderType.LIMIT_MAKER:
+        require(not _acceptable_makers(state, command), Status.WOULD_TAKE)
+    resting = state.open_orders(market=command.market, side=command.side)
+    lots = sum(order.remaining_lots for order in resting)
+    require(lots + command.quantity_lots <= SIDE_LOTS_MAX, Status.LIMIT_REACHED)
+    return market
+
+
+def _acceptable_makers(state: State, command: Place) -> list[Order]:
+    """Orders of the other side at prices that the taker accepts, in the order in which it meets them."""
+    makers = state.queue(command.market, Side(1 - command.side))
+    if command.order_type == OrderType.MARKET:
+        return makers
+    if command.side == Side.BUY:
+        return [maker for maker in makers if maker.price_ticks <= command.price_ticks]
+    return [maker for maker in makers if maker.price_ticks >= command.price_ticks]
+
+
+def _plan(state: State, market: Market, command: Place) -> Plan:
+    group = state.accounts[command.account].stp_group
+    left_lots, left_budget = command.quantity_lots, command.quote_budget_atoms
+    steps: list[Fill | Expire] = []
+    for touched, maker in enumerate(_acceptable_makers(state, command)):
+        lot_atoms = market.notional(maker.price_ticks, 1)
+        wanted = left_budget // lot_atoms if command.quote_budget_atoms else left_lots
+        if wanted == 0:
+            return Plan(steps, Ending.NOTHING_LEFT)
+        if touched == MAKERS_MAX:
+            return Plan(steps, Ending.TOO_MANY_MAKERS)
+        if command.stp_mode != StpMode.NONE and state.accounts[maker.account].stp_group == group:
+            if command.stp_mode in (StpMode.EXPIRE_MAKER, StpMode.EXPIRE_BOTH):
+                steps.append(Expire(maker))
+            if command.stp_mode in (StpMode.EXPIRE_TAKER, StpMode.EXPIRE_BOTH):
+                return Plan(steps, Ending.SELF_TRADE)
+            continue
+        lots = min(wanted, maker.remaining_lots)
+        steps.append(Fill(maker, lots))
+        left_lots -= lots
+        left_budget -= lots * lot_atoms
+    return Plan(steps, Ending.NO_MAKER)
+
+
+def _hold_atoms(market: Market, command: Place, plan: Plan) -> int:
+    """What must be available, and is held, before the order may match."""
+    if command.order_type != OrderType.MARKET:
+        return market.hold_of(command.side, command.price_ticks, command.quantity_lots)
+    if command.side == Side.BUY:
+        return command.quote_budget_atoms or plan.quote_atoms(market)
+    return (command.quantity_lots or plan.lots) * market.lot_atoms
+
+
+def _accept(state: State, command: Place) -> Order:
+    state.last_order_id += 1
+    markets = state.accounts[command.account].markets
+    if command.market not in markets:
+        markets.append(command.market)
+    order = Order(
+        order_id=state.last_order_id,
+        account=command.account,
+        market=command.market,
+        side=command.side,
+        order_type=command.order_type,
+        time_in_force=command.time_in_force,
+        stp_mode=command.stp_mode,
+        price_ticks=command.price_ticks,
+        quantity_lots=command.quantity_lots,
+        by_quote=command.quote_budget_atoms > 0,
+        client_id=command.client_id,
+        accepted_ns=state.time_ns,
+        updated_ns=state.time_ns,
+    )
+    state.events.append(
+        OrderAccepted(
+            order.market,
+            order.side,
+            order.order_id,
+            order.account,
+            order.order_type,
+            order.time_in_force,
+            order.stp_mode,
+            order.price_ticks,
+            order.quantity_lots,
+            command.quote_budget_atoms,
+            order.client_id,
+        )
+    )
+    return order
+
+
+def _execute(state: State, market: Market, taker: Order, plan: Plan) -> int:
+    """Carries the plan out, level by level; returns how much of the taker's hold it used."""
+    used = 0
+    for price_ticks, steps in groupby(plan.steps, key=lambda step: step.maker.price_ticks):
+        for step in steps:
+            if isinstance(step, Fill):
+                used += _fill(state, market, taker, step)
+            else:
+                close(state, step.maker, CloseReason.EXPIRED_STP)
+        tell_level(state, taker.market, Side(1 - taker.side), price_ticks)
+    return used
+
+
+def _fill(state: State, market: Market, taker: Order, fill: Fill) -> int:
+    """Moves base, quote and fees; returns how much of the taker's hold the fill used."""
+    maker, lots = fill
+    base_atoms, quote_atoms = lots * market.lot_atoms, market.notional(maker.price_ticks, lots)
+    paid, received = (quote_atoms, base_atoms) if taker.side == Side.BUY else (base_atoms, quote_atoms)
+    taker_tier, maker_tier = (state.accounts[order.account].tier for order in (taker, maker))
+    taker_fee = fee_atoms(market, received, taker_tier, is_taker=True, side=taker.side)
+    maker_fee = fee_atoms(market, paid, maker_tier, is_taker=False, side=maker.side)
+    frees = paid  # a MARKET order holds exactly what it pays
+    if taker.order_type != OrderType.MARKET:
+        frees = market.hold_of(taker.side, taker.price_ticks, lots)
+
+    market.trade_id += 1
+    market.last_price_ticks = maker.price_ticks
+    ledger = state.ledger
+    ledger.pay_held(taker.account, market.paid_asset(taker.side), paid)
+    ledger.release(taker.account, market.paid_asset(taker.side), frees - paid)
+    ledger.receive(taker.account, market.received_asset(taker.side), received - taker_fee)
+    ledger.pay_held(maker.account, market.paid_asset(maker.side), received)
+    ledger.receive(maker.account, market.received_asset(maker.side), paid - maker_fee)
+    base_fee, quote_fee = (taker_fee, maker_fee) if taker.side == Side.BUY else (maker_fee, taker_fee)
+    if base_fee:
+        ledger.receive(FEES, market.base, base_fee)
+    if quote_fee:
+        ledger.receive(FEES, market.quote, quote_fee)
+
+    if taker.by_quote:
+        taker.quantity_lots += lots
+    for order in (taker, maker):
+        order.executed_lots += lots
+        order.executed_quote_atoms += quote_atoms
+        order.updated_ns = state.time_ns
+    state.events.append(
+        Trade(
+            taker.market,
+            taker.side,
+            market.trade_id,
+            maker.price_ticks,
+            lots,
+            maker.order_id,
+            taker.order_id,
+            maker.account,
+            taker.account,
+            quote_atoms,
+            maker_fee,
+            taker_fee,
+        )
+    )
+    if maker.remaining_lots == 0:
+        close(state, maker, CloseReason.FILLED)
+    return frees
+
+
+def _reason(order: Order, plan: Plan, left_budget: int) -> CloseReason | None:
+    """Why the taker ends; None if what is left of it rests."""
+    if plan.ending == Ending.SELF_TRADE:
+        return CloseReason.EXPIRED_STP
+    if order.by_quote:
+        spent = plan.ending == Ending.NOTHING_LEFT or left_budget == 0
+        return CloseReason.FILLED if spent and plan.lots > 0 else CloseReason.EXPIRED
+    if order.remaining_lots == 0:
+        return CloseReason.FILLED
+    may_rest = order.order_type != OrderType.MARKET and order.time_in_force == TimeInForce.GTC
+    if may_rest and plan.ending == Ending.NO_MAKER:
+        return None
+    return CloseReason.EXPIRED
+
+
+def _end_taker(state: State, order: Order, left_held: int, reason: CloseReason) -> None:
+    asset = state.market(order.market).paid_asset(order.side)
+    state.ledger.release(order.account, asset, left_held)
+    _tell_closed(state, order, reason, rested=False)
+
+
+def close(state: State, order: Order, reason: CloseReason, request_id: bytes = b"") -> None:
+    """Takes an order out of the book and releases what it still holds. The caller tells the level."""
+    market = state.market(order.market)
+    held = market.hold_of(order.side, order.price_ticks, order.remaining_lots)
+    state.ledger.release(order.account, market.paid_asset(order.side), held)
+    del state.orders[order.order_id]
+    _tell_closed(state, order, reason, rested=True, request_id=request_id)
+
+
+def _tell_closed(
+    state: State, order: Order, reason: CloseReason, *, rested: bool, request_id: bytes = b""
+) -> None:
+    state.events.append(
+        OrderClosed(
+            order.market,
+            order.side,
+            rested,
+            order.order_id,
+            order.account,
+            order.order_type,
+            order.time_in_force,
+            order.stp_mode,
+            reason,
+            order.price_ticks,
+            order.quantity_lots,
+            order.executed_lots,
+            order.executed_quote_atoms,
+            order.accepted_ns,
+            order.by_quote,
+            order.client_id,
+            request_id,
+        )
+    )
+
+
+def tell_level(state: State, market_id: int, side: Side, price_ticks: int) -> None:
+    market = state.market(market_id)
+    market.update_id += 1
+    lots = state.level_lots(market_id, side, price_ticks)
+    state.events.append(Level(market_id, side, price_ticks, lots, market.update_id))
+
+
+def _target(state: State, account: int, market: int, order_id: int, client_id: bytes) -> Order:
+    """The open order that a command names by id, by client id or by both."""
+    state.account(account)
+    order = state.orders.get(order_id) if order_id else state.order_by_client_id(account, client_id)
+    if order is None or (order.account, order.market) != (account, market):
+        raise Refused(Status.UNKNOWN_ORDER)
+    require(client_id in (b"", order.client_id), Status.UNKNOWN_ORDER)
+    return order
+
+
+def cancel(state: State, command: Cancel) -> int:
+    """Returns the order's id."""
+    order = _target(state, command.account, command.market, command.order_id, command.client_id)
+    _cancel_order(state, order, CloseReason.CANCELLED, command.request_id)
+    return order.order_id
+
+
+def _cancel_order(state: State, order: Order, reason: CloseReason, request_id: bytes = b"") -> None:
+    close(state, order, reason, request_id)
+    tell_level(state, order.market, order.side, order.price_ticks)
+
+
+def cancel_replace(state: State, command: CancelReplace) -> tuple[Status, int]:
+    """Status and value. A refusal of the new order leaves the old one cancelled."""
+    by_remaining = command.quantity_lots == 0 and command.quote_budget_atoms == 0
+    try:
+        names = (command.target_order_id, command.target_client_id)
+        target = _target(state, command.account, command.market, *names)
+    except Refused as refusal:
+        without_cancel = command.mode == ReplaceMode.ALLOW_FAILURE and not by_remaining
+        if refusal.status != Status.UNKNOWN_ORDER or not without_cancel:
+            raise
+        return Status.REPLACED_WITHOUT_CANCEL, place(state, _new_order(command, command.quantity_lots))
+    require(not state.accounts[command.account].frozen, Status.ACCOUNT_FROZEN)
+
+    quantity_lots = target.remaining_lots if by_remaining else command.quantity_lots
+    _cancel_order(state, target, CloseReason.REPLACED, command.request_id)
+    try:
+        return Status.OK, place(state, _new_order(command, quantity_lots))
+    except Refused as refusal:
+        return Status.REPLACE_REFUSED, refusal.status
+
+
+def _new_order(command: CancelReplace, quantity_lots: int) -> Place:
+    return Place(
+        account=command.account,
+        market=command.market,
+        side=command.side,
+        order_type=command.order_type,
+        time_in_force=command.time_in_force,
+        stp_mode=command.stp_mode,
+        price_ticks=command.price_ticks,
+        quantity_lots=quantity_lots,
+        quote_budget_atoms=command.quote_budget_atoms,
+        client_id=command.client_id,
+    )
+
+
+def amend(state: State, command: Amend) -> int:
+    """Returns the order's id."""
+    order = _target(state, command.account, command.market, command.order_id, command.target_client_id)
+    market = state.market(order.market)
+    require(not state.accounts[order.account].frozen, Status.ACCOUNT_FROZEN)
+    require(market.state == MarketStatus.TRADING, Status.MARKET_CLOSED)
+    require(command.quantity_lots >= market.filters.lot_min, Status.LOT_SIZE)
+    is_smaller = order.executed_lots < command.quantity_lots < order.quantity_lots
+    require(is_smaller, Status.AMEND_NOT_SMALLER)
+    notional = market.notional(order.price_ticks, command.quantity_lots)
+    require(notional >= market.filters.notional_min_atoms, Status.NOTIONAL)
+    namesake = state.order_by_client_id(order.account, command.client_id)
+    require(namesake is None or namesake is order, Status.DUPLICATE_CLIENT_ID)
+
+    old_quantity, old_client_id = order.quantity_lots, order.client_id
+    order.quantity_lots = command.quantity_lots
+    order.client_id = command.client_id or order.client_id
+    order.updated_ns = state.time_ns
+    released = market.hold_of(order.side, order.price_ticks, old_quantity - order.quantity_lots)
+    state.ledger.release(order.account, market.paid_asset(order.side), released)
+    state.events.append(
+        OrderAmended(
+            order.market,
+            order.side,
+            order.order_id,
+            order.account,
+            order.price_ticks,
+            order.quantity_lots,
+            order.executed_lots,
+            old_quantity,
+            order.client_id,
+            old_client_id,
+        )
+    )
+    tell_level(state, order.market, order.side, order.price_ticks)
+    return order.order_id
+
+
+def cancel_all(state: State, command: CancelAll) -> tuple[int, bool]:
+    """How many were cancelled, and whether more wait for CONTINUE."""
+    state.account(command.account)
+    if command.market:
+        state.market(command.market)
+    work = Pending(command.account, command.market, state.last_order_id, state.sequence)
+    cancelled, more = _cancel_step(state, work)
+    if more:
+        state.pending.append(work)
+    return cancelled, more
+
+
+def go_on(state: State) -> tuple[int, bool]:
+    """The sequence of the command that CONTINUE goes on with (0: none), and whether it still has more."""
+    if not state.pending:
+        return 0, False
+    work = state.pending[0]
+    _, more = _cancel_step(state, work)
+    if not more:
+        del state.pending[0]
+    return work.sequence, more
+
+
+def _cancel_step(state: State, work: Pending) -> tuple[int, bool]:
+    orders = [
+        order
+        for market in state.accounts[work.account].markets
+        if work.market in (0, market)
+        for order in state.open_orders(account=work.account, market=market)
+        if order.order_id <= work.last_order_id
+    ]
+    for order in orders[:CANCELS_PER_STEP]:
+        _cancel_order(state, order, CloseReason.CANCELLED)
+    return min(len(orders), CANCELS_PER_STEP), len(orders) > CANCELS_PER_STEP
