@@ -1,10 +1,10 @@
 """Decimal strings and the integers they stand for. The only place where an amount is read or written.
 
-An amount is a whole number of atoms, `scale` decimals below the unit: at scale 8, "0.5" is 50_000_000. A
-market's prices and quantities are whole numbers of steps (ticks, lots) of so many atoms each. Everything is
-exact, and strings are compared by value: "1.50000000" is fine at scale 1. Nothing but ASCII digits with at most
-one dot between them is a number here: no sign, exponent, blank, underscore or digit of another script; and at
-most 20 digits on either side, so that reading one takes bounded time.
+An amount is a whole number of atoms, `scale` (0 to 18) decimals below the unit: at scale 8, "0.5" is 50_000_000.
+A market's prices and quantities are whole numbers of steps (ticks, lots) of so many atoms each. Everything is
+exact, and strings are compared by value: "1.50000000" is fine at scale 1. Nothing but ASCII digits with at
+most one dot between them is a number here: no sign, exponent, blank, underscore or digit of another script; and
+at most 20 digits on either side, so that reading one takes bounded time.
 """
 
 import re
@@ -13,10 +13,11 @@ DECIMAL_RANGE = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"  # what clients are told
 RATE_SCALE = 8  # of fee rates
 
 _decimal = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?").fullmatch
+_POWERS = tuple(10**n for n in range(19))
 
 
 class AmountInvalid(ValueError):
-    """Text that is no amount of this kind; the message says why and does not quote more than 50 characters."""
+    """Text that is no amount of this kind; the message says why and quotes 50 characters at most."""
 
 
 class TooPrecise(AmountInvalid):
@@ -36,7 +37,7 @@ def parse_atoms(text: str, scale: int) -> int:
         decimals = decimals.rstrip("0")
         if len(decimals) > scale:
             raise TooPrecise(f"{text} has more than {scale} decimals")
-    return int(whole + decimals) * 10 ** (scale - len(decimals))
+    return int(whole + decimals) * _POWERS[scale - len(decimals)]
 
 
 def parse_steps(text: str, scale: int, step_atoms: int) -> int:

@@ -1,6 +1,7 @@
 """Amounts keep every digit on the way in and out, and nothing that is not an amount gets in."""
 
-from decimal import Decimal
+import contextlib
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -104,21 +105,19 @@ def test_what_was_written_reads_back_as_the_same_amount(atoms, scale):
 
 
 @given(whole=digits, decimals=digits, scale=scales)
-def test_reading_agrees_with_decimal_arithmetic(whole, decimals, scale):
+def test_reading_agrees_with_exact_arithmetic(whole, decimals, scale):
     text = f"{whole}.{decimals}"
-    exact = Decimal(whole + decimals).scaleb(scale - len(decimals))
+    exact = Fraction(text) * 10**scale
     try:
         assert parse_atoms(text, scale) == exact
     except TooPrecise:
-        assert exact != exact.to_integral_value()
+        assert exact.denominator > 1
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_either_read_or_refused(text):
-    try:
+    with contextlib.suppress(AmountInvalid):
         assert parse_atoms(text, 18) >= 0
-    except AmountInvalid:
-        pass
 
 
 @given(steps=st.integers(0, 10**12), step_atoms=st.integers(1, 10**7), scale=scales)
