@@ -128,8 +128,8 @@ def growth(options: Options) -> Iterator[Goal]:
 def restart(options: Options) -> Iterator[Goal]:
     """from the start of a match server to its first answer, with a million open orders"""
     file = generate("lob", resting=GROWN, commands=GROWN_COMMANDS)
-    found = run_json([CAMBIST, "bench", "restart", file, "--json"])
-    print(f"  {found['open_orders']:,} open orders from a snapshot of {found['snapshot_bytes']:,} bytes")
+    found = run_json([sys.executable, "-m", "bench.restart", file])
+    print(f"  {found['open_orders']:,} open orders: {found['seconds']} s")
     yield Goal("seconds to restart with 1,000,000 open orders", [found["seconds"]], 5, 2, at_most=True)
 
 
@@ -137,11 +137,11 @@ def rest(options: Options) -> Iterator[Goal]:
     """signed orders per second over HTTP, durable before the answer, against a responder that only parses"""
     ratios = []
     for _ in range(options.rounds):
-        found = run_json([sys.executable, HERE / "rest.py", str(options.rest_seconds)])
+        found = run_json([sys.executable, "-m", "bench.rest", str(options.rest_seconds)])
         ratios.append(found["exchange"] / found["bare"])
         print(
-            f"  exchange {found['exchange']:,.0f}/s, bare {found['bare']:,.0f}/s; p50 {found['p50']}, "
-            f"p99 {found['p99']}; limits {found['limits']}",
+            f"  exchange {found['exchange']:,.0f}/s, bare {found['bare']:,.0f}/s; "
+            f"p50/p99 {found['p50_us']}/{found['p99_us']} us; limits {found['limits']}",
             flush=True,
         )
     yield Goal("durable REST orders / bare HTTP requests", ratios, 0.08, 0.2)
@@ -183,7 +183,7 @@ def same_trades(book: dict[str, Any], ours: dict[str, Any]) -> None:
 
 def run_json(command: list[Path | str]) -> dict[str, Any]:
     """The last line that `command` prints, which is its result."""
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, check=True, cwd=HERE.parent, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from cambist.bench.closing import closing
 from cambist.bench.records import (
     ACCEPTED,
     ACCEPTED_KIND,
@@ -29,7 +30,7 @@ from cambist.bench.records import (
 )
 from cambist.engine.commands import TimeInForce
 from cambist.engine.events import CloseReason, Status
-from cambist.flow.venue import BATCH, TIME_NS, Listing, Venue, closing
+from cambist.flow.venue import BATCH, TIME_NS, Listing, Venue
 
 COLUMNS = b"op,seq,side,order_id,price,qty,ioc"
 ACCOUNTS = 64

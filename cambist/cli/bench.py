@@ -6,7 +6,6 @@ import click
 
 from cambist.bench import conform as conformance
 from cambist.bench import engine as engine_bench
-from cambist.bench import restart as restart_bench
 from cambist.cli.output import answers
 from cambist.flow.compressed import open_binary
 
@@ -33,11 +32,3 @@ def conform(file: Path) -> dict[str, object]:
     """Run commands of the public matching benchmark (CSV) and hash the reports."""
     with open_binary(file) as commands:
         return conformance.conform(commands)
-
-
-@bench.command()
-@FILE
-@answers
-def restart(file: Path) -> dict[str, object]:
-    """Build the book of a CMD1 file's prefill, snapshot it, and time a start from there."""
-    return restart_bench.measure(file)

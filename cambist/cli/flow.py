@@ -1,20 +1,25 @@
-"""`cambist replay-flow`: recorded orders through the exchange, compared with the trades that were recorded."""
+"""`cambist replay-flow`: recorded orders through the exchange, compared with the trades that were
+recorded."""
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 import click
 
+from cambist.bench.closing import closing
+from cambist.cli.flow_market import Terms, clients
 from cambist.cli.output import answers, progress
 from cambist.flow.compressed import open_binary
 from cambist.flow.file import BadFlow, Row, read
 from cambist.flow.replay import Scale, replay
-from cambist.flow.venue import Listing, Venue, closing
+from cambist.flow.rest import ApiError, Client, Units, replay_rest
+from cambist.flow.venue import Listing, Venue
 from cambist.log.file import FileLog
+from cambist.settings import Settings
 
 ACCOUNTS = 64  # 6,500 orders rest at once in half an hour of BTC/USD
 REPORT_EVERY = 1_000
@@ -52,6 +57,8 @@ SCALE = click.IntRange(0, 18)
 @click.option("--limit", type=click.IntRange(1), help="Stop after so many commands.")
 @click.option("--in-process", is_flag=True, help="Log and engine in this process; no exchange needed.")
 @click.option("--directory", type=click.Path(path_type=Path), help="Keep the log here (in process only).")
+@click.option("--base", default="FLOWBASE", show_default=True, help="Asset to trade (at an exchange only).")
+@click.option("--quote", default="FLOWQUOTE", show_default=True, help="Asset to pay with.")
 @answers
 def replay_flow(
     file: Path,
@@ -65,19 +72,45 @@ def replay_flow(
     limit: int | None,
     in_process: bool,
     directory: Path | None,
+    base: str,
+    quote: str,
 ) -> dict[str, object]:
-    """Replay the recorded order flow in FILE, one command after the other, and compare the trades."""
+    """Replay the recorded order flow in FILE, one command after the other, and compare the trades.
+
+    Against the sandbox exchange that runs here, orders go through the REST API; its request limits must
+    be high enough or off. With --in-process they go straight through a log and an engine.
+    """
     started = time.monotonic()
     price_unit = price_unit or tick
-    scale = Scale(_steps(tick, price_unit, "--tick"), _steps(lot, quantity_unit, "--lot"))
-    listing = Listing(
-        base_scale, quote_scale, _atoms(tick, quote_scale, "--tick"), _atoms(lot, base_scale, "--lot")
-    )
-    with _rows(file, limit) as rows, _log_in(directory) as log:
+    with _rows(file, limit) as rows:
+        if in_process:
+            scale = Scale(_steps(tick, price_unit, "--tick"), _steps(lot, quantity_unit, "--lot"))
+            listing = Listing(
+                base_scale, quote_scale, _atoms(tick, quote_scale, "--tick"), _atoms(lot, base_scale, "--lot")
+            )
+            found = _in_process(rows, listing, scale, accounts, directory)
+        else:
+            terms = Terms(base, quote, base_scale, quote_scale, tick, lot)
+            found = _over_rest(rows, terms, Units(price_unit, quantity_unit), accounts)
+    return {**found, "seconds": round(time.monotonic() - started, 3)}
+
+
+def _in_process(
+    rows: Iterable[Row], listing: Listing, scale: Scale, accounts: int, directory: Path | None
+) -> dict[str, object]:
+    with _log_in(directory) as log:
         venue = Venue(listing, accounts, append=log.append)
-        outcome = replay(rows, venue, scale)
-        end = closing(venue.engine)
-    return {**outcome.report(), **end, "seconds": round(time.monotonic() - started, 3)}
+        return {**replay(rows, venue, scale).report(), **closing(venue.engine)}
+
+
+def _over_rest(rows: Iterable[Row], terms: Terms, units: Units, accounts: int) -> dict[str, object]:
+    settings = Settings.load()
+    server = settings.server
+    with clients(settings, terms, accounts) as owners:
+        try:
+            return replay_rest(rows, Client(server.host, server.port), owners, terms.symbol, units).report()
+        except ApiError as problem:
+            raise click.ClickException(f"the replay ended early: {problem}") from problem
 
 
 @contextmanager

@@ -68,7 +68,8 @@ class Venue:
         self._epoch = epoch
         self._numbers: Counter[int] = Counter()
         admin = self._create(0, [commands.SessionOpen(role=Role.ADMIN, name=b"set-up")])[0]
-        self.markets = self._list(admin, listing, markets)
+        self.symbols = [f"BASE{nth}QUOTE" for nth in range(1, markets + 1)]
+        self.markets = self._list(admin, listing)
         self.accounts = self._fund(admin, accounts)
         self.session = self._create(0, [commands.SessionOpen(role=Role.TRADE, name=b"flow")])[0]
 
@@ -76,9 +77,9 @@ class Venue:
         """Runs commands of the trade session as one batch and returns what the engine answered."""
         return self._run(self.session, orders, max(time_ns, self.engine.time_ns))
 
-    def _list(self, admin: int, listing: Listing, markets: int) -> list[int]:
-        names = [b"QUOTE", *(b"BASE%d" % nth for nth in range(1, markets + 1))]
-        scales = [listing.quote_scale] + [listing.base_scale] * markets
+    def _list(self, admin: int, listing: Listing) -> list[int]:
+        names = [b"QUOTE", *(symbol.removesuffix("QUOTE").encode() for symbol in self.symbols)]
+        scales = [listing.quote_scale] + [listing.base_scale] * len(self.symbols)
         assets = self._create(
             admin,
             [commands.AssetList(scale=scale, name=name) for scale, name in zip(scales, names, strict=True)],
@@ -94,9 +95,9 @@ class Venue:
                     lot_atoms=listing.lot_atoms,
                     filters=FILTERS,
                     state=MarketStatus.TRADING,
-                    symbol=name + b"QUOTE",
+                    symbol=symbol.encode(),
                 )
-                for base, name in zip(assets[1:], names[1:], strict=True)
+                for base, symbol in zip(assets[1:], self.symbols, strict=True)
             ],
         )
         fees = [
@@ -157,23 +158,6 @@ class Venue:
         if self._append is not None:
             self._append(payload)
         return self.engine.apply(payload)
-
-
-def closing(engine: Engine) -> dict[str, object]:
-    """What every run prints at its end: hashes, and per asset the sum over all accounts, which must be
-    zero."""
-    engine.check()
-    names = {asset: name for asset, name, *_ in engine.assets()}
-    totals = dict.fromkeys(names.values(), 0)
-    for asset, _, available_atoms, held_atoms in engine.trial_balance():
-        totals[names[asset]] += available_atoms + held_atoms
-    return {
-        "sequence": engine.sequence,
-        "event_hash": f"{engine.event_hash:016x}",
-        "state_hash": engine.state_hash().hex(),
-        "trial_balance": totals,
-        "ledger_balanced": not any(totals.values()),
-    }
 
 
 def _account(account_class: AccountClass, reference: bytes) -> commands.AccountCreate:

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
+from cambist.bench.closing import closing
 from cambist.bench.conform import Conformance, conform
 from cambist.flow.compressed import open_binary
-from cambist.flow.venue import closing
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+"""Servers that a benchmark starts, waits for and ends."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CAMBIST = Path(sys.executable).with_name("cambist")
+START_SECONDS_MAX = 60
+
+
+@contextmanager
+def server(command: list[str], port: int, environment: dict[str, str], *, core: int) -> Iterator[None]:
+    """A server pinned to one core that listens on `port`, ended afterwards."""
+    process = subprocess.Popen(
+        ["taskset", "-c", "0", *command],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(port, process)
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(START_SECONDS_MAX)
+
+
+def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"{process.args!r} does not listen on port {port}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
