@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 from cambist._matching import Engine, History
 from cambist.engine import commands, events
 from cambist.engine.commands import Kind, Role
-from cambist.engine.events import Result, Status
+from cambist.engine.events import Status
 from cambist.errors import Broken, ExchangeError, OutcomeUnknown, Overloaded, Unavailable
 from cambist.log.file import LogFailed
 from cambist.match.disk import LowDiskMark
