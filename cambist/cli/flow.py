@@ -25,7 +25,7 @@ ACCOUNTS = 64  # 6,500 orders rest at once in half an hour of BTC/USD
 REPORT_EVERY = 1_000
 
 
-class Step(click.ParamType):
+class Step(click.ParamType[Decimal]):
     """A positive decimal number, kept exact."""
 
     name = "number"

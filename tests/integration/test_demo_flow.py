@@ -18,6 +18,7 @@ from cambist.engine.commands import (
 from cambist.engine.events import Status, result
 from cambist.engine.views import MarketView
 from cambist.flow import demo, recording
+from cambist.flow.generator import RESTING_PER_SIDE
 from cambist.log.file import FileLog, read
 from cambist.match.disk import LowDiskMark
 from cambist.match.server import MatchServer
@@ -141,7 +142,7 @@ def test_a_restarted_demo_takes_its_old_orders_back_and_pays_itself_nothing_more
     with exchange(listed) as server:
         assert open_orders(server) == before
         run_demo(server, tmp_path, seconds=2)
-        assert open_orders(server) <= 2 * demo.RESTING_PER_SIDE * 3
+        assert open_orders(server) <= 3 * 2 * RESTING_PER_SIDE
         assert mirror_balances(server) == paid_in
 
 
@@ -152,6 +153,6 @@ def mirror_balances(server):
     return server.query_blocking(mirrors)
 
 
-def test_house_flow_refuses_an_exchange_that_is_no_sandbox(tmp_path):
-    with pytest.raises(ValueError, match="sandbox"):
-        asyncio.run(demo.run(None, Settings(home=tmp_path), [], asyncio.Event()))
+def test_house_flow_refuses_an_exchange_that_is_no_sandbox(listed, tmp_path):
+    with exchange(listed) as server, pytest.raises(ValueError, match="sandbox"):
+        asyncio.run(demo.run(server, Settings(home=tmp_path), [], asyncio.Event()))

@@ -1,5 +1,7 @@
 """The fast packing and walking of records say the same as the readable ones."""
 
+from functools import partial
+
 from cambist.bench.cmdfile import trade_hash
 from cambist.bench.records import Packer, answers, batch, trades
 from cambist.engine import commands, events
@@ -16,10 +18,21 @@ def readable(*orders):
     return [bytes(order) for order in encoded]
 
 
+def limit(order, **fields):
+    common = {
+        "account": ACCOUNT,
+        "market": MARKET,
+        "order_type": OrderType.LIMIT,
+        "time_in_force": TimeInForce.GTC,
+        "price_ticks": 100,
+        "quantity_lots": 7,
+    }
+    return order(**{**common, **fields})
+
+
 def test_packed_orders_are_the_bytes_that_the_encoder_writes():
     packer = Packer(SESSION)
-    common = {"account": ACCOUNT, "market": MARKET}
-    limit = {"order_type": OrderType.LIMIT, "price_ticks": 100, "quantity_lots": 7}
+    cancel = partial(commands.Cancel, account=ACCOUNT, market=MARKET)
     assert [
         packer.place(ACCOUNT, MARKET, Side.BUY, TimeInForce.GTC, 100, 7),
         packer.place(ACCOUNT, MARKET, Side.SELL, TimeInForce.IOC, 100, 7, b"nine-char"),
@@ -28,23 +41,12 @@ def test_packed_orders_are_the_bytes_that_the_encoder_writes():
         packer.replace(ACCOUNT, MARKET, Side.SELL, TimeInForce.GTC, 100, 7, 5),
         packer.replace(ACCOUNT, MARKET, Side.BUY, TimeInForce.GTC, 100, 7, 0, b"new", b"old"),
     ] == readable(
-        commands.Place(**common, **limit, side=Side.BUY, time_in_force=TimeInForce.GTC),
-        commands.Place(
-            **common, **limit, side=Side.SELL, time_in_force=TimeInForce.IOC, client_id=b"nine-char"
-        ),
-        commands.Cancel(**common, order_id=5),
-        commands.Cancel(**common, client_id=b"mine"),
-        commands.CancelReplace(
-            **common, **limit, side=Side.SELL, time_in_force=TimeInForce.GTC, target_order_id=5
-        ),
-        commands.CancelReplace(
-            **common,
-            **limit,
-            side=Side.BUY,
-            time_in_force=TimeInForce.GTC,
-            client_id=b"new",
-            target_client_id=b"old",
-        ),
+        limit(commands.Place, side=Side.BUY),
+        limit(commands.Place, side=Side.SELL, time_in_force=TimeInForce.IOC, client_id=b"nine-char"),
+        cancel(order_id=5),
+        cancel(client_id=b"mine"),
+        limit(commands.CancelReplace, side=Side.SELL, target_order_id=5),
+        limit(commands.CancelReplace, side=Side.BUY, client_id=b"new", target_client_id=b"old"),
     )
 
 
