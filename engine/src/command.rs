@@ -367,7 +367,7 @@ pub fn market_fees(bytes: &[u8], flags: u8) -> Result<(u8, u8, [u32; 4]), Status
 }
 
 /// (role, name)
-pub fn session_open<'a>(bytes: &'a [u8], flags: u8) -> Result<(u8, &'a [u8]), Status> {
+pub fn session_open(bytes: &[u8], flags: u8) -> Result<(u8, &[u8]), Status> {
     require(bytes.len() == 48 && flags == 0 && (role::TRADE..=role::ADMIN).contains(&bytes[24]) && bytes[25] <= 22)?;
     let end = 26 + bytes[25] as usize;
     require(is_zero(&bytes[end..48]) && is_printable(&bytes[26..end]))?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::book::Book;
 use crate::command::{self, Header, BATCH_HEADER, HEADER};
-use crate::event::{roll, Events, Outcome};
+use crate::event::{Events, Outcome};
 use crate::ledger::Ledger;
 use crate::market::{Asset, Market};
 use crate::reference::References;
@@ -43,7 +43,6 @@ pub struct Engine {
     pub time_ns: i64,
     pub epoch: u32,
     pub rules: u32,
-    pub event_hash: u64,
     pub last_order_id: u64,
     pub ledger: Ledger,
     pub assets: Vec<Asset>,
@@ -134,8 +133,7 @@ impl Engine {
             }
         };
         self.ledger.end_command(&mut self.events);
-        let written = self.events.end_command(&header, self.sequence, self.time_ns, &outcome);
-        self.event_hash = roll(self.event_hash, written);
+        self.events.end_command(&header, self.sequence, self.time_ns, &outcome);
     }
 
     #[inline]
@@ -198,6 +196,11 @@ impl Engine {
         }
         self.events.bare(event::RULES, version);
         Ok(Outcome::ok(version as u64))
+    }
+
+    /// The rolling event hash: equal for equal histories, whatever their batches.
+    pub fn event_hash(&self) -> u64 {
+        self.events.hash.value()
     }
 
     #[inline]

@@ -59,132 +59,163 @@ pub struct Closed<'a> {
     pub request_id: &'a [u8],
 }
 
-/// One event under construction; `N` is its fixed part.
-struct Record<const N: usize>([u8; N]);
-
-impl<const N: usize> Record<N> {
-    #[inline]
-    fn new(kind: u8, tag: u8, subject: u32, tail: usize) -> Self {
-        let mut bytes = [0; N];
-        bytes[0..2].copy_from_slice(&((N + padded(tail)) as u16).to_le_bytes());
-        bytes[2] = kind;
-        bytes[3] = tag;
-        bytes[4..8].copy_from_slice(&subject.to_le_bytes());
-        Record(bytes)
-    }
-
-    #[inline]
-    fn put<const M: usize>(&mut self, at: usize, value: [u8; M]) {
-        self.0[at..at + M].copy_from_slice(&value);
-    }
+/// First word of a record of `words` words.
+#[inline]
+fn head(words: usize, kind: u8, tag: u8, subject: u32) -> u64 {
+    (words as u64 * 8) | (kind as u64) << 16 | (tag as u64) << 24 | (subject as u64) << 32
 }
 
-/// The output of one batch. The buffer is reused, so a steady engine allocates nothing here.
+#[inline]
+fn pair(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
+}
+
+#[inline]
+fn bytes(codes: [u8; 8]) -> u64 {
+    u64::from_le_bytes(codes)
+}
+
+#[inline]
+fn low(atoms: Atoms) -> u64 {
+    atoms as u64
+}
+
+#[inline]
+fn high(atoms: Atoms) -> u64 {
+    (atoms >> 64) as u64
+}
+
+/// The output of one batch and the rolling hash over all output so far.
+///
+/// Records are made of whole words in registers, written once and hashed on the way: building them from smaller
+/// stores and reading those back costs several times as much. The buffer is reused, so a steady engine allocates
+/// nothing here.
 #[derive(Default)]
 pub struct Events {
-    bytes: Vec<u8>,
+    words: Vec<u64>,
     command_start: usize,
+    pub hash: RollingHash,
 }
 
 impl Events {
     pub fn clear(&mut self) {
-        self.bytes.clear();
+        self.words.clear();
     }
 
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        bytemuck::cast_slice(&self.words)
     }
 
+    #[inline]
+    fn put<const N: usize>(&mut self, words: [u64; N]) {
+        self.words.extend_from_slice(&words);
+        self.hash.roll(&words);
+    }
+
+    /// Texts after one another, padded with zeros to whole words. Most orders have none.
+    #[inline]
+    fn put_texts(&mut self, texts: [&[u8]; 2]) {
+        if !texts[0].is_empty() || !texts[1].is_empty() {
+            self.put_bytes(texts);
+        }
+    }
+
+    #[inline(never)]
+    fn put_bytes(&mut self, texts: [&[u8]; 2]) {
+        let (mut word, mut filled) = (0, 0);
+        for &byte in texts.into_iter().flatten() {
+            word |= (byte as u64) << (8 * filled);
+            filled += 1;
+            if filled == 8 {
+                self.put([word]);
+                (word, filled) = (0, 0);
+            }
+        }
+        if filled > 0 {
+            self.put([word]);
+        }
+    }
+
+    /// Leaves room for the RESULT, which is known last and hashed last.
     #[inline]
     pub fn begin_command(&mut self) {
-        self.command_start = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; RESULT]);
-    }
-
-    /// Fills in the RESULT and returns the bytes of the whole command.
-    #[inline]
-    pub fn end_command(&mut self, header: &Header, sequence: u64, time_ns: i64, outcome: &Outcome) -> &[u8] {
-        let following = (self.bytes.len() - self.command_start - RESULT) as u32;
-        let mut record = Record::<RESULT>::new(event::RESULT, header.kind, following, 0);
-        record.put(8, outcome.status.to_le_bytes());
-        record.put(10, [(outcome.repeat as u8) * FLAG_REPEAT | (outcome.more as u8) * FLAG_MORE]);
-        record.put(12, header.session.to_le_bytes());
-        record.put(16, header.number.to_le_bytes());
-        record.put(24, sequence.to_le_bytes());
-        record.put(32, time_ns.to_le_bytes());
-        record.put(40, outcome.value.to_le_bytes());
-        let start = self.command_start;
-        self.bytes[start..start + RESULT].copy_from_slice(&record.0);
-        &self.bytes[start..]
+        self.command_start = self.words.len();
+        self.words.extend_from_slice(&[0; RESULT / 8]);
     }
 
     #[inline]
-    fn write(&mut self, fixed: &[u8], texts: &[&[u8]]) {
-        self.bytes.extend_from_slice(fixed);
-        let start = self.bytes.len();
-        for text in texts {
-            self.bytes.extend_from_slice(text);
-        }
-        let length = self.bytes.len() - start;
-        self.bytes.resize(start + padded(length), 0);
+    pub fn end_command(&mut self, header: &Header, sequence: u64, time_ns: i64, outcome: &Outcome) {
+        let following = ((self.words.len() - self.command_start) * 8 - RESULT) as u32;
+        let flags = (outcome.repeat as u8) * FLAG_REPEAT | (outcome.more as u8) * FLAG_MORE;
+        let words = [
+            head(RESULT / 8, event::RESULT, header.kind, following),
+            outcome.status as u64 | (flags as u64) << 16 | (header.session as u64) << 32,
+            header.number,
+            sequence,
+            time_ns as u64,
+            outcome.value,
+        ];
+        self.words[self.command_start..self.command_start + RESULT / 8].copy_from_slice(&words);
+        self.hash.roll(&words);
     }
 
     #[inline]
     pub fn accepted(&mut self, order: &Order, market: u32, account: u32, budget: Atoms, client_id: &[u8]) {
         let by_budget = budget > 0;
-        let tail = client_id.len() + if by_budget { 16 } else { 0 };
-        let tag = order.side | (by_budget as u8) << 1;
-        let mut record = Record::<40>::new(event::ORDER_ACCEPTED, tag, market, tail);
-        record.put(8, order.id.to_le_bytes());
-        record.put(16, account.to_le_bytes());
-        record.put(20, [order.order_type, order.time_in_force, order.stp, client_id.len() as u8]);
-        record.put(24, order.price.to_le_bytes());
-        record.put(32, order.quantity.to_le_bytes());
+        let length = 5 + 2 * by_budget as usize + padded(client_id.len()) / 8;
+        let codes = [order.order_type, order.time_in_force, order.stp, client_id.len() as u8];
+        self.put([
+            head(length, event::ORDER_ACCEPTED, order.side | (by_budget as u8) << 1, market),
+            order.id,
+            pair(account, u32::from_le_bytes(codes)),
+            order.price,
+            order.quantity,
+        ]);
         if by_budget {
-            self.write(&record.0, &[&budget.to_le_bytes(), client_id]);
-        } else if client_id.is_empty() {
-            self.bytes.extend_from_slice(&record.0);
-        } else {
-            self.write(&record.0, &[client_id]);
+            self.put([low(budget), high(budget)]);
         }
+        self.put_texts([client_id, &[]]);
     }
 
     #[inline]
     pub fn trade(&mut self, fill: &Fill) {
-        let mut record = Record::<104>::new(event::TRADE, fill.taker_side, fill.market, 0);
-        record.put(8, fill.trade_id.to_le_bytes());
-        record.put(16, fill.price.to_le_bytes());
-        record.put(24, fill.quantity.to_le_bytes());
-        record.put(32, fill.maker_order.to_le_bytes());
-        record.put(40, fill.taker_order.to_le_bytes());
-        record.put(48, fill.maker_account.to_le_bytes());
-        record.put(52, fill.taker_account.to_le_bytes());
-        record.put(56, fill.quote.to_le_bytes());
-        record.put(72, fill.maker_fee.to_le_bytes());
-        record.put(88, fill.taker_fee.to_le_bytes());
-        self.bytes.extend_from_slice(&record.0);
+        self.put([
+            head(13, event::TRADE, fill.taker_side, fill.market),
+            fill.trade_id,
+            fill.price,
+            fill.quantity,
+            fill.maker_order,
+            fill.taker_order,
+            pair(fill.maker_account, fill.taker_account),
+            low(fill.quote),
+            high(fill.quote),
+            low(fill.maker_fee),
+            high(fill.maker_fee),
+            low(fill.taker_fee),
+            high(fill.taker_fee),
+        ]);
     }
 
     #[inline]
     pub fn closed(&mut self, closed: &Closed) {
         let order = closed.order;
-        let tail = closed.client_id.len() + closed.request_id.len();
-        let tag = order.side | (closed.rested as u8) << 1;
-        let mut record = Record::<80>::new(event::ORDER_CLOSED, tag, closed.market, tail);
-        record.put(8, order.id.to_le_bytes());
-        record.put(16, closed.account.to_le_bytes());
-        record.put(20, [order.order_type, order.time_in_force, order.stp, closed.reason]);
-        record.put(24, order.price.to_le_bytes());
-        record.put(32, order.quantity.to_le_bytes());
-        record.put(40, order.executed().to_le_bytes());
-        record.put(48, order.executed_quote.to_le_bytes());
-        record.put(64, order.accepted_ns.to_le_bytes());
-        record.put(72, [closed.client_id.len() as u8, closed.request_id.len() as u8, closed.by_quote as u8]);
-        if tail == 0 {
-            self.bytes.extend_from_slice(&record.0);
-        } else {
-            self.write(&record.0, &[closed.client_id, closed.request_id]);
-        }
+        let texts = [closed.client_id, closed.request_id];
+        let [client_length, request_length] = texts.map(|text| text.len() as u8);
+        let length = 10 + padded(closed.client_id.len() + closed.request_id.len()) / 8;
+        let codes = [order.order_type, order.time_in_force, order.stp, closed.reason];
+        self.put([
+            head(length, event::ORDER_CLOSED, order.side | (closed.rested as u8) << 1, closed.market),
+            order.id,
+            pair(closed.account, u32::from_le_bytes(codes)),
+            order.price,
+            order.quantity,
+            order.executed(),
+            low(order.executed_quote),
+            high(order.executed_quote),
+            order.accepted_ns as u64,
+            bytes([client_length, request_length, closed.by_quote as u8, 0, 0, 0, 0, 0]),
+        ]);
+        self.put_texts(texts);
     }
 
     pub fn amended(
@@ -195,98 +226,104 @@ impl Events {
         client_id: &[u8],
         old_client_id: &[u8],
     ) {
-        let tail = client_id.len() + old_client_id.len();
-        let mut record = Record::<56>::new(event::ORDER_AMENDED, order.side, market, tail);
-        record.put(8, order.id.to_le_bytes());
-        record.put(16, account.to_le_bytes());
-        record.put(20, [client_id.len() as u8, old_client_id.len() as u8]);
-        record.put(24, order.price.to_le_bytes());
-        record.put(32, order.quantity.to_le_bytes());
-        record.put(40, order.executed().to_le_bytes());
-        record.put(48, old_quantity.to_le_bytes());
-        self.write(&record.0, &[client_id, old_client_id]);
+        let length = 7 + padded(client_id.len() + old_client_id.len()) / 8;
+        self.put([
+            head(length, event::ORDER_AMENDED, order.side, market),
+            order.id,
+            pair(account, u32::from_le_bytes([client_id.len() as u8, old_client_id.len() as u8, 0, 0])),
+            order.price,
+            order.quantity,
+            order.executed(),
+            old_quantity,
+        ]);
+        self.put_texts([client_id, old_client_id]);
     }
 
     #[inline]
     pub fn level(&mut self, market: u32, side: u8, price: Ticks, quantity: Lots, update_id: u64) {
-        let mut record = Record::<32>::new(event::LEVEL, side, market, 0);
-        record.put(8, price.to_le_bytes());
-        record.put(16, quantity.to_le_bytes());
-        record.put(24, update_id.to_le_bytes());
-        self.bytes.extend_from_slice(&record.0);
+        self.put([head(4, event::LEVEL, side, market), price, quantity, update_id]);
     }
 
     #[inline]
     pub fn balance(&mut self, account: u32, asset: u32, available: Atoms, held: Atoms, posting: Atoms) {
         let posted = posting != 0;
-        let mut record = Record::<48>::new(event::BALANCE, posted as u8, asset, if posted { 16 } else { 0 });
-        record.put(8, account.to_le_bytes());
-        record.put(16, available.to_le_bytes());
-        record.put(32, held.to_le_bytes());
-        self.bytes.extend_from_slice(&record.0);
+        self.put([
+            head(6 + 2 * posted as usize, event::BALANCE, posted as u8, asset),
+            account as u64,
+            low(available),
+            high(available),
+            low(held),
+            high(held),
+        ]);
         if posted {
-            self.bytes.extend_from_slice(&posting.to_le_bytes());
+            self.put([low(posting), high(posting)]);
         }
     }
 
     pub fn account(&mut self, id: u32, account: &crate::ledger::Account) {
-        let mut record = Record::<24>::new(event::ACCOUNT, 0, id, 0);
-        record.put(8, [account.class, account.tier, account.permissions, account.frozen as u8]);
-        record.put(12, account.stp_group.to_le_bytes());
-        record.put(16, account.owner.to_le_bytes());
-        self.bytes.extend_from_slice(&record.0);
+        let codes = [account.class, account.tier, account.permissions, account.frozen as u8];
+        self.put([head(3, event::ACCOUNT, 0, id), pair(u32::from_le_bytes(codes), account.stp_group), account.owner]);
     }
 
     pub fn asset(&mut self, id: u32, asset: &crate::market::Asset) {
-        let mut record = Record::<16>::new(event::ASSET, 0, id, asset.name.len());
-        record.put(8, [asset.scale, asset.state, asset.name.len() as u8]);
-        self.write(&record.0, &[asset.name.as_bytes()]);
+        let length = 2 + padded(asset.name.len()) / 8;
+        let codes = [asset.scale, asset.state, asset.name.len() as u8, 0, 0, 0, 0, 0];
+        self.put([head(length, event::ASSET, 0, id), bytes(codes)]);
+        self.put_texts([asset.name.as_bytes(), &[]]);
     }
 
     pub fn market(&mut self, id: u32, market: &crate::market::Market) {
-        let mut record = Record::<144>::new(event::MARKET, 0, id, market.symbol.len());
-        record.put(8, market.base.to_le_bytes());
-        record.put(12, market.quote.to_le_bytes());
-        record.put(16, market.tick_atoms.to_le_bytes());
-        record.put(24, market.lot_atoms.to_le_bytes());
-        record.put(32, market.filters.write());
-        record.put(136, [market.state, market.symbol.len() as u8]);
-        self.write(&record.0, &[market.symbol.as_bytes()]);
+        let length = 18 + padded(market.symbol.len()) / 8;
+        self.put([
+            head(length, event::MARKET, 0, id),
+            pair(market.base, market.quote),
+            market.tick_atoms,
+            market.lot_atoms,
+        ]);
+        for word in market.filters.write().chunks_exact(8) {
+            self.put([u64_at(word, 0)]);
+        }
+        self.put([bytes([market.state, market.symbol.len() as u8, 0, 0, 0, 0, 0, 0])]);
+        self.put_texts([market.symbol.as_bytes(), &[]]);
     }
 
     pub fn fees(&mut self, market: u32, component: u8, tier: u8, rates: &[u32; 4]) {
-        let mut record = Record::<32>::new(event::FEES, component, market, 0);
-        record.put(8, [tier]);
-        for (at, rate) in rates.iter().enumerate() {
-            record.put(16 + at * 4, rate.to_le_bytes());
-        }
-        self.bytes.extend_from_slice(&record.0);
+        self.put([
+            head(4, event::FEES, component, market),
+            tier as u64,
+            pair(rates[0], rates[1]),
+            pair(rates[2], rates[3]),
+        ]);
     }
 
     pub fn session(&mut self, id: u32, role: u8, name: &[u8]) {
-        let mut record = Record::<40>::new(event::SESSION, role, id, 0);
-        record.put(8, [name.len() as u8]);
-        record.0[9..9 + name.len()].copy_from_slice(name);
-        self.bytes.extend_from_slice(&record.0);
+        let mut text = [0; 32];
+        text[0] = name.len() as u8;
+        text[1..1 + name.len()].copy_from_slice(name);
+        self.put([head(5, event::SESSION, role, id)]);
+        self.put_texts([&text, &[]]);
     }
 
     pub fn hold(&mut self, tag: u8, asset: u32, account: u32, amount: Atoms, digest: u128) {
-        let mut record = Record::<48>::new(event::HOLD, tag, asset, 0);
-        record.put(8, account.to_le_bytes());
-        record.put(16, amount.to_le_bytes());
-        record.put(32, digest.to_le_bytes());
-        self.bytes.extend_from_slice(&record.0);
+        let digest = digest as Atoms;
+        self.put([
+            head(6, event::HOLD, tag, asset),
+            account as u64,
+            low(amount),
+            high(amount),
+            low(digest),
+            high(digest),
+        ]);
     }
 
     pub fn bare(&mut self, kind: u8, subject: u32) {
-        self.bytes.extend_from_slice(&Record::<8>::new(kind, 0, subject, 0).0);
+        self.put([head(1, kind, 0, subject)]);
     }
 }
 
 const K0: u64 = 0xa076_1d64_78bd_642f;
 const K1: u64 = 0xe703_7ed1_a0b4_28db;
 const K2: u64 = 0x8ebc_6af0_9c88_c6e3;
-const K3: u64 = 0x5899_65cc_7537_4cc3;
 
 #[inline]
 fn fold(a: u64, b: u64) -> u64 {
@@ -294,21 +331,32 @@ fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Rolls one command's bytes (a multiple of 8) into the hash of all before it.
+/// Hash of every record so far, in the order of writing; the RESULT of a command comes after its events.
 ///
 /// Two lanes of folded 64 x 64 multiplications; each keeps a rotated copy of itself in the sum, so that a product of
 /// zero forgets nothing. It makes histories comparable; it is not a defence against somebody who forges one.
-#[inline]
-pub fn roll(hash: u64, bytes: &[u8]) -> u64 {
-    let mut a = hash ^ K0;
-    let mut b = K1 ^ bytes.len() as u64;
-    let mut chunks = bytes.chunks_exact(32);
-    for chunk in &mut chunks {
-        a = fold(a ^ u64_at(chunk, 0), K2 ^ u64_at(chunk, 8)).wrapping_add(a.rotate_left(23));
-        b = fold(b ^ u64_at(chunk, 16), K3 ^ u64_at(chunk, 24)).wrapping_add(b.rotate_left(29));
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RollingHash {
+    pub a: u64,
+    pub b: u64,
+}
+
+impl RollingHash {
+    #[inline]
+    fn roll<const N: usize>(&mut self, words: &[u64; N]) {
+        for pair in words.chunks_exact(2) {
+            let mixed = fold(self.a ^ pair[0], K0 ^ pair[1]).wrapping_add(self.a.rotate_left(29));
+            self.a = self.b;
+            self.b = mixed;
+        }
+        if N % 2 == 1 {
+            let mixed = fold(self.a ^ words[N - 1], K1).wrapping_add(self.a.rotate_left(31));
+            self.a = self.b;
+            self.b = mixed;
+        }
     }
-    for word in chunks.remainder().chunks_exact(8) {
-        a = fold(a ^ u64_at(word, 0), K3).wrapping_add(a.rotate_left(31));
+
+    pub fn value(&self) -> u64 {
+        fold(self.a ^ K1, self.b ^ K2).wrapping_add(self.a ^ self.b.rotate_left(32))
     }
-    fold(a ^ K1, b ^ K0).wrapping_add(a ^ b.rotate_left(32))
 }

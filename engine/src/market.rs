@@ -60,11 +60,18 @@ fn part_fee(received: Atoms, rate: u64) -> Atoms {
     }
     if let Ok(small) = u64::try_from(received) {
         let (whole, rest) = (small / RATE_ONE, small % RATE_ONE);
-        return whole as Atoms * rate as Atoms + (rest * rate).div_ceil(RATE_ONE) as Atoms;
+        return product(whole, rate) + (rest * rate).div_ceil(RATE_ONE) as Atoms;
     }
     let one = RATE_ONE as Atoms;
     let (whole, rest) = (received / one, received % one);
     whole * rate as Atoms + (rest as u64 * rate).div_ceil(RATE_ONE) as Atoms
+}
+
+/// The exact product of two numbers whose product is an amount, and amounts stay below 2^120 (`filters_are_sound`,
+/// `BALANCE_LIMIT`). A checked 128-bit multiplication would cost more than the rest of a fill.
+#[inline]
+pub fn product(a: u64, b: u64) -> Atoms {
+    (a as u128).wrapping_mul(b as u128) as Atoms
 }
 
 pub struct Market {
@@ -74,7 +81,7 @@ pub struct Market {
     pub tick_atoms: u64,
     pub lot_atoms: u64,
     /// Quote atoms of one tick times one lot: a whole number, or the market would not be listed.
-    pub tick_lot_atoms: Atoms,
+    pub tick_lot_atoms: u64,
     pub filters: Filters,
     pub fees: Fees,
     pub state: u8,
@@ -89,17 +96,18 @@ impl Market {
     /// Quote atoms of one lot at `price`.
     #[inline]
     pub fn lot_value(&self, price: Ticks) -> Atoms {
-        price as Atoms * self.tick_lot_atoms
+        product(price, self.tick_lot_atoms)
     }
 
+    /// Quote atoms of `quantity` lots at `price`; below 2^100 for any order that passed the filters.
     #[inline]
     pub fn notional(&self, price: Ticks, quantity: Lots) -> Atoms {
-        price as Atoms * quantity as Atoms * self.tick_lot_atoms
+        self.lot_value(price).wrapping_mul(quantity as Atoms)
     }
 
     #[inline]
     pub fn base_atoms(&self, quantity: Lots) -> Atoms {
-        quantity as Atoms * self.lot_atoms as Atoms
+        product(quantity, self.lot_atoms)
     }
 
     /// The filters of the public API that look at nothing but the order and the last price.
@@ -124,7 +132,7 @@ impl Market {
             terms.budget
         } else if self.last_price > 0 {
             // The last price may be from before the filters shrank, so the product is not bounded by them.
-            (self.last_price as Atoms * terms.quantity as Atoms).saturating_mul(self.tick_lot_atoms)
+            self.lot_value(self.last_price).saturating_mul(terms.quantity as Atoms)
         } else {
             return Ok(());
         };
@@ -139,7 +147,7 @@ impl Market {
 }
 
 /// Whether these filters can be kept: every bound in order, and no order's value beyond the amounts we calculate with.
-pub fn filters_are_sound(filters: &Filters, tick_lot_atoms: Atoms, lot_atoms: u64) -> bool {
+pub fn filters_are_sound(filters: &Filters, tick_lot_atoms: u64, lot_atoms: u64) -> bool {
     let ordered = |low: u64, high: u64| low >= 1 && low <= high;
     let within = |value: Option<Atoms>| value.is_some_and(|value| value < AMOUNT_LIMIT);
     ordered(filters.price_min, filters.price_max)
@@ -151,13 +159,17 @@ pub fn filters_are_sound(filters: &Filters, tick_lot_atoms: Atoms, lot_atoms: u6
         && filters.notional_min <= filters.notional_max
         && filters.max_orders > 0
         && filters.notional_flags < 4
-        && within((filters.price_max as Atoms * filters.lot_max as Atoms).checked_mul(tick_lot_atoms))
+        && within((filters.price_max as Atoms * filters.lot_max as Atoms).checked_mul(tick_lot_atoms as Atoms))
         && within((filters.lot_max as Atoms).checked_mul(lot_atoms as Atoms))
 }
 
-/// Quote atoms of one tick-lot, if that is a whole number above zero.
-pub fn tick_lot_atoms(tick_atoms: u64, lot_atoms: u64, base_scale: u8) -> Option<Atoms> {
+/// Quote atoms of one tick-lot, if that is a whole number above zero that fits 64 bits.
+pub fn tick_lot_atoms(tick_atoms: u64, lot_atoms: u64, base_scale: u8) -> Option<u64> {
     let product = (tick_atoms as Atoms).checked_mul(lot_atoms as Atoms)?;
     let unit = (10 as Atoms).pow(base_scale as u32);
-    (product > 0 && product % unit == 0).then_some(product / unit)
+    if product > 0 && product % unit == 0 {
+        u64::try_from(product / unit).ok()
+    } else {
+        None
+    }
 }

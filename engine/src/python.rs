@@ -138,7 +138,7 @@ impl PyEngine {
 
     #[getter]
     fn event_hash(&self) -> u64 {
-        self.engine.event_hash
+        self.engine.event_hash()
     }
 
     #[getter]
@@ -200,7 +200,7 @@ impl PyEngine {
     }
 
     #[allow(clippy::type_complexity)]
-    fn markets(&self) -> Vec<(u32, &str, u32, u32, u64, u64, i128, FiltersRow, u8, u64, u64, u64)> {
+    fn markets(&self) -> Vec<(u32, &str, u32, u32, u64, u64, u64, FiltersRow, u8, u64, u64, u64)> {
         let markets = self.engine.markets.iter().enumerate();
         markets
             .map(|(at, market)| {

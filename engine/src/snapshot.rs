@@ -6,6 +6,7 @@
 use crate::book::Order;
 use crate::command::{Filters, Terms, FILTERS};
 use crate::engine::{Broken, Engine, Hold, Pending};
+use crate::event::RollingHash;
 use crate::ledger::{Account, FIRST_ACCOUNT};
 use crate::market::{Asset, Fees, Market, Rates};
 use crate::reference::Reference;
@@ -155,7 +156,8 @@ impl Engine {
     fn write_progress(&self, out: &mut Writer) {
         out.u64(self.sequence);
         out.i64(self.time_ns);
-        out.u64(self.event_hash);
+        out.u64(self.events.hash.a);
+        out.u64(self.events.hash.b);
         out.u32(self.sessions.opened);
         out.count(self.sessions.list.len());
         for session in &self.sessions.list {
@@ -281,7 +283,7 @@ impl Engine {
     fn read_progress(&mut self, input: &mut Reader) -> Read<()> {
         self.sequence = input.u64()?;
         self.time_ns = input.i64()?;
-        self.event_hash = input.u64()?;
+        self.events.hash = RollingHash { a: input.u64()?, b: input.u64()? };
         self.sessions.opened = input.u32()?;
         for _ in 0..input.count()? {
             let (id, role, name) = (input.u32()?, input.u8()?, input.text()?);
@@ -408,7 +410,7 @@ fn write_market(out: &mut Writer, market: &Market) {
     out.u32(market.quote);
     out.u64(market.tick_atoms);
     out.u64(market.lot_atoms);
-    out.atoms(market.tick_lot_atoms);
+    out.u64(market.tick_lot_atoms);
     out.0.extend_from_slice(&market.filters.write());
     for rates in market.fees.standard.iter().chain([&market.fees.special, &market.fees.tax]) {
         rates.iter().for_each(|&rate| out.u32(rate));
@@ -422,7 +424,7 @@ fn write_market(out: &mut Writer, market: &Market) {
 fn read_market(input: &mut Reader) -> Read<Market> {
     let symbol = input.string()?;
     let (base, quote) = (input.u32()?, input.u32()?);
-    let (tick_atoms, lot_atoms, tick_lot_atoms) = (input.u64()?, input.u64()?, input.atoms()?);
+    let (tick_atoms, lot_atoms, tick_lot_atoms) = (input.u64()?, input.u64()?, input.u64()?);
     let filters = Filters::read(input.take(FILTERS)?).map_err(|_| Broken("snapshot holds unsound filters".into()))?;
     let mut fees = Fees::default();
     for tier in &mut fees.standard {

@@ -179,7 +179,7 @@ impl Engine {
                 }
                 let taken = left.min(maker.remaining);
                 lots += taken;
-                value += taken as Atoms * lot_value;
+                value += lot_value * taken as Atoms;
             }
         }
         (lots, value)
@@ -359,7 +359,7 @@ impl Engine {
         let taker_seat = self.book.seats[taker.order.seat as usize];
         let maker_tier = self.ledger.accounts[maker_seat.account as usize].tier;
         let market = &mut self.markets[taker.market as usize - 1];
-        let quote = quantity as Atoms * lot_value;
+        let quote = lot_value.wrapping_mul(quantity as Atoms); // at most the maker's notional
         let base = market.base_atoms(quantity);
         let taker_sells = taker.order.side == side::SELL;
         let (paid, received) = if taker_sells { (base, quote) } else { (quote, base) };
@@ -369,7 +369,7 @@ impl Engine {
         market.last_price = maker.price;
         let (trade_id, [fee_base_row, fee_quote_row]) = (market.trade_id, market.fee_rows);
 
-        let freed = if taker.held_per_lot == 0 { paid } else { quantity as Atoms * taker.held_per_lot };
+        let freed = if taker.held_per_lot == 0 { paid } else { taker.held_per_lot.wrapping_mul(quantity as Atoms) };
         taker.held -= freed;
         if taker.by_quote {
             // A budget has no lots of its own: what it executes becomes what it asked for.
@@ -634,12 +634,7 @@ impl Engine {
         let mut cancelled = 0;
         let mut seat = self.ledger.accounts[work.account as usize].first_seat;
         while seat != NIL {
-            let is_meant = work.market == 0 || self.book.seats[seat as usize].market == work.market;
-            while is_meant {
-                let slot = self.book.seats[seat as usize].head;
-                if slot == NIL || self.book.order(slot).id > work.last_order_id {
-                    break;
-                }
+            while let Some(slot) = self.oldest_to_cancel(seat, work) {
                 if cancelled == CANCELS_PER_STEP {
                     return (cancelled, true);
                 }
@@ -649,6 +644,12 @@ impl Engine {
             seat = self.book.seats[seat as usize].next_of_account;
         }
         (cancelled, false)
+    }
+
+    fn oldest_to_cancel(&self, seat: u32, work: &Pending) -> Option<u32> {
+        let seat = &self.book.seats[seat as usize];
+        let is_meant = work.market == 0 || seat.market == work.market;
+        (is_meant && seat.head != NIL && self.book.order(seat.head).id <= work.last_order_id).then_some(seat.head)
     }
 }
 
