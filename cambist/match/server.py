@@ -1,12 +1,13 @@
 """Who is next, and who waits for which result: one thread owns log, engine and history.
 
 It takes everything that waits (a batch at most), makes the batch durable, applies it, and only then answers;
-each event loop is woken once per batch. Queries run on the same thread between batches, so they see exactly what
-is durable and nothing in between.
+each event loop is woken once per batch. Queries run on the same thread between batches, so they see exactly
+what is durable and nothing in between.
 
-Nothing here is unbounded. Ordinary commands and queries are turned away (Overloaded, not logged) when `queue_max` of
-them wait. Cancels never are for load: the queue has CANCELS_MAX places more that only they may take. One waits
-per connection at most and a process has fewer connections than that, so the bound is there for a bug, not for a busy day.
+Nothing here is unbounded. Orders and queries are turned away (Overloaded, not logged) when `queue_max` items
+wait. Cancels never are for load: the queue has CANCELS_MAX places more, which only they may take. One waits
+per connection at most, and a process has fewer connections than that: the bound is for a bug, not for a busy
+day.
 
 Known limit: a command waits for the whole batch before it, at most `batch_max` commands and one disk sync.
 """
@@ -83,8 +84,8 @@ class Port:
     def submit(self, command: bytearray) -> "asyncio.Future[bytes]":
         """From the event loop: RESULT and events of the command, once it is durable.
 
-        A cancel-all is answered after its last part, with the records of all parts one after the other. Raises
-        Overloaded or Unavailable at once; the future may raise OutcomeUnknown.
+        A cancel-all is answered after its last part, with the records of all parts one after the other.
+        Raises Overloaded or Unavailable at once; the future may raise OutcomeUnknown.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()

@@ -1,7 +1,8 @@
-"""The match server: durable before answered, one wake per batch, bounded, cancels never shed, and how it ends."""
+"""The match server: durable before answered, one wake per batch, bounded, never sheds cancels; its end."""
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -89,8 +90,8 @@ class Market:
         )
         self.server.start()
         self.admin = self.server.open_port(Role.ADMIN, "admin")
-        for asset in (b"BTC", b"USDT"):
-            self.value(self.admin, AssetList(scale=0, name=asset))
+        for name in (b"BTC", b"USDT"):
+            self.value(self.admin, AssetList(scale=0, name=name))
         self.market = self.value(
             self.admin,
             MarketList(
@@ -155,8 +156,13 @@ def results(records: list[bytes]) -> list[Result]:
     return [events.result(record) for record in records]
 
 
+def closed(answer: bytes) -> list[OrderClosed]:
+    parts = events.split(answer)
+    return [event for part in parts for event in events.decode(part) if isinstance(event, OrderClosed)]
+
+
 def test_answers_come_in_the_order_of_submission_and_name_growing_sequences(market):
-    async def main() -> list[bytes]:
+    async def main():
         return await asyncio.gather(*(market.port.submit(market.bid()) for _ in range(250)))
 
     answers = results(asyncio.run(main()))
@@ -183,12 +189,17 @@ def test_nothing_is_answered_before_its_batch_is_durable(market):
 def test_the_event_loop_is_woken_once_per_batch(market):
     async def main() -> int:
         loop = asyncio.get_running_loop()
-        wakes = []
+        wakes: list[Any] = []
         wake = loop.call_soon_threadsafe
-        loop.call_soon_threadsafe = lambda *call: wakes.append(call) or wake(*call)  # type: ignore[method-assign]
+
+        def counted(*call: Any) -> Any:
+            wakes.append(call)
+            return wake(*call)
+
+        loop.call_soon_threadsafe = counted  # type: ignore[method-assign,assignment]
         market.log.hold()
         first = market.port.submit(market.bid())
-        await asyncio.get_running_loop().run_in_executor(None, market.log.waiting.wait, 10)
+        await asyncio.to_thread(market.log.waiting.wait, 10)
         wakes.clear()
         rest = [market.port.submit(market.bid()) for _ in range(50)]
         market.log.gate.set()
@@ -245,7 +256,7 @@ def test_a_query_that_raises_raises_for_who_asked_and_for_nobody_else(market):
 
 
 def test_an_answer_that_nobody_waits_for_any_more_disturbs_nobody(market):
-    async def main() -> bytes:
+    async def main():
         market.log.hold()
         given_up = market.port.submit(market.bid())
         kept = market.port.submit(market.bid())
@@ -328,13 +339,7 @@ def test_a_large_cancel_all_is_answered_once_with_every_cancelled_order(market):
         return [answer.value for answer in placed], await market.port.submit(market.cancel_all())
 
     placed, answer = asyncio.run(main())
-    cancelled = [
-        event.order_id
-        for record in events.split(answer)
-        for event in events.decode(record)
-        if isinstance(event, OrderClosed)
-    ]
-    assert cancelled == placed
+    assert [event.order_id for event in closed(answer)] == placed
     assert len(list(events.split(answer))) == 4  # 64 + 64 + 64 + 8
     assert market.engine.open_order_count == 0
 
@@ -348,7 +353,7 @@ def test_two_large_cancel_alls_are_answered_each_with_its_own(market):
         ),
     )
 
-    async def main() -> list[bytes]:
+    async def main():
         bids = [market.bid() for _ in range(300)]
         for bid in bids[::2]:
             bid[16:20] = bob.to_bytes(4, "little")
@@ -356,15 +361,7 @@ def test_two_large_cancel_alls_are_answered_each_with_its_own(market):
         theirs = CancelAll(account=bob, market=market.market).encode()
         return await asyncio.gather(market.port.submit(market.cancel_all()), market.port.submit(theirs))
 
-    owners = [
-        {
-            event.account
-            for record in events.split(answer)
-            for event in events.decode(record)
-            if isinstance(event, OrderClosed)
-        }
-        for answer in asyncio.run(main())
-    ]
+    owners = [{event.account for event in closed(answer)} for answer in asyncio.run(main())]
     assert owners == [{market.ann}, {bob}]
     assert market.engine.open_order_count == 0
 
@@ -413,7 +410,7 @@ def test_an_idle_log_is_sealed_once():
 
 
 def test_stop_answers_what_waits_seals_and_closes(market):
-    async def main() -> list[bytes]:
+    async def main():
         waiting = [market.port.submit(market.bid()) for _ in range(300)]
         await asyncio.to_thread(market.server.stop)
         return await asyncio.gather(*waiting)
@@ -454,7 +451,7 @@ def test_a_failed_log_leaves_a_half_done_cancel_all_unknown(market):
             left.clear()
             append(payload)
 
-        market.log.append = fails_second  # type: ignore[method-assign]
+        market.log.append = fails_second
         with pytest.raises(OutcomeUnknown):
             await market.port.submit(market.cancel_all())
 

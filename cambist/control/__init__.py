@@ -1,0 +1,1 @@
+"""What an operator can ask of an exchange, and the socket through which a running one is asked."""

@@ -1,0 +1,142 @@
+"""What an operator's request acts on: settings, records, and a match server that is running."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
+
+import msgspec
+
+from cambist._matching import Engine, History
+from cambist.engine import events
+from cambist.engine.commands import AccountClass, AccountCreate, Command, Permission, Role
+from cambist.engine.events import Status
+from cambist.engine.views import AssetView, MarketView
+from cambist.errors import Refused
+from cambist.match.server import MatchServer, Port
+from cambist.settings import Settings
+from cambist.store.records import Records
+
+T = TypeVar("T")
+
+# (steps done, steps in all)
+Report: TypeAlias = Callable[[int, int], None]
+
+# Every sandbox credit comes from here, so play money is told apart from everything that is owed to anybody.
+SANDBOX_MIRROR = AccountCreate(
+    account_class=AccountClass.MIRROR, permissions=Permission.TRADE, reference=b"mirror:sandbox"
+)
+
+_WHY = {
+    Status.ALREADY_LISTED: "it is listed already",
+    Status.BAD_LISTING: "one tick times one lot must be a whole number of quote atoms, or trades would round",
+    Status.BAD_FILTERS: "the filters contradict each other, or price times quantity could overflow",
+    Status.BAD_FEES: "no side may pay more than 50 % in all",
+    Status.BAD_STATE: "not from its present state; delisting needs an empty book and is final",
+    Status.LIMIT_REACHED: "a limit of the engine is reached",
+    Status.REFERENCE_CONFLICT: "this reference was used before with other content",
+    Status.MALFORMED: "a value is out of range or a name has characters that are not allowed",
+}
+
+
+class CommandRefused(Refused):
+    """The engine declined an operator's command; `status` says why."""
+
+    code = "command_refused"
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(f"refused ({status.name}): {_WHY.get(status, 'see docs/formats/events.md')}")
+        self.status = status
+
+
+class OutOfRange(Refused):
+    """A value that no command can carry."""
+
+    code = "out_of_range"
+
+
+class AssetUnknown(Refused):
+    code = "asset_unknown"
+
+
+class MarketUnknown(Refused):
+    code = "market_unknown"
+
+
+class Caller(NamedTuple):
+    """On whose behalf something is done, and how to show that it goes on."""
+
+    name: str
+    report: Report
+
+
+class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="operation"):
+    """One thing an operator can ask for. The CLI builds it; it is performed where the exchange is."""
+
+    def perform(self, exchange: "Exchange", caller: Caller) -> Any:
+        """Returns something that is JSON already. Raises ExchangeError."""
+        raise NotImplementedError
+
+
+class Exchange:
+    def __init__(self, settings: Settings, records: Records, server: MatchServer) -> None:
+        self.settings = settings
+        self.records = records
+        self.server = server
+
+    @cached_property
+    def _admin(self) -> Port:
+        """Opened when it is first needed: a request that only reads leaves no trace in the log."""
+        return self.server.open_port(Role.ADMIN, "operator")
+
+    def execute(self, command: Command) -> int:
+        """The value of the command's result. Raises CommandRefused, OutOfRange or Unavailable."""
+        try:
+            encoded = command.encode()
+        except ValueError as problem:
+            raise OutOfRange(str(problem)) from None
+        answer = events.result(self._admin.call(encoded))
+        if answer.status != Status.OK:
+            raise CommandRefused(answer.status)
+        return answer.value
+
+    def query(self, ask: Callable[[Engine, History], T]) -> T:
+        return self.server.query_blocking(ask)
+
+    def assets(self) -> "Assets":
+        return self.query(lambda engine, _: Assets.of(engine))
+
+    def market(self, symbol: str) -> MarketView:
+        """Raises MarketUnknown."""
+        for market in self.query(lambda engine, _: [MarketView.of(row) for row in engine.markets()]):
+            if market.symbol == symbol:
+                return market
+        raise MarketUnknown(f"there is no market {symbol}; `cambist market list` shows all")
+
+
+class Assets:
+    """Assets by id and by name."""
+
+    def __init__(self, views: list[AssetView]) -> None:
+        self.all = views
+        self._by_id = {asset.asset: asset for asset in views}
+        self._by_name = {asset.name: asset for asset in views}
+
+    @classmethod
+    def of(cls, engine: Engine) -> Self:
+        return cls([AssetView(*row) for row in engine.assets()])
+
+    def __getitem__(self, asset: int) -> AssetView:
+        return self._by_id[asset]
+
+    def named(self, name: str) -> AssetView:
+        """Raises AssetUnknown."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise AssetUnknown(f"there is no asset {name}; `cambist asset list` shows all") from None
+
+
+def iso_time(time_ns: int) -> str:
+    """A Unix time as people write it: UTC, to the second."""
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).isoformat().replace("+00:00", "Z")

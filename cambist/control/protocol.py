@@ -1,0 +1,92 @@
+"""The lines on the control socket: a request up, progress lines and one answer down; all of them JSON."""
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from cambist.control.exchange import Caller, Exchange, Request
+from cambist.control.markets import (
+    AddAsset,
+    AddMarket,
+    ListAssets,
+    ListMarkets,
+    SetMarketFees,
+    SetMarketFilters,
+    SetMarketState,
+)
+from cambist.control.sandbox import CreditSandbox
+from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, FreezeUser, ListApiKeys, ListUsers
+from cambist.errors import ExchangeError, Unavailable
+from cambist.money import AmountInvalid
+
+LINE_MAX = 1 << 20  # of a request; an answer may be longer
+
+
+class ShowPosition(Request, tag="position"):
+    """How far the exchange has come: what an independent replay of the log must arrive at."""
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        return exchange.query(
+            lambda engine, _: {
+                "sequence": engine.sequence,
+                "event_hash": f"{engine.event_hash:016x}",
+                "open_orders": engine.open_order_count,
+            }
+        )
+
+
+AnyRequest: TypeAlias = (
+    ShowPosition
+    | CreateUser
+    | ListUsers
+    | FreezeUser
+    | CreateApiKey
+    | ListApiKeys
+    | DeleteApiKey
+    | AddAsset
+    | ListAssets
+    | AddMarket
+    | ListMarkets
+    | SetMarketState
+    | SetMarketFilters
+    | SetMarketFees
+    | CreditSandbox
+)
+
+
+class Progress(msgspec.Struct, tag="progress", frozen=True):
+    done: int
+    total: int
+
+
+class Result(msgspec.Struct, tag="result", frozen=True):
+    document: Any
+
+
+class Failure(msgspec.Struct, tag="error", frozen=True):
+    """`code` is stable; `may_retry` is true if the same request can succeed later."""
+
+    code: str
+    message: str
+    may_retry: bool = False
+
+    @classmethod
+    def of(cls, problem: ExchangeError) -> "Failure":
+        return cls(problem.code, str(problem), isinstance(problem, Unavailable))
+
+
+def perform(request: Request, exchange: Exchange, caller: Caller) -> Result | Failure:
+    """What every way of asking comes to; only what is broken still raises."""
+    try:
+        return Result(request.perform(exchange, caller))
+    except ExchangeError as problem:
+        return Failure.of(problem)
+    except AmountInvalid as problem:
+        return Failure("amount_invalid", str(problem))
+
+
+Line: TypeAlias = Progress | Result | Failure
+
+encode = msgspec.json.Encoder().encode
+read_request = msgspec.json.Decoder(AnyRequest).decode
+read_line = msgspec.json.Decoder(Line).decode

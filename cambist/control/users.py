@@ -1,0 +1,154 @@
+"""Users and their API keys, as an operator sees them."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from cambist._matching import Engine
+from cambist.accounts import api_keys, users
+from cambist.accounts.api_keys import Scope
+from cambist.accounts.users import User
+from cambist.control.exchange import Caller, Exchange, Request, iso_time
+from cambist.engine.commands import AccountClass, AccountCreate, AccountFreeze, Permission
+from cambist.errors import Refused
+
+_SCOPES = {"read": Scope.READ, "trade": Scope.TRADE, "withdraw": Scope.WITHDRAW}
+SCOPE_NAMES = tuple(_SCOPES)
+
+
+class AccountIncomplete(Refused):
+    code = "account_incomplete"
+
+    def __init__(self, email: str) -> None:
+        super().__init__(f"the account of {email} was not completed; `cambist user create {email}` does it")
+
+
+class CreateUser(Request, tag="user.create"):
+    """A user with an account that may trade, deposit and withdraw."""
+
+    email: str
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        user = users.begin(exchange.records, self.email, now_ns=time.time_ns(), acting_user=caller.name)
+        account = exchange.execute(
+            AccountCreate(
+                account_class=AccountClass.USER,
+                permissions=Permission.TRADE | Permission.DEPOSIT | Permission.WITHDRAW,
+                owner=user.id,
+                reference=user.account_reference,
+            )
+        )
+        return _shown(users.complete(exchange.records, user, account), is_frozen=False)
+
+
+class ListUsers(Request, tag="user.list"):
+    def perform(self, exchange: Exchange, caller: Caller) -> list[dict[str, Any]]:
+        found = users.list_all(exchange.records)
+
+        def frozen(engine: Engine, _: object) -> list[bool | None]:
+            return [None if user.account is None else _is_frozen(engine, user.account) for user in found]
+
+        states = exchange.query(frozen)
+        return [_shown(user, is_frozen) for user, is_frozen in zip(found, states, strict=True)]
+
+
+class FreezeUser(Request, tag="user.freeze"):
+    """A frozen account may cancel and be credited, nothing else; `frozen` false lifts it."""
+
+    email: str
+    frozen: bool
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        user = users.get(exchange.records, self.email)
+        exchange.execute(AccountFreeze(account=account_of(user), frozen=self.frozen))
+        return _shown(user, is_frozen=self.frozen)
+
+
+class CreateApiKey(Request, tag="api-key.create"):
+    """The answer is the only place where the secret is ever shown."""
+
+    email: str
+    label: str
+    scopes: Sequence[str]
+    ip_allow: Sequence[str] = ()
+    expires_at_ns: int | None = None
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        user = users.get(exchange.records, self.email)
+        api_key, secret = api_keys.create(
+            exchange.records,
+            user,
+            label=self.label,
+            scopes=_scopes(self.scopes),
+            ip_allow=self.ip_allow,
+            expires_at_ns=self.expires_at_ns,
+            now_ns=time.time_ns(),
+            acting_user=caller.name,
+        )
+        return {"email": user.email, "label": self.label, "api_key": api_key, "secret_key": secret}
+
+
+class ListApiKeys(Request, tag="api-key.list"):
+    """All keys, or those of one user; revoked ones too."""
+
+    email: str | None = None
+
+    def perform(self, exchange: Exchange, caller: Caller) -> list[dict[str, Any]]:
+        owner = None if self.email is None else users.get(exchange.records, self.email)
+        emails = {user.id: user.email for user in users.list_all(exchange.records)}
+        return [
+            {
+                "api_key": key.id,
+                "email": emails[key.user_id],
+                "label": key.label,
+                "scopes": [name for name, scope in _SCOPES.items() if scope in key.scopes],
+                "ip_allow": list(key.ip_allow),
+                "created_at": iso_time(key.created_at_ns),
+                "expires_at": _time_or_none(key.expires_at_ns),
+                "revoked_at": _time_or_none(key.revoked_at_ns),
+            }
+            for key in api_keys.list_all(exchange.records, owner)
+        ]
+
+
+class DeleteApiKey(Request, tag="api-key.delete"):
+    api_key: str
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        api_keys.delete(exchange.records, self.api_key, now_ns=time.time_ns(), acting_user=caller.name)
+        return {"api_key": self.api_key, "revoked": True}
+
+
+def account_of(user: User) -> int:
+    """Raises AccountIncomplete."""
+    if user.account is None:
+        raise AccountIncomplete(user.email)
+    return user.account
+
+
+def _scopes(names: Sequence[str]) -> Scope:
+    scopes = Scope(0)
+    for name in names:
+        if name not in _SCOPES:
+            raise api_keys.ApiKeyInvalid(f"there is no scope {name!r}, only {', '.join(SCOPE_NAMES)}")
+        scopes |= _SCOPES[name]
+    return scopes
+
+
+def _is_frozen(engine: Engine, account: int) -> bool | None:
+    """None for an account that the engine does not know: records and log belong to different times."""
+    row = engine.account(account)
+    return None if row is None else row[3]
+
+
+def _shown(user: User, is_frozen: bool | None) -> dict[str, Any]:
+    return {
+        "email": user.email,
+        "account": user.account,
+        "frozen": is_frozen,
+        "created_at": iso_time(user.created_at_ns),
+    }
+
+
+def _time_or_none(time_ns: int | None) -> str | None:
+    return None if time_ns is None else iso_time(time_ns)

@@ -1,0 +1,1 @@
+"""Does everything sum to zero?"""
