@@ -12,12 +12,13 @@ command that made it, which names it while its engine id is still unknown, and n
 import hashlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import TypeAlias
 
 from cambist.bench.closing import closing
 from cambist.bench.records import (
     ACCEPTED,
     ACCEPTED_KIND,
+    BALANCE_KIND,
     CLOSED,
     CLOSED_KIND,
     EVENT,
@@ -32,22 +33,15 @@ from cambist.engine.commands import TimeInForce
 from cambist.engine.events import CloseReason, Status
 from cambist.flow.venue import BATCH, TIME_NS, Listing, Venue
 
-COLUMNS = b"op,seq,side,order_id,price,qty,ioc"
+HEADING = b"op,"
 ACCOUNTS = 64
 GTC, IOC = int(TimeInForce.GTC), int(TimeInForce.IOC)
 OK, UNKNOWN_ORDER = int(Status.OK), int(Status.UNKNOWN_ORDER)
 CANCELLED, EXPIRED = int(CloseReason.CANCELLED), int(CloseReason.EXPIRED)
-NEVER_MADE = (b"none", 0)
+NEVER_MADE = b"none"
 
 
-class Message(NamedTuple):
-    op: bytes
-    seq: bytes
-    side: bytes
-    order: bytes
-    price: bytes
-    quantity: bytes
-    ioc: bytes
+Message: TypeAlias = list[bytes]  # the fields of one row
 
 
 class Unexpected(Exception):
@@ -59,9 +53,9 @@ def conform(lines: Iterable[bytes]) -> dict[str, object]:
     run = Conformance()
     digest = hashlib.sha256()
     count = 0
-    for report in run.reports(lines):
-        digest.update(b"\n" + report if count else report)
-        count += 1
+    for reports in run.reports(lines):
+        digest.update((b"\n" if count else b"") + b"\n".join(reports))
+        count += len(reports)
     return {
         "messages": run.messages,
         "reports": count,
@@ -79,54 +73,61 @@ class Conformance:
         self._made_by: dict[bytes, tuple[bytes, int]] = {}  # order -> client id of its last maker, account
         self._names: dict[int, bytes] = {}  # engine's order id -> order
 
-    def reports(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Report lines without their newline; `lines` are command rows, with or without the heading."""
-        rows = (Message(*line.rstrip().split(b",")) for line in lines if line.rstrip() != COLUMNS)
+    def reports(self, lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+        """Report lines without their newline, one list per batch.
+
+        `lines` are command rows, with or without the heading. Raises Unexpected.
+        """
+        engine = self.venue.engine
+        rows = (line.rstrip().split(b",") for line in lines if not line.startswith(HEADING))
         while messages := list(islice(rows, BATCH)):
-            engine = self.venue.engine
             packed = [self._command(message) for message in messages]
             output = engine.apply(batch(engine.sequence + 1, TIME_NS, engine.epoch, packed))
+            reports: list[bytes] = []
             for message, answer in zip(messages, answers(output), strict=True):
-                yield from self._lines(message, answer, output)
+                self._report(message, answer, output, reports)
             self.messages += len(messages)
+            yield reports
 
     def _command(self, message: Message) -> bytes:
         op, seq, side, order, price, quantity, ioc = message
-        time_in_force = IOC if ioc == b"1" else GTC
-        target, account = self._made_by.get(order, NEVER_MADE)
-        account = account or self.venue.accounts[len(self._made_by) % ACCOUNTS]
+        target, account = self._made_by.get(order) or (
+            NEVER_MADE,
+            self.venue.accounts[len(self._made_by) % ACCOUNTS],
+        )
         if op == b"C":
             return self._packer.cancel(account, self._market, 0, target)
         self._made_by[order] = (seq, account)
+        terms = (account, self._market, int(side), IOC if ioc == b"1" else GTC, int(price), int(quantity))
         if op == b"N":
-            return self._packer.place(
-                account, self._market, int(side), time_in_force, int(price), int(quantity), seq
-            )
-        return self._packer.replace(
-            account, self._market, int(side), time_in_force, int(price), int(quantity), 0, seq, target
-        )
+            return self._packer.place(*terms, seq)
+        return self._packer.replace(*terms, 0, seq, target)
 
-    def _lines(self, message: Message, answer: Answer, output: bytes) -> Iterator[bytes]:
+    def _report(self, message: Message, answer: Answer, output: bytes, reports: list[bytes]) -> None:
         op, seq, side, order, price, quantity, _ = message
-        if answer.status == UNKNOWN_ORDER and op != b"N":
-            yield b"%b,%b,%b" % (b"4" if op == b"C" else b"5", seq, order)
+        _, status, _, at, end = answer
+        if status == UNKNOWN_ORDER and op != b"N":
+            reports.append(b"%b,%b,%b" % (b"4" if op == b"C" else b"5", seq, order))
             return
-        if answer.status != OK:
-            raise Unexpected(f"{message}: {Status(answer.status).name}")
+        if status != OK:
+            raise Unexpected(f"{b','.join(message).decode()}: {Status(status).name}")
         if op == b"N":
-            yield b"0,%b,%b,%b,%b,%b" % (seq, side, order, price, quantity)
-        at = answer.start
-        while at < answer.end:
+            reports.append(b"0,%b,%b,%b,%b,%b" % (seq, side, order, price, quantity))
+        while at < end:
             length, kind = EVENT.unpack_from(output, at)
             if kind == ACCEPTED_KIND:
                 self._names[ACCEPTED.unpack_from(output, at)[0]] = order
             elif kind == TRADE_KIND:
-                price_ticks, lots, maker, taker = TRADE.unpack_from(output, at)
-                yield b"1,%b,%d,%d,%b,%b" % (seq, price_ticks, lots, self._names[maker], self._names[taker])
+                ticks, lots, maker, taker = TRADE.unpack_from(output, at)
+                reports.append(
+                    b"1,%b,%d,%d,%b,%b" % (seq, ticks, lots, self._names[maker], self._names[taker])
+                )
             elif kind == CLOSED_KIND:
-                bits, _, reason, price_ticks = CLOSED.unpack_from(output, at)
+                bits, _, reason, ticks = CLOSED.unpack_from(output, at)
                 if reason in (CANCELLED, EXPIRED):
-                    yield b"2,%b,%d,%b,%d" % (seq, bits & 1, order, price_ticks)
+                    reports.append(b"2,%b,%d,%b,%d" % (seq, bits & 1, order, ticks))
+            elif kind == BALANCE_KIND:  # the last of a command's events, and nothing to report
+                break
             at += length
         if op == b"M":
-            yield b"3,%b,%b,%b,%b,%b" % (seq, side, order, price, quantity)
+            reports.append(b"3,%b,%b,%b,%b,%b" % (seq, side, order, price, quantity))

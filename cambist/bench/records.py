@@ -171,4 +171,4 @@ def trades(output: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _padded(text: bytes) -> bytes:
-    return text + bytes(-len(text) % 8)
+    return text + bytes(-len(text) % 8) if text else text
