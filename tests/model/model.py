@@ -53,8 +53,8 @@ class Model(Queries):
         self._sessions: dict[int, Session] = {}
         self._sessions_opened = 0
 
-    def apply(self, sequence: int, time_ns: int, command: bytes) -> list[Result | Event]:
-        """Runs one encoded and stamped command; returns its RESULT and then its events."""
+    def apply(self, sequence: int, time_ns: int, command: bytes) -> tuple[Result, list[Event]]:
+        """Runs one encoded and stamped command; returns its result and its events."""
         state = self.state
         if sequence != state.sequence + 1 or time_ns < state.time_ns:
             raise ValueError(f"sequence {sequence} at {time_ns} after {state.sequence} at {state.time_ns}")
@@ -67,7 +67,7 @@ class Model(Queries):
             outcome = self._run(command) if is_own else Outcome(Status.UNKNOWN_SESSION)
         status, value, more, repeat = outcome
         result = Result(kind, status, repeat, more, session, number, sequence, time_ns, value)
-        return [result, *state.events, *state.ledger.changes()]
+        return result, state.events + state.ledger.changes()
 
     def _once(self, session_id: int, number: int, kind: int, command: bytes) -> Outcome:
         """Runs a new number of a session; an old one gets its first answer again, if that is still kept."""

@@ -3,7 +3,7 @@
 from cambist.engine.codes import Side
 from cambist.engine.views import FiltersView, MarketView, OrderView
 
-from .state import Order, State
+from .state import Order, Rates, State
 
 
 class Queries:
@@ -53,6 +53,11 @@ class Queries:
             for at, market in enumerate(self.state.markets, start=1)
         ]
 
+    def fees(self, market: int, tier: int) -> tuple[Rates, Rates, Rates]:
+        """Standard of the tier, special and tax; maker, taker, buyer and seller of each."""
+        found = self.state.market(market)
+        return found.standard[tier], found.special, found.tax
+
     def order(self, order_id: int) -> OrderView | None:
         found = self.state.orders.get(order_id)
         return _view(found) if found else None
@@ -62,7 +67,14 @@ class Queries:
         return _view(found) if found else None
 
     def open_orders(self, account: int, market: int = 0) -> list[OrderView]:
-        return [_view(order) for order in self.state.open_orders(account=account, market=market)]
+        """Market by market, in the order in which the account first used them; oldest first in each."""
+        found = self.state.accounts.get(account)
+        return [
+            _view(order)
+            for each in (found.markets if found else [])
+            if market in (0, each)
+            for order in self.state.open_orders(account=account, market=each)
+        ]
 
     def depth(self, market: int, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]]:
         """Update id, bids and asks; price and total lots of each level, best first."""

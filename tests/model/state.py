@@ -158,6 +158,9 @@ class Ledger:
         self.rows: dict[tuple[int, int], Row] = {}
         self._before: dict[tuple[int, int], tuple[int, int]] = {}
 
+    def __repr__(self) -> str:
+        return f"Ledger({self.rows})"
+
     def available(self, account: int, asset: int) -> int:
         return self.rows.get((account, asset), Row()).available
 
