@@ -75,6 +75,20 @@ impl Order {
     }
 }
 
+/// What taking an order out of the book needs to know of it.
+struct Links {
+    id: u64,
+    remaining: Lots,
+    seat: u32,
+    level: u32,
+    prev: u32,
+    next: u32,
+    seat_prev: u32,
+    seat_next: u32,
+    client: u32,
+    side: u8,
+}
+
 #[derive(Clone, Copy)]
 pub struct Level {
     pub price: Ticks,
@@ -88,6 +102,7 @@ pub struct Level {
 pub struct Side {
     levels: BTreeMap<u64, u32>,
     best: u32,
+    best_price: Ticks,
     /// All that rests here; bounded so that no sum of levels overflows.
     pub lots: Lots,
 }
@@ -155,7 +170,7 @@ pub struct Book {
 
 impl Book {
     pub fn add_market(&mut self) {
-        let side = || Side { levels: BTreeMap::new(), best: NIL, lots: 0 };
+        let side = || Side { levels: BTreeMap::new(), best: NIL, best_price: 0, lots: 0 };
         self.sides.push([side(), side()]);
     }
 
@@ -192,6 +207,12 @@ impl Book {
     pub fn best(&self, market: u32, side: u8) -> Option<u32> {
         let best = self.side(market, side).best;
         (best != NIL).then_some(best)
+    }
+
+    #[inline]
+    pub fn best_price(&self, market: u32, side: u8) -> Option<Ticks> {
+        let side = self.side(market, side);
+        (side.best != NIL).then_some(side.best_price)
     }
 
     /// Levels of one side, best first.
@@ -260,24 +281,23 @@ impl Book {
 
     /// Puts what is left of an order at the end of its level's queue.
     #[inline]
-    pub fn rest(&mut self, market: u32, mut order: Order, client_id: &[u8]) -> u32 {
+    pub fn rest(&mut self, market: u32, order: &mut Order, client_id: &[u8]) -> u32 {
         let level = self.level_at(market, order.side, order.price);
+        let queue = &mut self.levels[level as usize];
+        queue.quantity += order.remaining;
         order.level = level;
-        order.prev = self.levels[level as usize].tail;
+        order.prev = queue.tail;
         order.seat_prev = self.seats[order.seat as usize].tail;
         let slot = match self.free_orders.pop() {
             Some(slot) => {
-                self.orders[slot as usize] = order;
+                self.orders[slot as usize] = *order;
                 slot
             }
             None => {
-                self.orders.push(order);
+                self.orders.push(*order);
                 self.orders.len() as u32 - 1
             }
         };
-        self.sides[market as usize - 1][order.side as usize].lots += order.remaining;
-        let queue = &mut self.levels[level as usize];
-        queue.quantity += order.remaining;
         if queue.tail == NIL {
             queue.head = slot;
         } else {
@@ -292,6 +312,7 @@ impl Book {
         }
         seat.tail = slot;
         seat.open_orders += 1;
+        self.sides[market as usize - 1][order.side as usize].lots += order.remaining;
         self.by_id.insert(hash_u64(order.id), slot);
         self.open += 1;
         if !client_id.is_empty() {
@@ -320,7 +341,7 @@ impl Book {
 
     fn level_at(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
         let book_side = &mut self.sides[market as usize - 1][side as usize];
-        if book_side.best != NIL && self.levels[book_side.best as usize].price == price {
+        if book_side.best != NIL && book_side.best_price == price {
             return book_side.best;
         }
         let key_here = key(side, price);
@@ -339,8 +360,8 @@ impl Book {
             }
         };
         book_side.levels.insert(key_here, level);
-        if book_side.best == NIL || key(side, self.levels[book_side.best as usize].price) > key_here {
-            book_side.best = level;
+        if book_side.best == NIL || key(side, book_side.best_price) > key_here {
+            (book_side.best, book_side.best_price) = (level, price);
         }
         level
     }
@@ -406,8 +427,22 @@ impl Book {
     /// reused. An empty level goes too.
     #[inline]
     pub fn remove(&mut self, market: u32, slot: u32) {
-        self.unname(slot);
-        let order = self.orders[slot as usize];
+        let order = &self.orders[slot as usize];
+        let order = Links {
+            id: order.id,
+            remaining: order.remaining,
+            seat: order.seat,
+            level: order.level,
+            prev: order.prev,
+            next: order.next,
+            seat_prev: order.seat_prev,
+            seat_next: order.seat_next,
+            client: order.client,
+            side: order.side,
+        };
+        if order.client != NIL {
+            self.unname(slot);
+        }
         self.sides[market as usize - 1][order.side as usize].lots -= order.remaining;
         let level = &mut self.levels[order.level as usize];
         level.quantity -= order.remaining;
@@ -442,6 +477,9 @@ impl Book {
         book_side.levels.remove(&key(side, self.levels[level as usize].price));
         if book_side.best == level {
             book_side.best = book_side.levels.first_key_value().map_or(NIL, |(_, &best)| best);
+            if book_side.best != NIL {
+                book_side.best_price = self.levels[book_side.best as usize].price;
+            }
         }
         self.free_levels.push(level);
     }

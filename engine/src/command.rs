@@ -109,7 +109,7 @@ pub struct MarketList<'a> {
 
 /// Checks that the strings of a command end it exactly, padded with zeros, and gives them back.
 #[inline]
-fn strings<'a, const N: usize>(bytes: &'a [u8], at: usize, lengths: [u8; N]) -> Result<[&'a [u8]; N], Status> {
+fn strings<const N: usize>(bytes: &[u8], at: usize, lengths: [u8; N]) -> Result<[&[u8]; N], Status> {
     let total: usize = lengths.iter().map(|&length| length as usize).sum();
     if bytes.len() != at + padded(total) || !is_zero(&bytes[at + total..]) {
         return Err(status::MALFORMED);
@@ -172,7 +172,7 @@ fn check_terms(terms: &Terms, quantity_may_be_zero: bool) -> Result<(), Status> 
 
 #[inline]
 pub fn place<'a>(bytes: &'a [u8], flags: u8) -> Result<Terms<'a>, Status> {
-    require(bytes.len() >= 48 && flags <= FLAG_EXTENSION && is_zero(&bytes[29..32]))?;
+    require(bytes.len() >= 48 && flags <= FLAG_EXTENSION && u64_at(bytes, 24) >> 40 == 0)?;
     let (budget, at) = budget(bytes, 48, flags)?;
     let [client_id] = strings(bytes, at, [bytes[28]])?;
     let terms = Terms {
@@ -191,7 +191,7 @@ pub fn place<'a>(bytes: &'a [u8], flags: u8) -> Result<Terms<'a>, Status> {
 
 #[inline]
 pub fn cancel<'a>(bytes: &'a [u8], flags: u8) -> Result<Cancel<'a>, Status> {
-    require(bytes.len() >= 40 && flags == 0 && is_zero(&bytes[34..40]))?;
+    require(bytes.len() >= 40 && flags == 0 && u64_at(bytes, 32) >> 16 == 0)?;
     let [client_id, request_id] = strings(bytes, 40, [bytes[32], bytes[33]])?;
     let target = target(u64_at(bytes, 24), client_id)?;
     require(is_client_id(request_id))?;
@@ -290,7 +290,7 @@ pub fn number(bytes: &[u8], flags: u8) -> Result<u32, Status> {
 }
 
 /// (scale, name)
-pub fn asset_list<'a>(bytes: &'a [u8], flags: u8) -> Result<(u8, &'a [u8]), Status> {
+pub fn asset_list(bytes: &[u8], flags: u8) -> Result<(u8, &[u8]), Status> {
     require(bytes.len() >= 32 && flags == 0 && is_zero(&bytes[26..32]))?;
     let [name] = strings(bytes, 32, [bytes[25]])?;
     require(is_name(name, 16) && bytes[24] <= 18)?;

@@ -146,7 +146,7 @@ impl Events {
     #[inline]
     pub fn end_command(&mut self, header: &Header, sequence: u64, time_ns: i64, outcome: &Outcome) {
         let following = ((self.words.len() - self.command_start) * 8 - RESULT) as u32;
-        let flags = (outcome.repeat as u8) * FLAG_REPEAT | (outcome.more as u8) * FLAG_MORE;
+        let flags = ((outcome.repeat as u8) * FLAG_REPEAT) | ((outcome.more as u8) * FLAG_MORE);
         let words = [
             head(RESULT / 8, event::RESULT, header.kind, following),
             outcome.status as u64 | (flags as u64) << 16 | (header.session as u64) << 32,

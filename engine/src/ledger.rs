@@ -151,6 +151,17 @@ impl Ledger {
         debug_assert!(row.available >= 0);
     }
 
+    /// A hold (or, negative, a release) that is all a command does to balances: told at once, without the bookkeeping
+    /// that finds out at the end what changed. No posting is made, so there is nothing to sum.
+    #[inline]
+    pub fn hold_alone(&mut self, row: u32, amount: Atoms, events: &mut Events) {
+        let row = &mut self.rows[row as usize];
+        row.available -= amount;
+        row.held += amount;
+        debug_assert!(self.touched.is_empty() && row.available >= 0 && row.held >= 0);
+        events.balance(row.account, row.asset, row.available, row.held, 0);
+    }
+
     #[inline]
     pub fn release(&mut self, row: u32, amount: Atoms) {
         let row = self.touch(row);
@@ -178,6 +189,12 @@ impl Ledger {
     /// Panics if they do not: money was made or lost, and nothing may be built on that.
     #[inline]
     pub fn end_command(&mut self, events: &mut Events) {
+        if !self.touched.is_empty() {
+            self.tell_touched(events);
+        }
+    }
+
+    fn tell_touched(&mut self, events: &mut Events) {
         let (mut first_asset, mut first_sum) = (NONE, 0);
         let mut others: Vec<(u32, Atoms)> = Vec::new(); // a command seldom posts more than two assets
         for touched in &self.touched {

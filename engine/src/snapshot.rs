@@ -396,7 +396,7 @@ impl Engine {
             order.remaining = remaining;
             order.executed_quote = executed_quote;
             order.updated_ns = updated_ns;
-            by_age.push((id, self.book.rest(market, order, client_id)));
+            by_age.push((id, self.book.rest(market, &mut order, client_id)));
         }
         by_age.sort_unstable();
         self.book.seat_by_age(by_age.into_iter().map(|(_, slot)| slot));

@@ -125,8 +125,8 @@ impl Engine {
     }
 
     fn would_take(&self, market: u32, terms: &Terms) -> bool {
-        let best = self.book.best(market, terms.side ^ 1);
-        best.is_some_and(|level| accepts(terms.side, terms.price, self.book.level(level).price))
+        let best = self.book.best_price(market, terms.side ^ 1);
+        best.is_some_and(|price| accepts(terms.side, terms.price, price))
     }
 
     /// Atoms that an order on `side` holds for `lots` at `price`.
@@ -214,6 +214,29 @@ impl Engine {
         self.events.accepted(&order, market, sender.account, terms.budget, terms.client_id);
         self.ledger.hold(self.book.seats[seat as usize].paid_row(terms.side), hold);
         let takes = terms.order_type == order_type::MARKET || self.would_take(market, terms);
+        if !takes && terms.time_in_force == time_in_force::GTC {
+            return self.rest(market, order, terms.client_id);
+        }
+        self.accept_taker(market, sender, order, terms, hold, takes)
+    }
+
+    #[inline]
+    fn rest(&mut self, market: u32, mut order: Order, client_id: &[u8]) -> u64 {
+        let slot = self.book.rest(market, &mut order, client_id);
+        self.emit_level(market, slot);
+        order.id
+    }
+
+    #[inline(never)]
+    fn accept_taker(
+        &mut self,
+        market: u32,
+        sender: Sender,
+        order: Order,
+        terms: &Terms,
+        hold: Atoms,
+        takes: bool,
+    ) -> u64 {
         let mut taker = Taker {
             order,
             market,
@@ -224,15 +247,11 @@ impl Engine {
             budget: terms.budget,
             by_quote: terms.budget > 0,
         };
-        let stop = if !takes {
-            Stop::NoMaker
-        } else if terms.time_in_force == time_in_force::FOK
-            && self.walk(market, terms, sender.stp_group).0 < terms.quantity
-        {
-            return self.end_taker(taker, close_reason::EXPIRED);
-        } else {
-            self.take(&mut taker)
-        };
+        let must_fill = terms.time_in_force == time_in_force::FOK;
+        if !takes || (must_fill && self.walk(market, terms, sender.stp_group).0 < terms.quantity) {
+            return self.end_taker(&taker, close_reason::EXPIRED);
+        }
+        let stop = self.take(&mut taker);
         self.conclude(taker, stop)
     }
 
@@ -245,29 +264,23 @@ impl Engine {
         }
     }
 
-    #[inline]
     fn conclude(&mut self, taker: Taker, stop: Stop) -> u64 {
         let order = &taker.order;
         let rests = order.order_type != order_type::MARKET && order.time_in_force == time_in_force::GTC;
+        let is_spent = taker.by_quote && taker.budget == 0;
         match stop {
-            Stop::Done if !taker.by_quote => self.end_taker(taker, close_reason::FILLED),
-            Stop::Done if order.executed() > 0 => self.end_taker(taker, close_reason::FILLED),
-            Stop::NoMaker if taker.by_quote && taker.budget == 0 => self.end_taker(taker, close_reason::FILLED),
-            Stop::NoMaker if rests => {
-                let slot = self.book.rest(taker.market, taker.order, taker.client_id);
-                self.emit_level(taker.market, slot);
-                taker.order.id
-            }
-            Stop::SelfTrade => self.end_taker(taker, close_reason::EXPIRED_STP),
-            _ => self.end_taker(taker, close_reason::EXPIRED),
+            Stop::NoMaker if rests => self.rest(taker.market, taker.order, taker.client_id),
+            Stop::Done if !taker.by_quote || order.executed() > 0 => self.end_taker(&taker, close_reason::FILLED),
+            Stop::NoMaker if is_spent => self.end_taker(&taker, close_reason::FILLED),
+            Stop::SelfTrade => self.end_taker(&taker, close_reason::EXPIRED_STP),
+            _ => self.end_taker(&taker, close_reason::EXPIRED),
         }
     }
 
-    #[inline]
-    fn end_taker(&mut self, taker: Taker, reason: u8) -> u64 {
-        let seat = self.book.seats[taker.order.seat as usize];
+    fn end_taker(&mut self, taker: &Taker, reason: u8) -> u64 {
         if taker.held > 0 {
-            self.ledger.release(seat.paid_row(taker.order.side), taker.held);
+            let row = self.book.seats[taker.order.seat as usize].paid_row(taker.order.side);
+            self.ledger.release(row, taker.held);
         }
         self.events.closed(&Closed {
             order: &taker.order,
