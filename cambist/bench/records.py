@@ -154,9 +154,11 @@ def trades(output: bytes) -> Iterator[tuple[int, int, int, int]]:
     """(price_ticks, quantity_lots, maker_order, taker_order) of every trade, in order.
 
     A command's trades begin right after its ORDER_ACCEPTED, so one whose next event is another has none: most
-    commands are left after a look at two of their events.
+    commands are left after a look at two of their events. Raises ValueError if a command was refused.
     """
-    for kind, _, _, at, end in answers(output):
+    for kind, status, _, at, end in answers(output):
+        if status:
+            raise ValueError(f"a command was refused with status {status}")
         if kind == CANCEL_KIND:
             continue
         before = 0

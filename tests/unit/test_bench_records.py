@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import pytest
+
 from cambist.bench.cmdfile import trade_hash
 from cambist.bench.records import Packer, answers, batch, trades
 from cambist.engine import commands, events
@@ -64,7 +66,6 @@ def test_walking_finds_the_answers_and_trades_that_decoding_finds():
         packer.place(ann, market, Side.SELL, TimeInForce.GTC, 100, 5),
         packer.place(ann, market, Side.SELL, TimeInForce.GTC, 101, 5),
         packer.place(bob, market, Side.BUY, TimeInForce.IOC, 101, 7),
-        packer.cancel(bob, market, 99),
         packer.replace(ann, market, Side.SELL, TimeInForce.GTC, 103, 0, 2),
         packer.place(bob, market, Side.BUY, TimeInForce.GTC, 102, 4),
         packer.replace(bob, market, Side.BUY, TimeInForce.GTC, 103, 0, 5),
@@ -84,6 +85,14 @@ def test_walking_finds_the_answers_and_trades_that_decoding_finds():
         if isinstance(event, events.Trade)
     ]
     assert list(trades(output)) == decoded == [(100, 5, 1, 3), (101, 2, 2, 3), (103, 3, 4, 6)]
+
+
+def test_a_refused_command_is_not_passed_over():
+    venue = Venue(Listing(), 1)
+    order = Packer(venue.session).cancel(venue.accounts[0], venue.markets[0], 99)
+    output = venue.engine.apply(batch(venue.engine.sequence + 1, TIME_NS, venue.engine.epoch, [order]))
+    with pytest.raises(ValueError, match="refused with status 40"):
+        list(trades(output))
 
 
 def test_the_trade_hash_is_the_documented_one():
