@@ -1,10 +1,10 @@
 """Decimal strings and the integers they stand for. The only place where an amount is read or written.
 
-An amount is a whole number of atoms, `scale` (0 to 18) decimals below the unit: at scale 8, "0.5" is 50_000_000.
+An amount is a whole number of atoms, `scale` (0 to 18) decimals below the unit: 0.5 at scale 8 is 50_000_000.
 A market's prices and quantities are whole numbers of steps (ticks, lots) of so many atoms each. Everything is
 exact, and strings are compared by value: "1.50000000" is fine at scale 1. Nothing but ASCII digits with at
-most one dot between them is a number here: no sign, exponent, blank, underscore or digit of another script; and
-at most 20 digits on either side, so that reading one takes bounded time.
+most one dot between them is a number here: no sign, exponent, blank, underscore or digit of another script;
+and at most 20 digits on either side, so that reading one takes bounded time.
 """
 
 import re
@@ -13,7 +13,7 @@ DECIMAL_RANGE = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"  # what clients are told
 RATE_SCALE = 8  # of fee rates
 
 _decimal = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?").fullmatch
-_POWERS = tuple(10**n for n in range(19))
+_POWERS: tuple[int, ...] = tuple(10**n for n in range(19))
 
 
 class AmountInvalid(ValueError):

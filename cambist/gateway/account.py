@@ -1,0 +1,183 @@
+"""What an account's owner may see: balances, permissions, trades, fees and coins."""
+
+from collections.abc import Iterable
+
+from cambist import money
+from cambist._matching import Engine, History
+from cambist.engine.commands import AssetStatus, Permission, Side
+from cambist.engine.views import AccountTradeView, AssetView, FeesView
+from cambist.gateway import errors
+from cambist.gateway.calls import NS_PER_S, Call
+from cambist.gateway.errors import ApiError
+from cambist.gateway.markets import Market
+from cambist.gateway.params import Params
+from cambist.gateway.schemas import (
+    Account,
+    AccountTrade,
+    AssetBalance,
+    Coin,
+    CommissionRates,
+    TradeFee,
+    encode,
+)
+
+TRADES_DEFAULT, TRADES_MAX = 500, 1_000
+DAY_NS = 86_400 * NS_PER_S
+_E8_PER_BASIS_POINT = 10_000
+# Which of these may be sent together with the symbol.
+_TRADE_SELECTIONS: tuple[set[str], ...] = (
+    set(),
+    {"orderId"},
+    {"startTime"},
+    {"endTime"},
+    {"fromId"},
+    {"startTime", "endTime"},
+    {"orderId", "fromId"},
+)
+
+
+async def account(call: Call) -> bytes:
+    number, omit_zeros = call.account, call.params.flag("omitZeroBalances")
+
+    def read(engine: Engine, _: History) -> Account | None:
+        row = engine.account(number)
+        if row is None:
+            return None
+        tier, permissions, frozen = row[1:4]
+        rates = highest_rates(FeesView(*engine.fees(market[0], tier)[0]) for market in engine.markets())
+        return Account(
+            maker_commission=rates.maker // _E8_PER_BASIS_POINT,
+            taker_commission=rates.taker // _E8_PER_BASIS_POINT,
+            buyer_commission=rates.buyer // _E8_PER_BASIS_POINT,
+            seller_commission=rates.seller // _E8_PER_BASIS_POINT,
+            commission_rates=CommissionRates(*map(_rate, rates)),
+            can_trade=not frozen and bool(permissions & Permission.TRADE),
+            can_withdraw=not frozen and bool(permissions & Permission.WITHDRAW),
+            can_deposit=bool(permissions & Permission.DEPOSIT),
+            update_time=call.time(engine.time_ns),
+            balances=[
+                AssetBalance(asset.name, *_amounts(asset, balance))
+                for asset, balance in read_balances(engine, number)
+                if any(balance) or not omit_zeros
+            ],
+            uid=number,
+        )
+
+    found = await call.services.core.query(read)
+    if found is None:
+        raise ApiError(errors.KEY_REJECTED)
+    return encode(found)
+
+
+def trades_weight(params: Params) -> int:
+    return 5 if "orderId" in params else 20
+
+
+async def trades(call: Call) -> bytes:
+    market, params, number = await call.services.markets.of(call.params), call.params, call.account
+    selection = {name for name in ("orderId", "startTime", "endTime", "fromId") if name in params}
+    if selection not in _TRADE_SELECTIONS:
+        raise ApiError(errors.BAD_COMBINATION)
+    limit = params.limit(default=TRADES_DEFAULT, most=TRADES_MAX)
+    order_id, from_id = params.integer("orderId"), params.integer("fromId")
+    start_ns, end_ns = params.time_ns("startTime"), params.time_ns("endTime")
+    if start_ns is not None and end_ns is not None and end_ns - start_ns > DAY_NS:
+        raise ApiError(errors.OVER_24_HOURS)
+    if start_ns is not None:
+        from_id = 0  # from a time on means the oldest ones first
+    if end_ns is not None:
+        end_ns += call.unit_ns - 1  # a whole millisecond is meant
+    rows = await call.services.core.query(
+        lambda _, history: history.account_trades(
+            number, market.id, limit, from_id, order_id, start_ns, end_ns
+        )
+    )
+    return encode([_trade(call, market, AccountTradeView(*row)) for row in rows])
+
+
+async def coins(call: Call) -> bytes:
+    number = call.account
+
+    def read(engine: Engine, _: History) -> list[Coin]:
+        return [_coin(asset, balance) for asset, balance in read_balances(engine, number)]
+
+    return encode(await call.services.core.query(read))
+
+
+async def trade_fees(call: Call) -> bytes:
+    wanted = await call.services.markets.wanted(call.params)
+    number = call.account
+
+    def read(engine: Engine, _: History) -> list[TradeFee]:
+        row = engine.account(number)
+        tier = 0 if row is None else row[1]
+        return [_trade_fee(market, FeesView(*engine.fees(market.id, tier)[0])) for market in wanted]
+
+    return encode(await call.services.core.query(read))
+
+
+async def none(call: Call) -> bytes:
+    """Things that some clients ask for at their start and that this exchange does not have."""
+    return b"[]"
+
+
+async def system_status(call: Call) -> bytes:
+    return b'{"status":0,"msg":"normal"}'
+
+
+def read_balances(engine: Engine, number: int) -> list[tuple[AssetView, tuple[int, int]]]:
+    """Every asset that is listed with (available, held) of the account, zeros included."""
+    known = {asset: (available, held) for asset, available, held in engine.balances(number)}
+    assets = [AssetView(*row) for row in engine.assets()]
+    return [(asset, known.get(asset.asset, (0, 0))) for asset in assets]
+
+
+def highest_rates(rates: Iterable[FeesView]) -> FeesView:
+    """One answer for all markets: nobody pays more than this before special fees and tax."""
+    return FeesView(*map(max, zip(FeesView(0, 0, 0, 0), *rates, strict=True)))
+
+
+def _amounts(asset: AssetView, balance: tuple[int, int]) -> tuple[str, str]:
+    available, held = balance
+    return money.format_atoms(available, asset.scale), money.format_atoms(held, asset.scale)
+
+
+def _rate(rate_e8: int) -> str:
+    return money.format_atoms(rate_e8, money.RATE_SCALE)
+
+
+def _trade(call: Call, market: Market, trade: AccountTradeView) -> AccountTrade:
+    return AccountTrade(
+        symbol=market.symbol,
+        id=trade.trade_id,
+        order_id=trade.order_id,
+        price=market.price(trade.price_ticks),
+        qty=market.quantity(trade.quantity_lots),
+        quote_qty=market.value(trade.quote_atoms),
+        commission=market.fee(trade.fee_atoms, trade.side),
+        commission_asset=market.fee_asset(trade.side).name,
+        time=call.time(trade.time_ns),
+        is_buyer=trade.side == Side.BUY,
+        is_maker=trade.is_maker,
+    )
+
+
+def _coin(asset: AssetView, balance: tuple[int, int]) -> Coin:
+    free, locked = _amounts(asset, balance)
+    zero = money.format_atoms(0, asset.scale)
+    return Coin(
+        coin=asset.name,
+        name=asset.name,
+        free=free,
+        locked=locked,
+        freeze=zero,
+        withdrawing=zero,
+        ipoing=zero,
+        ipoable=zero,
+        storage=zero,
+        trading=asset.state == AssetStatus.ACTIVE,
+    )
+
+
+def _trade_fee(market: Market, standard: FeesView) -> TradeFee:
+    return TradeFee(market.symbol, _rate(standard.maker), _rate(standard.taker))

@@ -1,0 +1,168 @@
+"""A request from its bytes to its answer: found, weighed, authenticated, handled; and every error in one
+shape.
+
+Nothing here knows of ASGI, so another door can stand before the same `Api.answer`. Everything from reading
+the clock to handing a command to the match server runs without a pause: recvWindow is checked once, at that
+moment.
+"""
+
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeAlias
+
+from cambist.accounts.api_keys import Scope
+from cambist.errors import ExchangeError
+from cambist.gateway import account, errors, market_data, orders
+from cambist.gateway.auth import authenticate
+from cambist.gateway.calls import NS_PER_MS, NS_PER_S, NS_PER_US, Call, Services
+from cambist.gateway.errors import ApiError, Refusal
+from cambist.gateway.limits import RequestLimits, client_of
+from cambist.gateway.params import Params
+from cambist.store.records import Records
+
+log = logging.getLogger(__name__)
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+_UNITS = {"": NS_PER_MS, "MILLISECOND": NS_PER_MS, "MICROSECOND": NS_PER_US}
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    query: bytes
+    body: bytes
+    api_key: str
+    time_unit: str
+    client_ip: str
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Endpoint(NamedTuple):
+    """`weight` may depend on the parameters; with `is_free` it is given back after a success."""
+
+    handle: Callable[[Call], Awaitable[bytes]]
+    weight: int | Callable[[Params], int]
+    scope: Scope | None = None
+    is_free: bool = False
+
+
+READ, TRADE = Scope.READ, Scope.TRADE
+
+ENDPOINTS: dict[str, dict[str, Endpoint]] = {
+    "/api/v3/order": {
+        "POST": Endpoint(orders.place, 1, TRADE, is_free=True),
+        "DELETE": Endpoint(orders.cancel, 1, TRADE, is_free=True),
+        "GET": Endpoint(orders.get, 4, READ),
+    },
+    "/api/v3/openOrders": {
+        "GET": Endpoint(orders.open_orders, orders.open_orders_weight, READ),
+        "DELETE": Endpoint(orders.cancel_all, 1, TRADE, is_free=True),
+    },
+    "/api/v3/account": {"GET": Endpoint(account.account, 20, READ)},
+    "/api/v3/myTrades": {"GET": Endpoint(account.trades, account.trades_weight, READ)},
+    "/api/v3/ping": {"GET": Endpoint(market_data.ping, 1)},
+    "/api/v3/time": {"GET": Endpoint(market_data.server_time, 1)},
+    "/api/v3/exchangeInfo": {"GET": Endpoint(market_data.exchange_info, 20)},
+    "/api/v3/depth": {"GET": Endpoint(market_data.depth, market_data.depth_weight)},
+    "/api/v3/trades": {"GET": Endpoint(market_data.trades, 25)},
+    "/api/v3/aggTrades": {"GET": Endpoint(market_data.aggregate_trades, 4)},
+    "/api/v3/ticker/price": {"GET": Endpoint(market_data.price_ticker, market_data.ticker_weight)},
+    "/api/v3/ticker/bookTicker": {"GET": Endpoint(market_data.book_ticker, market_data.ticker_weight)},
+    "/sapi/v1/system/status": {"GET": Endpoint(account.system_status, 1)},
+    "/sapi/v1/capital/config/getall": {"GET": Endpoint(account.coins, 10, READ)},
+    "/sapi/v1/asset/tradeFee": {"GET": Endpoint(account.trade_fees, 1, READ)},
+    "/sapi/v1/margin/allPairs": {"GET": Endpoint(account.none, 1)},
+    "/sapi/v1/margin/isolated/allPairs": {"GET": Endpoint(account.none, 1)},
+    "/fapi/v1/exchangeInfo": {"GET": Endpoint(market_data.no_markets, 1)},
+    "/dapi/v1/exchangeInfo": {"GET": Endpoint(market_data.no_markets, 1)},
+}
+
+
+class Api:
+    def __init__(self, services: Services, records: Records, clock: Callable[[], int] = time.time_ns) -> None:
+        self._services = services
+        self._records = records
+        self._clock = clock
+        self._limits = RequestLimits(services.settings.limits)
+        self._process = secrets.token_hex(4).encode()
+        self._numbers = itertools.count(1)
+
+    async def answer(self, request: Request) -> Answer:
+        """Never raises: whatever goes wrong is an answer, and a bug is logged with the request id."""
+        request_id = b"%b-%x" % (self._process, next(self._numbers))
+        client = client_of(request.client_ip)
+        now_ns = self._clock()
+        headers: Headers = [(b"x-request-id", request_id)]
+        status = 200
+        try:
+            body = await self._handle(request, client, now_ns, headers)
+        except ApiError as problem:
+            status, body = problem.refusal.http, errors.body(problem.refusal)
+            if problem.retry_after_s is not None:
+                headers.append((b"retry-after", b"%d" % problem.retry_after_s))
+        except ExchangeError as problem:
+            refusal = errors.of_error(problem)
+            if refusal is errors.UNKNOWN:
+                log.error("request %s: %r", request_id.decode(), problem)
+            status, body = refusal.http, errors.body(refusal)
+        except Exception:
+            log.exception("request %s: %s %s", request_id.decode(), request.method, request.path)
+            status, body = errors.UNKNOWN.http, errors.body(errors.UNKNOWN)
+        used = b"%d" % self._limits.used_weight(client, now_ns // NS_PER_S)
+        headers += (b"x-mbx-used-weight", used), (b"x-mbx-used-weight-1m", used)
+        return Answer(status, headers, body)
+
+    def refuse(self, refusal: Refusal) -> Answer:
+        """For what is turned away before it is read."""
+        return Answer(refusal.http, [(b"connection", b"close")], errors.body(refusal))
+
+    async def _handle(self, request: Request, client: str, now_ns: int, headers: Headers) -> bytes:
+        now_s = now_ns // NS_PER_S
+        self._limits.admit(client, now_s)
+        endpoint = find(request.method, request.path)
+        unit_ns = _UNITS.get(request.time_unit.upper())
+        if unit_ns is None:
+            raise ApiError(errors.BAD_TIME_UNIT)
+        params = Params(request.query, request.body)
+        weight = endpoint.weight if isinstance(endpoint.weight, int) else endpoint.weight(params)
+        self._limits.charge(client, weight, now_s)
+        number = 0 if endpoint.scope is None else self._account(request, endpoint.scope, params, now_ns)
+        call = Call(self._services, params, number, now_ns, unit_ns, headers)
+        body = await endpoint.handle(call)
+        if endpoint.is_free:
+            self._limits.charge(client, -weight, now_s)
+        return body
+
+    def _account(self, request: Request, scope: Scope, params: Params, now_ns: int) -> int:
+        key = authenticate(
+            self._records,
+            api_key=request.api_key,
+            scope=scope,
+            params=params,
+            query=request.query,
+            body=request.body,
+            client_ip=request.client_ip,
+            now_ns=now_ns,
+            limits=self._services.settings.api,
+        )
+        return key.account
+
+
+def find(method: str, path: str) -> Endpoint:
+    """Raises ApiError (404 or 405)."""
+    methods = ENDPOINTS.get(path)
+    if methods is None:
+        raise ApiError(errors.NO_SUCH_ROUTE)
+    endpoint = methods.get(method)
+    if endpoint is None:
+        raise ApiError(errors.WRONG_METHOD)
+    return endpoint

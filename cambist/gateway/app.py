@@ -1,0 +1,92 @@
+"""The gateway as one ASGI application: the first page, and the API for everything else."""
+
+import time
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.types import Message, Receive, Scope, Send
+
+from cambist.gateway import errors, page
+from cambist.gateway.api import Answer, Api, Request
+from cambist.gateway.calls import Services
+from cambist.gateway.core import Core
+from cambist.gateway.limits import OrderLimits
+from cambist.gateway.markets import Markets
+from cambist.match.server import MatchServer, Port
+from cambist.settings import Settings
+from cambist.store.records import Records
+
+HEAD_MAX_BYTES = 16_384  # of all headers; the protocol class stops earlier whoever does not come to their end
+
+_HEADERS = [
+    (b"content-type", b"application/json;charset=UTF-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+def create_app(
+    settings: Settings,
+    records: Records,
+    match_server: MatchServer,
+    port: Port,
+    *,
+    clock: Callable[[], int] = time.time_ns,
+) -> Starlette:
+    """`port` must have the role trade: nothing that comes in here may do more."""
+    core = Core(match_server, port)
+    services = Services(settings, core, Markets(core), OrderLimits(settings.limits))
+    api = ApiApplication(Api(services, records, clock), settings.api.body_max_bytes)
+    pages = [Route(path, endpoint, methods=["GET"]) for path, endpoint in page.ROUTES.items()]
+    return Starlette(routes=[*(Mount(path, api) for path in ("/api", "/sapi")), *pages, Mount("/", api)])
+
+
+class ApiApplication:
+    def __init__(self, api: Api, body_max_bytes: int) -> None:
+        self._api = api
+        self._body_max_bytes = body_max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # there are no WebSockets yet
+            await send({"type": "websocket.close"})
+            return
+        answer = await self._answer(scope, receive)
+        headers = [*_HEADERS, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        api_key = time_unit = b""
+        head_bytes = len(scope["query_string"])
+        for name, value in scope["headers"]:
+            head_bytes += len(name) + len(value)
+            if name == b"x-mbx-apikey":
+                api_key = value
+            elif name == b"x-mbx-time-unit":
+                time_unit = value
+        if head_bytes > HEAD_MAX_BYTES:
+            return self._api.refuse(errors.HEAD_TOO_LARGE)
+        body = await self._body(receive)
+        if body is None:
+            return self._api.refuse(errors.BODY_TOO_LARGE)
+        client = scope["client"]
+        request = Request(
+            scope["method"],
+            scope["path"],
+            scope["query_string"],
+            body,
+            api_key.decode("latin-1"),
+            time_unit.decode("latin-1"),
+            client[0] if client else "",
+        )
+        return await self._api.answer(request)
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """None as soon as it is too large."""
+        message: Message = await receive()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body") and len(body) <= self._body_max_bytes:
+            message = await receive()
+            body += message.get("body", b"")
+        return body if len(body) <= self._body_max_bytes else None

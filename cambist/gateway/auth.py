@@ -1,0 +1,84 @@
+"""Who is asking: API key, signature and timestamp of a request.
+
+The signature is HMAC-SHA256 over the bytes that came over the wire, query and body one after the other
+without the signature pair, and so independent of how anybody decodes them. Signatures are not remembered:
+clients send two requests with one timestamp, and a repeat inside recvWindow is what an order's client id is
+for.
+"""
+
+import hmac
+import re
+
+from cambist.accounts import api_keys
+from cambist.accounts.api_keys import ApiKey, Scope
+from cambist.gateway import errors
+from cambist.gateway.errors import ApiError
+from cambist.gateway.params import Params
+from cambist.ids import is_api_key
+from cambist.settings import Api
+from cambist.store.records import Records
+
+AHEAD_MAX_NS = 1_000_000_000
+RECV_WINDOW_RANGE = r"^[0-9]{1,20}(\.[0-9]{1,3})?$"
+
+_recv_window = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,3}))?").fullmatch
+_PAIR = b"signature="
+
+
+def authenticate(
+    records: Records,
+    *,
+    api_key: str,
+    scope: Scope,
+    params: Params,
+    query: bytes,
+    body: bytes,
+    client_ip: str,
+    now_ns: int,
+    limits: Api,
+) -> ApiKey:
+    """The key that signed this request and may be used for `scope`. Raises ApiError."""
+    if not is_api_key(api_key):
+        raise ApiError(errors.BAD_KEY_FORMAT)
+    key = api_keys.find(records, api_key)
+    if key is None or not key.permits(scope, client_ip=client_ip, now_ns=now_ns):
+        raise ApiError(errors.KEY_REJECTED)
+    sent_ns = params.require_time_ns("timestamp")
+    signature = params.require("signature")
+    if not is_signed_by(key.secret, signature, unsigned(query) + unsigned(body)):
+        raise ApiError(errors.BAD_SIGNATURE)
+    if sent_ns >= now_ns + AHEAD_MAX_NS:
+        raise ApiError(errors.TIMESTAMP_AHEAD)
+    if now_ns - sent_ns > recv_window_ns(params, limits):
+        raise ApiError(errors.TIMESTAMP_TOO_OLD)
+    return key
+
+
+def is_signed_by(secret: bytes, signature: str, payload: bytes) -> bool:
+    """Hex digits of either case. Takes as long for a nearly right signature as for any other."""
+    expected = hmac.digest(secret, payload, "sha256").hex()
+    return hmac.compare_digest(expected.encode(), signature.lower().encode())
+
+
+def unsigned(part: bytes) -> bytes:
+    """Query or body without its signature pair, all other bytes as they came."""
+    rest, found, signature = part.rpartition(b"&" + _PAIR)
+    if found and b"&" not in signature:  # at the end, where nearly everybody puts it
+        return rest
+    if _PAIR not in part:
+        return part
+    return b"&".join(pair for pair in part.split(b"&") if not pair.startswith(_PAIR))
+
+
+def recv_window_ns(params: Params, limits: Api) -> int:
+    text = params.get("recvWindow")
+    if text is None:
+        return limits.recv_window_default_ms * 1_000_000
+    found = _recv_window(text)
+    if found is None:
+        raise ApiError(errors.illegal("recvWindow", RECV_WINDOW_RANGE))
+    milliseconds, decimals = found.groups(default="")
+    window_ns = int(milliseconds) * 1_000_000 + int(decimals.ljust(3, "0")) * 1_000
+    if window_ns > limits.recv_window_max_ms * 1_000_000:
+        raise ApiError(errors.too_large("recvWindow", limits.recv_window_max_ms))
+    return window_ns

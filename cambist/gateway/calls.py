@@ -1,0 +1,42 @@
+"""What a handler gets: the parameters, on whose behalf, and the parts of the exchange that it may use."""
+
+import msgspec
+
+from cambist.gateway.core import Core
+from cambist.gateway.limits import OrderLimits
+from cambist.gateway.markets import Markets
+from cambist.gateway.params import Params
+from cambist.settings import Settings
+
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+NS_PER_S = 1_000_000_000
+
+
+class Services(msgspec.Struct, frozen=True):
+    settings: Settings
+    core: Core
+    markets: Markets
+    orders: OrderLimits
+
+
+class Call(msgspec.Struct):
+    """One request that passed its checks; `account` is 0 where no key is needed.
+
+    `headers` are added to a successful answer.
+    """
+
+    services: Services
+    params: Params
+    account: int
+    now_ns: int
+    unit_ns: int
+    headers: list[tuple[bytes, bytes]] = []
+
+    def time(self, time_ns: int) -> int:
+        """A time in the unit that the client asked for."""
+        return time_ns // self.unit_ns
+
+    @property
+    def now_s(self) -> int:
+        return self.now_ns // NS_PER_S

@@ -1,0 +1,210 @@
+"""Every refusal of the public API: HTTP status, code and text, as clients of the Binance API know them.
+
+Clients act on code and text alike, so neither changes. `OF_STATUS` and `OF_ERROR` are the only tables from
+what the engine and the match server say to what a client is told.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+from cambist.engine.events import Status
+from cambist.errors import Conflict, ExchangeError, OutcomeUnknown, Overloaded, Refused, Unavailable
+
+
+class Refusal(NamedTuple):
+    code: int
+    msg: str
+    http: int = 400
+
+
+class ApiError(Exception):
+    """Ends a request with a refusal. `retry_after_s` becomes the header of that name."""
+
+    def __init__(self, refusal: Refusal, retry_after_s: int | None = None) -> None:
+        super().__init__(refusal.msg)
+        self.refusal = refusal
+        self.retry_after_s = retry_after_s
+
+
+class _Body(msgspec.Struct):
+    code: int
+    msg: str
+
+
+def body(refusal: Refusal) -> bytes:
+    return msgspec.json.encode(_Body(refusal.code, refusal.msg))
+
+
+UNKNOWN = Refusal(-1000, "An unknown error occurred while processing the request.", 500)
+TRY_AGAIN = Refusal(-1001, "Internal error; unable to process your request. Please try again.", 503)
+OUTCOME_UNKNOWN = Refusal(
+    -1007,
+    "Timeout waiting for response from backend server. Send status unknown; execution status unknown.",
+    504,
+)
+OVERLOADED = Refusal(
+    -1008,
+    "Server is currently overloaded with other requests. Please try again in a few minutes.",
+    503,
+)
+UNSUPPORTED = Refusal(-1020, "This operation is not supported.")
+NO_SUCH_ROUTE = Refusal(-1020, "This operation is not supported.", 404)
+WRONG_METHOD = Refusal(-1020, "This operation is not supported.", 405)
+BODY_TOO_LARGE = Refusal(-1101, "Too many parameters sent for this endpoint.", 413)
+HEAD_TOO_LARGE = Refusal(-1101, "Too many parameters sent for this endpoint.", 431)
+
+TIMESTAMP_TOO_OLD = Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
+TIMESTAMP_AHEAD = Refusal(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+BAD_SIGNATURE = Refusal(-1022, "Signature for this request is not valid.")
+BAD_KEY_FORMAT = Refusal(-2014, "API-key format invalid.", 401)
+KEY_REJECTED = Refusal(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+
+ILLEGAL_CHARACTERS = Refusal(-1100, "Illegal characters found in a parameter.")
+DUPLICATE_PARAMETER = Refusal(-1101, "Duplicate values for a parameter detected.")
+NO_ORDER_NAMED = Refusal(
+    -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
+)
+NO_QUANTITY = Refusal(-1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
+BAD_TIME_IN_FORCE = Refusal(-1115, "Invalid timeInForce.")
+BAD_ORDER_TYPE = Refusal(-1116, "Invalid orderType.")
+BAD_SIDE = Refusal(-1117, "Invalid side.")
+BAD_SYMBOL = Refusal(-1121, "Invalid symbol.")
+OVER_24_HOURS = Refusal(-1127, "More than 24 hours between startTime and endTime.")
+BAD_COMBINATION = Refusal(-1128, "Combination of optional parameters invalid.")
+BAD_CANCEL_RESTRICTIONS = Refusal(-1145, "Invalid cancelRestrictions")
+DUPLICATE_SYMBOLS = Refusal(-1151, "Symbol is present multiple times in the list.")
+BAD_TIME_UNIT = Refusal(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+UNKNOWN_ORDER_SENT = Refusal(-2011, "Unknown order sent.")
+NO_SUCH_ORDER = Refusal(-2013, "Order does not exist.")
+
+
+def illegal(name: str, legal_range: str) -> Refusal:
+    return Refusal(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal_range}'.")
+
+
+def missing(name: str) -> Refusal:
+    return Refusal(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def too_large(name: str, most: int) -> Refusal:
+    return Refusal(-1102, f"'{name}' contains unexpected value. Cannot be greater than {most}.")
+
+
+def empty(name: str) -> Refusal:
+    return Refusal(-1105, f"Parameter '{name}' was empty.")
+
+
+def not_required(name: str) -> Refusal:
+    return Refusal(-1106, f"Parameter '{name}' sent when not required.")
+
+
+def overflowed(name: str) -> Refusal:
+    return Refusal(-1108, f"Parameter '{name}' overflowed.")
+
+
+def too_precise(name: str) -> Refusal:
+    return Refusal(-1111, f"Parameter '{name}' has too much precision.")
+
+
+def invalid(name: str) -> Refusal:
+    return Refusal(-1130, f"Data sent for parameter '{name}' is not valid.")
+
+
+def filter_failure(name: str) -> Refusal:
+    return Refusal(-1013, f"Filter failure: {name}")
+
+
+def too_much_weight(limit: int) -> Refusal:
+    return Refusal(
+        -1003,
+        f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE. "
+        "Please use WebSocket Streams for live updates to avoid polling the API.",
+        429,
+    )
+
+
+TOO_MANY_REQUESTS = Refusal(-1003, "Too many requests queued.", 429)
+
+
+def banned(until_ms: int) -> Refusal:
+    return Refusal(
+        -1003,
+        f"Way too much request weight used; IP banned until {until_ms}. "
+        "Please use WebSocket Streams for live updates to avoid bans.",
+        418,
+    )
+
+
+def too_many_orders(limit: int, interval: str) -> Refusal:
+    return Refusal(-1015, f"Too many new orders; current limit is {limit} orders per {interval}.", 429)
+
+
+def _rejected(msg: str) -> Refusal:
+    return Refusal(-2010, msg)
+
+
+NOT_SUPPORTED_YET = {
+    "STOP_LOSS": _rejected("Stop loss orders are not supported for this symbol."),
+    "STOP_LOSS_LIMIT": _rejected("Stop loss limit orders are not supported for this symbol."),
+    "TAKE_PROFIT": _rejected("Take profit orders are not supported for this symbol."),
+    "TAKE_PROFIT_LIMIT": _rejected("Take profit limit orders are not supported for this symbol."),
+}
+ICEBERG = _rejected("Iceberg orders are not supported for this symbol.")
+PEGGED = _rejected("Pegged orders are not supported for this symbol.")
+
+# A refused cancel is told apart from a refused order by the code alone.
+OF_STATUS: dict[Status, Refusal] = {
+    Status.UNKNOWN_ACCOUNT: KEY_REJECTED,
+    Status.ACCOUNT_FROZEN: _rejected("This action is disabled on this account."),
+    Status.ACCOUNT_MAY_NOT: _rejected("This account may not place or cancel orders."),
+    Status.UNKNOWN_MARKET: BAD_SYMBOL,
+    Status.MARKET_CLOSED: _rejected("Market is closed."),
+    Status.ASSET_SUSPENDED: _rejected("Market is closed."),
+    Status.UNKNOWN_ORDER: UNKNOWN_ORDER_SENT,
+    Status.DUPLICATE_CLIENT_ID: _rejected("Duplicate order sent."),
+    Status.INSUFFICIENT_BALANCE: _rejected("Account has insufficient balance for requested action."),
+    Status.WOULD_TAKE: _rejected("Order would immediately match and take."),
+    Status.AMEND_NOT_SMALLER: Refusal(-2038, "Order amend (quantity increase) is not supported."),
+    Status.REPLACE_REFUSED: Refusal(-2021, "Order cancel-replace partially failed.", 409),
+    Status.REPLACED_WITHOUT_CANCEL: Refusal(-2021, "Order cancel-replace partially failed.", 409),
+    Status.PRICE_FILTER: filter_failure("PRICE_FILTER"),
+    Status.LOT_SIZE: filter_failure("LOT_SIZE"),
+    Status.MARKET_LOT_SIZE: filter_failure("MARKET_LOT_SIZE"),
+    Status.NOTIONAL: filter_failure("NOTIONAL"),
+    Status.MAX_NUM_ORDERS: filter_failure("MAX_NUM_ORDERS"),
+    Status.LIMIT_REACHED: _rejected("The order book cannot take more on this side."),
+    # What follows no request can cause: the gateway has made a command that it should not have made.
+    Status.UNKNOWN_SESSION: UNKNOWN,
+    Status.STALE_NUMBER: UNKNOWN,
+    Status.MALFORMED: UNKNOWN,
+    Status.UNKNOWN_KIND: UNKNOWN,
+    Status.NOT_PERMITTED: UNKNOWN,
+    Status.WRONG_ACCOUNT_CLASS: UNKNOWN,
+    Status.UNKNOWN_ASSET: UNKNOWN,
+    Status.ALREADY_LISTED: UNKNOWN,
+    Status.BAD_LISTING: UNKNOWN,
+    Status.BAD_FILTERS: UNKNOWN,
+    Status.BAD_FEES: UNKNOWN,
+    Status.BAD_STATE: UNKNOWN,
+    Status.REFERENCE_CONFLICT: UNKNOWN,
+    Status.UNKNOWN_REFERENCE: UNKNOWN,
+    Status.ALREADY_ENDED: UNKNOWN,
+    Status.BAD_AMOUNT: UNKNOWN,
+    Status.WRONG_EPOCH: UNKNOWN,
+    Status.UNKNOWN_RULES: UNKNOWN,
+}
+
+# Searched in order, so the more particular class stands first.
+OF_ERROR: tuple[tuple[type[ExchangeError], Refusal], ...] = (
+    (Overloaded, OVERLOADED),
+    (OutcomeUnknown, OUTCOME_UNKNOWN),
+    (Unavailable, TRY_AGAIN),
+    (Conflict, UNKNOWN),
+    (Refused, UNKNOWN),
+    (ExchangeError, UNKNOWN),
+)
+
+
+def of_error(problem: ExchangeError) -> Refusal:
+    return next(refusal for kind, refusal in OF_ERROR if isinstance(problem, kind))

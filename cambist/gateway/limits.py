@@ -1,0 +1,191 @@
+"""How much one client may ask for: request weight and requests per address, unfilled orders per account.
+
+Windows are aligned to the clock, as clients expect, and forgotten when they end. An IPv6 client is its /64
+network, because one customer has all of its addresses. Whoever goes on after being told to stop is banned,
+each time twice as long. Known limit: counts live in this process and start at zero with it.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from ipaddress import IPv6Address, ip_address
+from typing import NamedTuple
+
+from cambist.gateway import errors
+from cambist.gateway.errors import ApiError
+from cambist.settings import Limits
+
+MINUTE_S = 60
+RAW_INTERVAL_S = 300
+REFUSED_BEFORE_BAN = 100  # in one minute
+BAN_SHORTEST_S = 120
+BAN_LONGEST_S = 3 * 86_400
+BAN_FORGOTTEN_AFTER_S = 86_400
+ORDERS_CHECKED_AT_ONCE = 1_000
+
+
+class _Window:
+    """What each client used since the last full interval."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        self._nth = -1
+        self._used: Counter[str] = Counter()
+
+    def add(self, client: str, amount: int, now_s: int) -> int:
+        """Returns what it now comes to."""
+        nth = now_s // self.seconds
+        if nth != self._nth:
+            self._nth = nth
+            self._used.clear()
+        used = self._used[client] + amount
+        self._used[client] = used
+        return used
+
+    def ends_in_s(self, now_s: int) -> int:
+        return self.seconds - now_s % self.seconds
+
+
+class _Ban(NamedTuple):
+    until_s: int
+    length_s: int
+
+
+class RequestLimits:
+    """Weight and number of requests per address. A limit of 0 is none."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._weight_max = limits.request_weight_1m
+        self._requests_max = limits.raw_requests_5m
+        self._weights = _Window(MINUTE_S)
+        self._requests = _Window(RAW_INTERVAL_S)
+        self._refused = _Window(MINUTE_S)
+        self._bans: dict[str, _Ban] = {}
+
+    def admit(self, client: str, now_s: int) -> None:
+        """Counts one request. Raises ApiError (418 or 429)."""
+        if self._bans:
+            self._require_not_banned(client, now_s)
+        if self._requests_max and self._requests.add(client, 1, now_s) > self._requests_max:
+            raise self._refusal(client, errors.TOO_MANY_REQUESTS, self._requests, now_s)
+
+    def charge(self, client: str, weight: int, now_s: int) -> int:
+        """Counts weight and returns what was used in this minute. Raises ApiError (429)."""
+        used = self._weights.add(client, weight, now_s)
+        if self._weight_max and used > self._weight_max:
+            raise self._refusal(client, errors.too_much_weight(self._weight_max), self._weights, now_s)
+        return used
+
+    def used_weight(self, client: str, now_s: int) -> int:
+        return self._weights.add(client, 0, now_s)
+
+    def _require_not_banned(self, client: str, now_s: int) -> None:
+        ban = self._bans.get(client)
+        if ban and now_s < ban.until_s:
+            raise ApiError(errors.banned(ban.until_s * 1_000), ban.until_s - now_s)
+
+    def _refusal(self, client: str, refusal: errors.Refusal, window: _Window, now_s: int) -> ApiError:
+        if self._refused.add(client, 1, now_s) > REFUSED_BEFORE_BAN:
+            ban = self._ban(client, now_s)
+            return ApiError(errors.banned(ban.until_s * 1_000), ban.length_s)
+        return ApiError(refusal, window.ends_in_s(now_s))
+
+    def _ban(self, client: str, now_s: int) -> _Ban:
+        self._bans = {
+            known: ban for known, ban in self._bans.items() if ban.until_s + BAN_FORGOTTEN_AFTER_S > now_s
+        }
+        before = self._bans.get(client)
+        length_s = BAN_SHORTEST_S if before is None else min(2 * before.length_s, BAN_LONGEST_S)
+        self._bans[client] = _Ban(now_s + length_s, length_s)
+        return self._bans[client]
+
+
+def client_of(ip: str) -> str:
+    """Whom an address counts for."""
+    if ":" not in ip:
+        return ip
+    address = IPv6Address(ip.partition("%")[0])
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ip_address(int(address) >> 64 << 64))
+
+
+class _Interval:
+    """What each account placed since the last full interval and is not filled, as far as is known."""
+
+    def __init__(self, seconds: int, name: str, shown: str, limit: int) -> None:
+        self.seconds = seconds
+        self.header = f"x-mbx-order-count-{name}".encode()
+        self.shown = shown
+        self.limit = limit
+        self._nth = -1
+        self._orders: dict[int, array[int]] = {}
+
+    def orders(self, account: int, now_s: int) -> "array[int]":
+        nth = now_s // self.seconds
+        if nth != self._nth:
+            self._nth = nth
+            self._orders.clear()
+        orders = self._orders.get(account)
+        if orders is None:
+            orders = self._orders[account] = array("Q")
+        return orders
+
+
+class OrderLimits:
+    """Unfilled orders per account. An order counts from when it is sent until its first fill.
+
+    Fills of resting orders are not followed one by one: only when an account is at its limit is it worth
+    asking the engine which of its orders were filled meanwhile (`to_check`, `forget`).
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._intervals = (
+            _Interval(10, "10s", "10 SECOND", limits.orders_10s),
+            _Interval(86_400, "1d", "1 DAY", limits.orders_1d),
+        )
+        self._in_flight: Counter[int] = Counter()
+
+    def to_check(self, account: int, now_s: int) -> list[int]:
+        """The oldest orders that may have been filled by now; none unless the account is at a limit."""
+        for interval in self._intervals:
+            orders = interval.orders(account, now_s)
+            if interval.limit and len(orders) + self._in_flight[account] >= interval.limit:
+                return orders[:ORDERS_CHECKED_AT_ONCE].tolist()
+        return []
+
+    def forget(self, account: int, filled: Iterable[int], now_s: int) -> None:
+        gone = set(filled)
+        for interval in self._intervals:
+            orders = interval.orders(account, now_s)
+            # Checked ones go to the end, so that the next check looks at others.
+            checked, rest = orders[:ORDERS_CHECKED_AT_ONCE], orders[ORDERS_CHECKED_AT_ONCE:]
+            orders[:] = rest + array("Q", (order for order in checked if order not in gone))
+
+    def begin(self, account: int, now_s: int) -> None:
+        """Takes a place for an order that is about to be sent. Raises ApiError (-1015, 429)."""
+        in_flight = self._in_flight[account]
+        for interval in self._intervals:
+            if interval.limit and len(interval.orders(account, now_s)) + in_flight >= interval.limit:
+                raise ApiError(
+                    errors.too_many_orders(interval.limit, interval.shown),
+                    interval.seconds - now_s % interval.seconds,
+                )
+        self._in_flight[account] = in_flight + 1
+
+    def end(self, account: int) -> None:
+        """Gives the place back, whatever became of the order."""
+        self._in_flight[account] -= 1
+        if not self._in_flight[account]:
+            del self._in_flight[account]
+
+    def placed(self, account: int, order_id: int, now_s: int) -> None:
+        """An order that was accepted and not filled at once."""
+        for interval in self._intervals:
+            if interval.limit:
+                interval.orders(account, now_s).append(order_id)
+
+    def headers(self, account: int, now_s: int) -> list[tuple[bytes, bytes]]:
+        return [
+            (interval.header, b"%d" % len(interval.orders(account, now_s))) for interval in self._intervals
+        ]

@@ -1,0 +1,250 @@
+"""What everybody may see: time, markets, books, trades and prices."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from cambist._matching import Engine
+from cambist.engine.commands import Side
+from cambist.engine.views import MarketView, TradeView
+from cambist.gateway import names
+from cambist.gateway.calls import Call
+from cambist.gateway.markets import Market
+from cambist.gateway.params import Params
+from cambist.gateway.schemas import (
+    AggregateTrade,
+    BookTicker,
+    Depth,
+    ExchangeInfo,
+    PriceTicker,
+    PublicTrade,
+    RateLimit,
+    ServerTime,
+    Symbol,
+    encode,
+)
+from cambist.settings import Limits
+
+DEPTH_DEFAULT, DEPTH_MAX = 100, 5_000
+TRADES_DEFAULT, TRADES_MAX = 500, 1_000
+_DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (DEPTH_MAX, 250))
+_MIN_TO_MARKET, _MAX_TO_MARKET = 1, 2  # bits of notional_flags
+
+
+async def ping(call: Call) -> bytes:
+    return b"{}"
+
+
+async def server_time(call: Call) -> bytes:
+    return encode(ServerTime(call.time(call.now_ns)))
+
+
+async def exchange_info(call: Call) -> bytes:
+    wanted = await call.services.markets.wanted(call.params)
+    views = await _views(call)
+    symbols = [_symbol(market, views[market.id]) for market in wanted]
+    return encode(_exchange_info(call, symbols))
+
+
+async def no_markets(call: Call) -> bytes:
+    """Futures, which some clients ask for before they trade spot: there are none."""
+    return encode(_exchange_info(call, []))
+
+
+def depth_weight(params: Params) -> int:
+    limit = params.limit(default=DEPTH_DEFAULT, most=DEPTH_MAX)
+    return next(weight for most, weight in _DEPTH_WEIGHTS if limit <= most)
+
+
+async def depth(call: Call) -> bytes:
+    market = await call.services.markets.of(call.params)
+    limit = call.params.limit(default=DEPTH_DEFAULT, most=DEPTH_MAX)
+    update_id, bids, asks = await call.services.core.query(lambda engine, _: engine.depth(market.id, limit))
+    return encode(Depth(update_id, _levels(market, bids), _levels(market, asks)))
+
+
+async def trades(call: Call) -> bytes:
+    market = await call.services.markets.of(call.params)
+    limit = call.params.limit(default=TRADES_DEFAULT, most=TRADES_MAX)
+    rows = await call.services.core.query(lambda _, history: history.market_trades(market.id, limit))
+    return encode([_public_trade(call, market, TradeView(*row)) for row in rows])
+
+
+async def aggregate_trades(call: Call) -> bytes:
+    """Consecutive fills of one taker order at one price, as one.
+
+    The id is that of the first fill: it grows, and is the same after every restart.
+    """
+    market, params = await call.services.markets.of(call.params), call.params
+    limit = params.limit(default=TRADES_DEFAULT, most=TRADES_MAX)
+    from_id, start_ns, end_ns = (
+        params.integer("fromId"),
+        params.time_ns("startTime"),
+        params.time_ns("endTime"),
+    )
+    kept = call.services.settings.match.history_trades_per_market
+    rows = await call.services.core.query(lambda _, history: history.market_trades(market.id, kept))
+    found = [
+        fills
+        for fills in aggregated([TradeView(*row) for row in rows])
+        if (from_id is None or fills[0].trade_id >= from_id)
+        and (start_ns is None or fills[0].time_ns >= start_ns)
+        and (end_ns is None or call.time(fills[0].time_ns) <= call.time(end_ns))
+    ]
+    oldest_first = from_id is not None or start_ns is not None
+    chosen = found[:limit] if oldest_first else found[-limit:]
+    return encode([_aggregate(call, market, fills) for fills in chosen])
+
+
+def aggregated(fills: list[TradeView]) -> Iterator[list[TradeView]]:
+    """Leaves out a first group whose beginning is not known any more: its id could not be told."""
+    groups = groupby(fills, key=lambda fill: (fill.taker_order, fill.price_ticks))
+    for _, group in groups:
+        together = list(group)
+        if together[0] is not fills[0] or together[0].trade_id == 1:
+            yield together
+
+
+def ticker_weight(params: Params) -> int:
+    return 2 if "symbol" in params else 4
+
+
+async def price_ticker(call: Call) -> bytes:
+    wanted = await call.services.markets.wanted(call.params)
+    views = await _views(call)
+    return _one_or_all(
+        call, [PriceTicker(each.symbol, each.price(views[each.id].last_price_ticks)) for each in wanted]
+    )
+
+
+async def book_ticker(call: Call) -> bytes:
+    wanted = await call.services.markets.wanted(call.params)
+    books = await call.services.core.query(
+        lambda engine, _: [engine.depth(market.id, 1)[1:] for market in wanted]
+    )
+    return _one_or_all(
+        call, [_book_ticker(market, *sides) for market, sides in zip(wanted, books, strict=True)]
+    )
+
+
+def rate_limits(limits: Limits) -> list[RateLimit]:
+    all_limits = [
+        RateLimit("REQUEST_WEIGHT", "MINUTE", 1, limits.request_weight_1m),
+        RateLimit("ORDERS", "SECOND", 10, limits.orders_10s),
+        RateLimit("ORDERS", "DAY", 1, limits.orders_1d),
+        RateLimit("RAW_REQUESTS", "MINUTE", 5, limits.raw_requests_5m),
+    ]
+    return [each for each in all_limits if each.limit]
+
+
+async def _views(call: Call) -> dict[int, MarketView]:
+    def read(engine: Engine, _: object) -> dict[int, MarketView]:
+        return {row[0]: MarketView.of(row) for row in engine.markets()}
+
+    return await call.services.core.query(read)
+
+
+def _exchange_info(call: Call, symbols: list[Symbol]) -> ExchangeInfo:
+    return ExchangeInfo(
+        timezone="UTC",
+        server_time=call.time(call.now_ns),
+        rate_limits=rate_limits(call.services.settings.limits),
+        exchange_filters=[],
+        symbols=symbols,
+    )
+
+
+def _symbol(market: Market, view: MarketView) -> Symbol:
+    return Symbol(
+        symbol=market.symbol,
+        status=names.MARKET_STATUS_NAMES[view.state],
+        base_asset=market.base.name,
+        base_asset_precision=market.base.scale,
+        quote_asset=market.quote.name,
+        quote_precision=market.quote.scale,
+        quote_asset_precision=market.quote.scale,
+        base_commission_precision=market.base.scale,
+        quote_commission_precision=market.quote.scale,
+        filters=_filters(market, view),
+        default_self_trade_prevention_mode=names.STP_DEFAULT.name,
+        allowed_self_trade_prevention_modes=tuple(names.STP_MODES),
+    )
+
+
+def _filters(market: Market, view: MarketView) -> list[dict[str, Any]]:
+    """Those that the engine checks, and two that hold because the orders they are about do not exist yet."""
+    filters = view.filters
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": market.price(filters.price_min),
+            "maxPrice": market.price(filters.price_max),
+            "tickSize": market.price(1),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": market.quantity(filters.lot_min),
+            "maxQty": market.quantity(filters.lot_max),
+            "stepSize": market.quantity(1),
+        },
+        {"filterType": "ICEBERG_PARTS", "limit": 10},
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": market.quantity(filters.market_lot_min),
+            "maxQty": market.quantity(filters.market_lot_max),
+            "stepSize": market.quantity(1),
+        },
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": market.value(filters.notional_min_atoms),
+            "applyMinToMarket": bool(filters.notional_flags & _MIN_TO_MARKET),
+            "maxNotional": market.value(filters.notional_max_atoms),
+            "applyMaxToMarket": bool(filters.notional_flags & _MAX_TO_MARKET),
+            "avgPriceMins": 0,  # the last price counts
+        },
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": filters.max_orders},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 0},
+    ]
+
+
+def _levels(market: Market, levels: list[tuple[int, int]]) -> list[tuple[str, str]]:
+    return [(market.price(ticks), market.quantity(lots)) for ticks, lots in levels]
+
+
+def _public_trade(call: Call, market: Market, trade: TradeView) -> PublicTrade:
+    return PublicTrade(
+        id=trade.trade_id,
+        price=market.price(trade.price_ticks),
+        qty=market.quantity(trade.quantity_lots),
+        quote_qty=market.value(trade.quote_atoms),
+        time=call.time(trade.time_ns),
+        is_buyer_maker=trade.taker_side == Side.SELL,
+    )
+
+
+def _aggregate(call: Call, market: Market, fills: list[TradeView]) -> AggregateTrade:
+    first = fills[0]
+    return AggregateTrade(
+        a=first.trade_id,
+        p=market.price(first.price_ticks),
+        q=market.quantity(sum(fill.quantity_lots for fill in fills)),
+        f=first.trade_id,
+        l=fills[-1].trade_id,
+        T=call.time(first.time_ns),
+        m=first.taker_side == Side.SELL,
+    )
+
+
+def _book_ticker(market: Market, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> BookTicker:
+    bid, ask = bids[0] if bids else (0, 0), asks[0] if asks else (0, 0)
+    return BookTicker(
+        market.symbol,
+        market.price(bid[0]),
+        market.quantity(bid[1]),
+        market.price(ask[0]),
+        market.quantity(ask[1]),
+    )
+
+
+def _one_or_all(call: Call, found: list[Any]) -> bytes:
+    return encode(found[0] if "symbol" in call.params else found)

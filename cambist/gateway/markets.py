@@ -1,0 +1,127 @@
+"""Symbols, and how a market's prices and quantities are read and written.
+
+A market's assets, tick and lot never change, so what is cached here is never outdated; an unknown symbol is
+looked up each time, so a new market is there at once. State and filters do change and are asked for when
+they are shown.
+"""
+
+import msgspec
+
+from cambist import money
+from cambist._matching import Engine, History
+from cambist.engine.views import AssetView, MarketView
+from cambist.gateway import errors
+from cambist.gateway.core import Core
+from cambist.gateway.errors import ApiError, Refusal
+from cambist.gateway.params import Params
+
+SYMBOL_RANGE = "^[A-Z0-9-_.]{1,32}$"
+_SYMBOL_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
+STEPS_MAX = (1 << 64) - 1  # what a command can carry
+
+
+class Market(msgspec.Struct, frozen=True, gc=False):
+    """Prices are in ticks and quantities in lots inside, decimal strings outside."""
+
+    id: int
+    symbol: str
+    base: AssetView
+    quote: AssetView
+    tick_atoms: int
+    lot_atoms: int
+
+    def ticks(self, text: str, name: str) -> int:
+        """Raises ApiError that names the parameter or the filter."""
+        return _steps(text, name, self.quote.scale, self.tick_atoms, errors.filter_failure("PRICE_FILTER"))
+
+    def lots(self, text: str, name: str) -> int:
+        return _steps(text, name, self.base.scale, self.lot_atoms, errors.filter_failure("LOT_SIZE"))
+
+    def quote_atoms(self, text: str, name: str) -> int:
+        return _steps(text, name, self.quote.scale, 1, errors.filter_failure("NOTIONAL"), most=1 << 100)
+
+    def price(self, ticks: int) -> str:
+        return money.format_atoms(ticks * self.tick_atoms, self.quote.scale)
+
+    def quantity(self, lots: int) -> str:
+        return money.format_atoms(lots * self.lot_atoms, self.base.scale)
+
+    def value(self, quote_atoms: int) -> str:
+        return money.format_atoms(quote_atoms, self.quote.scale)
+
+    def fee_asset(self, side: int) -> AssetView:
+        """What is received pays the fee: a buyer (0) pays in base, a seller (1) in quote."""
+        return self.quote if side else self.base
+
+    def fee(self, atoms: int, side: int) -> str:
+        return money.format_atoms(atoms, self.fee_asset(side).scale)
+
+
+class Markets:
+    """The markets that were asked for so far."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._by_symbol: dict[str, Market] = {}
+
+    async def named(self, symbol: str) -> Market:
+        """Raises ApiError (-1121)."""
+        market = self._by_symbol.get(symbol)
+        if market is None:
+            if not (len(symbol) <= 32 and _SYMBOL_CHARACTERS.issuperset(symbol)):
+                raise ApiError(errors.illegal("symbol", SYMBOL_RANGE))
+            await self.refresh()
+            market = self._by_symbol.get(symbol)
+        if market is None:
+            raise ApiError(errors.BAD_SYMBOL)
+        return market
+
+    async def of(self, params: Params) -> Market:
+        return await self.named(params.require("symbol"))
+
+    async def wanted(self, params: Params) -> list[Market]:
+        """Those that `symbol` or `symbols` names; all markets if neither was sent."""
+        symbol, symbols = params.get("symbol"), params.symbols()
+        if symbol is not None and symbols is not None:
+            raise ApiError(errors.BAD_COMBINATION)
+        if symbol is not None:
+            return [await self.named(symbol)]
+        if symbols is not None:
+            return [await self.named(each) for each in symbols]
+        return await self.refresh()
+
+    async def by_id(self) -> dict[int, Market]:
+        return {market.id: market for market in await self.refresh()}
+
+    async def refresh(self) -> list[Market]:
+        """All markets, oldest first."""
+        found = await self._core.query(read_markets)
+        self._by_symbol = {market.symbol: market for market in found}
+        return found
+
+
+def read_markets(engine: Engine, _: History) -> list[Market]:
+    assets = {row[0]: AssetView(*row) for row in engine.assets()}
+    return [_market(view, assets) for view in map(MarketView.of, engine.markets())]
+
+
+def _market(view: MarketView, assets: dict[int, AssetView]) -> Market:
+    return Market(
+        view.market, view.symbol, assets[view.base], assets[view.quote], view.tick_atoms, view.lot_atoms
+    )
+
+
+def _steps(
+    text: str, name: str, scale: int, step_atoms: int, filter_failure: Refusal, most: int = STEPS_MAX
+) -> int:
+    try:
+        steps = money.parse_steps(text, scale, step_atoms)
+    except money.TooPrecise:
+        raise ApiError(errors.too_precise(name)) from None
+    except money.BetweenSteps:
+        raise ApiError(filter_failure) from None
+    except money.AmountInvalid:
+        raise ApiError(errors.illegal(name, money.DECIMAL_RANGE)) from None
+    if not 0 < steps <= most:
+        raise ApiError(filter_failure)
+    return steps

@@ -1,0 +1,47 @@
+"""The engine's numbers under the names of the public API."""
+
+from cambist.engine.commands import MarketStatus, OrderType, Side, StpMode, TimeInForce
+from cambist.engine.events import CloseReason
+
+SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
+ORDER_TYPES = {"LIMIT": OrderType.LIMIT, "MARKET": OrderType.MARKET, "LIMIT_MAKER": OrderType.LIMIT_MAKER}
+TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
+STP_MODES = {mode.name: mode for mode in StpMode}
+STP_DEFAULT = StpMode.EXPIRE_MAKER
+
+SIDE_NAMES = {side.value: name for name, side in SIDES.items()}
+ORDER_TYPE_NAMES = {kind.value: name for name, kind in ORDER_TYPES.items()}
+STP_NAMES = {mode.value: name for name, mode in STP_MODES.items()}
+_TIME_IN_FORCE_NAMES = {value.value: name for name, value in TIMES_IN_FORCE.items()}
+
+MARKET_STATUS_NAMES = {
+    MarketStatus.TRADING.value: "TRADING",
+    MarketStatus.CANCEL_ONLY.value: "CANCEL_ONLY",
+    MarketStatus.HALTED.value: "HALT",
+    MarketStatus.DELISTED.value: "BREAK",
+}
+
+CLOSED_NAMES = {
+    CloseReason.FILLED.value: "FILLED",
+    CloseReason.CANCELLED.value: "CANCELED",
+    CloseReason.EXPIRED.value: "EXPIRED",
+    CloseReason.EXPIRED_STP.value: "EXPIRED_IN_MATCH",
+    CloseReason.REPLACED.value: "CANCELED",
+}
+
+
+def open_name(executed_lots: int) -> str:
+    return "PARTIALLY_FILLED" if executed_lots else "NEW"
+
+
+def time_in_force_name(order_type: int, time_in_force: int) -> str:
+    """MARKET orders are immediate inside, and GTC to clients, as they always were."""
+    return "GTC" if order_type == OrderType.MARKET else _TIME_IN_FORCE_NAMES[time_in_force]
+
+
+def expiry_reason(order_type: int, time_in_force: int) -> str:
+    if order_type == OrderType.MARKET:
+        return "INSUFFICIENT_LIQUIDITY"
+    if time_in_force == TimeInForce.FOK:
+        return "UNFILLED_FOK_ORDER_EXPIRED"
+    return "UNFILLED_IOC_QUANTITY_EXPIRED"

@@ -1,0 +1,131 @@
+"""A request's parameters: read from query and body alike, whatever the body calls itself.
+
+Both are form-encoded. The query wins over the body, unknown names are nobody's business, and a name twice in
+one part is refused, because two readers could take different ones. Reading costs time in proportion to the
+bytes.
+"""
+
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from cambist.gateway import errors
+from cambist.gateway.errors import ApiError
+
+INTEGER_RANGE = "^[0-9]{1,20}$"
+INTEGER_MAX = (1 << 63) - 1
+# A time below this is in milliseconds, from it on in microseconds: the border is in the year 5138, or in
+# 1973.
+_MICROSECONDS_FROM = 10**14
+
+_symbols = msgspec.json.Decoder(list[str])
+
+
+class Params:
+    """Text by name; an empty value counts as sent, and is refused where it is read."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, query: bytes, body: bytes) -> None:
+        values = _read(body) if body else {}
+        if query:
+            values.update(_read(query))
+        self._values = values
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def get(self, name: str) -> str | None:
+        """None if it was not sent. Raises ApiError (-1105) if it is empty."""
+        value = self._values.get(name)
+        if value == "":
+            raise ApiError(errors.empty(name))
+        return value
+
+    def require(self, name: str) -> str:
+        """Raises ApiError (-1102) if it is missing or empty."""
+        value = self._values.get(name)
+        if not value:
+            raise ApiError(errors.missing(name))
+        return value
+
+    def integer(self, name: str) -> int | None:
+        value = self.get(name)
+        return None if value is None else _integer(name, value)
+
+    def time_ns(self, name: str) -> int | None:
+        """A time in milliseconds or microseconds, as nanoseconds."""
+        value = self.integer(name)
+        return None if value is None else nanoseconds(value)
+
+    def require_time_ns(self, name: str) -> int:
+        return nanoseconds(_integer(name, self.require(name)))
+
+    def limit(self, *, default: int, most: int) -> int:
+        """How many items to answer; more than there can be gives the most there can be."""
+        value = self.integer("limit")
+        if value == 0:
+            raise ApiError(errors.invalid("limit"))
+        return default if value is None else min(value, most)
+
+    def flag(self, name: str) -> bool:
+        match self.get(name):
+            case None:
+                return False
+            case value if value.lower() in ("true", "false"):
+                return value.lower() == "true"
+        raise ApiError(errors.invalid(name))
+
+    def choice(self, name: str, choices: dict[str, int], default: int) -> int:
+        value = self.get(name)
+        if value is None:
+            return default
+        try:
+            return choices[value]
+        except KeyError:
+            raise ApiError(errors.invalid(name)) from None
+
+    def symbols(self) -> list[str] | None:
+        """`symbols` as a JSON array of names, each once."""
+        value = self.get("symbols")
+        if value is None:
+            return None
+        try:
+            names = _symbols.decode(value)
+        except msgspec.DecodeError:
+            raise ApiError(errors.invalid("symbols")) from None
+        if len(set(names)) < len(names):
+            raise ApiError(errors.DUPLICATE_SYMBOLS)
+        return names
+
+
+def nanoseconds(time: int) -> int:
+    return time * 1_000_000 if time < _MICROSECONDS_FROM else time * 1_000
+
+
+def _integer(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit() and len(value) <= 20):
+        raise ApiError(errors.illegal(name, INTEGER_RANGE))
+    number = int(value)
+    if number > INTEGER_MAX:
+        raise ApiError(errors.overflowed(name))
+    return number
+
+
+def _read(part: bytes) -> dict[str, str]:
+    try:
+        text = part.decode()
+        is_plain = "%" not in text and "+" not in text
+        values: dict[str, str] = {}
+        for pair in text.split("&"):
+            name, _, value = pair.partition("=")
+            if not is_plain:
+                name = unquote_plus(name, errors="strict")
+                value = unquote_plus(value, errors="strict")
+            if name in values:
+                raise ApiError(errors.DUPLICATE_PARAMETER)
+            if pair:
+                values[name] = value
+        return values
+    except UnicodeDecodeError:
+        raise ApiError(errors.ILLEGAL_CHARACTERS) from None
