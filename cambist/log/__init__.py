@@ -1,0 +1,1 @@
+"""What is durable, and in which order: the command log and the snapshots beside it."""

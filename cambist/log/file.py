@@ -1,0 +1,244 @@
+"""The command log on one disk: a batch is durable when `append` returns. Format: docs/formats/log.md.
+
+After any failed write or sync the log takes nothing more, because nobody can say any longer what the disk
+holds; the process ends, and the next start reads what is there.
+
+Known limits: one directory on one disk, so a lost disk is a lost log. A sector that the disk loses later
+can be told from a crash only in front of a seal or another record.
+"""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cambist.log.disk import TEMPORARY, Disk, write_all, write_file, zero_fill
+from cambist.log.errors import Fenced, LogDamaged, LogError, LogFailed, LogInUse
+from cambist.log.lock import DirectoryLock
+from cambist.log.reader import LogReport, read, verify
+from cambist.log.records import CHAIN_START, Parts, RecordChain, record_size
+from cambist.log.segments import (
+    HEAD_BYTES,
+    HEAD_PAYLOAD,
+    Segment,
+    SegmentReader,
+    segment_name,
+    segments,
+)
+
+__all__ = [
+    "Fenced",
+    "FileLog",
+    "LogDamaged",
+    "LogError",
+    "LogFailed",
+    "LogInUse",
+    "LogReport",
+    "read",
+    "verify",
+]
+
+SEGMENT_BYTES = 64 << 20
+
+
+class FileLog:
+    """Appends to the log in one directory, which it alone may use until `close`."""
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        disk: Disk | None = None,
+        executor: Executor | None = None,
+    ) -> "FileLog":
+        """Takes the lock and the place behind the last whole record; begins a new log in an empty directory.
+
+        An unfinished last record is cut off, and a copy of it kept. Only the last segment is read here;
+        `read` verifies the others. `executor` fills the next segment meanwhile, by default in a thread.
+        Raises LogInUse, LogDamaged, Fenced, or LogFailed.
+        """
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = DirectoryLock(directory)
+        except OSError as problem:
+            raise LogFailed(f"{directory}: {problem}") from problem
+        log = cls(
+            directory, lock, segment_bytes, disk or Disk(), executor or ThreadPoolExecutor(1, "log-fill")
+        )
+        try:
+            log._begin()
+        except BaseException:
+            log.close()
+            raise
+        return log
+
+    def __init__(
+        self, directory: Path, lock: DirectoryLock, segment_bytes: int, disk: Disk, executor: Executor
+    ) -> None:
+        """Use `open`."""
+        self._directory = directory
+        self._lock = lock
+        self._segment_bytes = segment_bytes
+        self._disk = disk
+        self._executor = executor
+        self._spare: Future[int] | None = None  # the next segment's descriptor, once it is filled
+        self._spare_path = directory / ("next" + TEMPORARY)
+        self._is_usable = True
+        self._is_sealed = True
+        self._chain = RecordChain(1, 0, CHAIN_START)
+        self.log_id = b""
+        # The segment that is written now.
+        self._descriptor = -1
+        self._offset = self._size = 0
+        self._first_sequence = 0
+        self._previous = CHAIN_START
+
+    @property
+    def epoch(self) -> int:
+        return self._chain.epoch
+
+    @property
+    def last_sequence(self) -> int:
+        return self._chain.last_sequence
+
+    def append(self, payload: bytes) -> None:
+        """Returns when the batch is on the disk.
+
+        Raises ValueError, and stays usable, if the batch does not follow the last one; otherwise LogFailed.
+        """
+        count = self._chain.check(payload)
+        with self._must_succeed():
+            if self._offset + record_size(len(payload)) > self._size:
+                self._rotate(record_size(len(payload)))
+            self._write(self._chain.batch(payload, count))
+            self._is_sealed = False
+            if self._spare is None and self._offset > self._size // 2:
+                self._spare = self._executor.submit(
+                    zero_fill, self._disk, self._spare_path, self._segment_bytes
+                )
+
+    def seal(self) -> None:
+        """Says on the disk that the last batch is whole, so that damage to it can never pass for a crash."""
+        if self._is_sealed:
+            return
+        with self._must_succeed():
+            if self._offset + record_size(0) > self._size:
+                self._rotate(0)  # the head of the next segment says the same
+            else:
+                self._write(self._chain.seal())
+            self._is_sealed = True
+
+    def close(self) -> None:
+        """Gives the directory free. Safe to repeat; never raises, since what was acknowledged is durable."""
+        self._is_usable = False
+        self._executor.shutdown()
+        if self._spare is not None and self._spare.exception() is None:
+            self._close(self._spare.result())
+        self._spare = None
+        self._close(self._descriptor)
+        self._descriptor = -1
+        self._lock.release()
+
+    def _begin(self) -> None:
+        with self._must_succeed():
+            for leftover in self._directory.glob("*" + TEMPORARY):
+                self._disk.unlink(leftover)
+            found = segments(self._directory)
+            if found:
+                self._continue(found[-1])
+            else:
+                self.log_id = secrets.token_bytes(16)
+                self._rotate(0)
+                self._disk.sync_directory(self._directory.parent)
+            self._refuse_if_fenced()
+
+    def _continue(self, segment: Segment) -> None:
+        """Takes the place behind the last record that is on the disk, not only in the kernel's memory.
+
+        A process that was killed may have written what it never synced, so it is synced now. After a failed
+        sync the kernel shows bytes that the disk does not hold; without its copies the reader asks the disk.
+        """
+        self._descriptor = self._disk.open(segment.path)
+        self._disk.fdatasync(self._descriptor)
+        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        self._disk.sync_directory(self._directory)
+        reader = SegmentReader(segment)
+        for _ in reader.batches():
+            pass
+        if torn := reader.unfinished():
+            self._cut(reader, torn)
+        self.log_id = reader.log_id
+        self._chain = RecordChain(reader.epoch, reader.last_sequence, reader.chain)
+        self._is_sealed = reader.is_sealed
+        self._offset, self._size = reader.offset, reader.size
+        self._first_sequence, self._previous = reader.first_sequence, reader.previous
+
+    def _cut(self, reader: SegmentReader, torn: bytes) -> None:
+        copies = len(list(self._directory.glob("*.torn")))
+        name = f"{reader.path.stem}-{reader.offset}-{copies + 1}.torn"
+        write_file(self._disk, self._directory / name, [torn])
+        write_all(self._disk, self._descriptor, [bytes(len(torn))], reader.offset)
+        self._disk.fdatasync(self._descriptor)
+
+    def _write(self, record: Parts) -> None:
+        """The one place where a record becomes durable."""
+        write_all(self._disk, self._descriptor, record, self._offset)
+        self._disk.fdatasync(self._descriptor)
+        self._offset += record_size(len(record[1]))
+        self._refuse_if_fenced()
+
+    def _rotate(self, size: int) -> None:
+        """Goes on in a new segment that has room for a record of `size` bytes.
+
+        It gets its name only when its head is durable, so a named segment is never empty.
+        """
+        if self._first_sequence == self.last_sequence + 1:
+            self._chain.chain = self._previous  # nothing but its head in this one: the new one replaces it
+        aside, descriptor, file_bytes = self._filled(max(self._segment_bytes, HEAD_BYTES + size))
+        previous = self._chain.chain
+        head = self._chain.segment(HEAD_PAYLOAD.pack(self.log_id, file_bytes))
+        write_all(self._disk, descriptor, head, 0)
+        self._disk.fdatasync(descriptor)
+        first_sequence = self.last_sequence + 1
+        self._disk.rename(aside, self._directory / segment_name(self.epoch, first_sequence))
+        self._disk.sync_directory(self._directory)
+        self._close(self._descriptor)
+        self._descriptor = descriptor
+        self._offset, self._size = HEAD_BYTES, file_bytes
+        self._first_sequence, self._previous = first_sequence, previous
+
+    def _filled(self, size: int) -> tuple[Path, int, int]:
+        """Path, descriptor and size of a file of zeros, as a rule the one filled ahead."""
+        if self._spare is not None and size == self._segment_bytes:
+            spare, self._spare = self._spare, None
+            return self._spare_path, spare.result(), size
+        aside = self._directory / ("now" + TEMPORARY)
+        return aside, zero_fill(self._disk, aside, size), size
+
+    def _refuse_if_fenced(self) -> None:
+        if self._disk.exists(self._directory / f"epoch-{self.epoch + 1}"):
+            raise Fenced(f"{self._directory}: epoch {self.epoch + 1} has begun; this process no longer leads")
+
+    def _close(self, descriptor: int) -> None:
+        """Everything of worth behind it has been synced, so an error here says nothing."""
+        if descriptor >= 0:
+            with suppress(OSError):
+                self._disk.close(descriptor)
+
+    @contextmanager
+    def _must_succeed(self) -> Iterator[None]:
+        """Whatever leaves the block by an exception leaves the log unusable."""
+        if not self._is_usable:
+            raise LogFailed(f"{self._directory}: the log has failed or is closed")
+        self._is_usable = False
+        try:
+            yield
+        except OSError as problem:
+            code = errno.errorcode.get(problem.errno or 0, "?")
+            raise LogFailed(f"{self._directory}: {code} {problem}") from problem
+        self._is_usable = True
