@@ -84,7 +84,7 @@ class LogBuffer:
         self._at = 0
 
     def append(self, payload: bytes) -> None:
-        for part in self._records.batch(payload):
+        for part in self._records.batch(payload, self._records.check(payload)):
             end = self._at + len(part)
             if end > LOG_BUFFER_BYTES:
                 self._at, end = 0, len(part)

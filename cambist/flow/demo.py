@@ -34,7 +34,7 @@ STEP_SECONDS = 0.5
 FIRST_STEPS = 3 * RESTING_PER_SIDE  # taken at once, so that a book is there from the start
 BATCH = 64
 AHEAD_NS = 50_000_000  # recorded commands due within this time go out together
-LOOP_PAUSE_SECONDS = 5.0
+LOOP_PAUSE_SECONDS = 1.0
 FOLLOW_SECONDS = 1.0
 
 
