@@ -46,7 +46,7 @@ def main() -> None:
 def fill(file: Path, settings: Settings) -> tuple[str, int]:
     """Writes the prefill to the exchange's log; the symbol of its market and how many orders rest on it."""
     commands = load(file)
-    log = FileLog.open(settings.log_directory)
+    log = FileLog.open(settings.log_directory, segment_bytes=settings.log.segment_bytes)
     try:
         venue = venue_for(commands, log.append)
         for payload in Translator(commands, venue).batches(0, commands.prefill):

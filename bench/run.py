@@ -10,6 +10,7 @@ python bench/run.py [--quick] [--rounds N] [--commands N] [engine growth restart
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -135,6 +136,9 @@ def restart(options: Options) -> Iterator[Goal]:
 
 def rest(options: Options) -> Iterator[Goal]:
     """signed orders per second over HTTP, durable before the answer, against a responder that only parses"""
+    if shutil.which("wrk") is None:
+        print("  skipped: wrk is missing (Debian package wrk)")
+        return
     ratios = []
     for _ in range(options.rounds):
         found = run_json([sys.executable, "-m", "bench.rest", str(options.rest_seconds)])

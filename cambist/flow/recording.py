@@ -23,8 +23,9 @@ SIDES = {"bid": Side.BUY, "ask": Side.SELL}
 
 
 def find(checkout: Path) -> Path | None:
-    """The recording, where `make run` installs optional demo data in this checkout."""
-    return next(iter(sorted((checkout / ".demo").glob(f"**/{DATA}"))), None)
+    """The recording, if `make run` could install the optional demo data in this checkout."""
+    data = checkout / ".demo" / DATA
+    return data if data.is_file() else None
 
 
 def traded_orders(path: Path) -> set[str]:

@@ -1,11 +1,24 @@
 """Thirty recorded minutes of BTC/USD through log, engine and REST: the trades must be the recorded ones."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from cambist.cli.flow import replay_flow
+
+CAMBIST = Path(sys.executable).with_name("cambist")
+UNLIMITED = {
+    f"CAMBIST_LIMITS_{name}": "0"
+    for name in ("REQUEST_WEIGHT_1M", "RAW_REQUESTS_5M", "ORDERS_10S", "ORDERS_1D")
+}
 
 
 @pytest.fixture
@@ -41,3 +54,47 @@ def test_a_replay_is_the_same_every_time(bitstamp):
     first, second = (replayed(bitstamp, "--in-process", "--limit", "5000", "--json") for _ in range(2))
     assert first["event_hash"] == second["event_hash"]
     assert first["state_hash"] == second["state_hash"]
+
+
+@contextmanager
+def running_sandbox(home):
+    """`cambist run` on an exchange of its own; the environment in which others find it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, **UNLIMITED, "CAMBIST_HOME": str(home), "CAMBIST_PORT": str(port)}
+    subprocess.run([CAMBIST, "init", "--sandbox"], env=environment, check=True)
+    exchange = subprocess.Popen([CAMBIST, "run", "--json"], env=environment, stdout=subprocess.PIPE)
+    try:
+        assert json.loads(exchange.stdout.readline())["pid"] == exchange.pid
+        yield environment
+    finally:
+        exchange.send_signal(signal.SIGTERM)
+        assert exchange.wait(30) == 0
+
+
+def cambist(environment, *arguments):
+    done = subprocess.run(
+        [CAMBIST, *map(str, arguments), "--json"], env=environment, check=True, stdout=subprocess.PIPE
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_first_twenty_thousand_commands_do_the_same_through_rest(bitstamp, tmp_path):
+    with running_sandbox(tmp_path / "home") as environment:
+        found = cambist(environment, "replay-flow", bitstamp, "--limit", 20_000)
+    assert found["reproduced_trades"] == found["printed_trades"] == found["recorded_trades"] == 21
+    assert found["post_only_rejected"] == 5_676
+    assert found["resting_at_end"] == 6_495
+    cambist(environment, "verify")  # log, ledger and hashes: it exits with 1 if anything is off
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3_600)
+def test_the_whole_recording_does_the_same_through_rest(bitstamp, tmp_path):
+    with running_sandbox(tmp_path / "home") as environment:
+        found = cambist(environment, "replay-flow", bitstamp)
+    assert found["reproduced_trades"] == found["printed_trades"] == found["recorded_trades"] == 284
+    assert found["post_only_rejected"] == 100_518
+    assert found["resting_at_end"] == 0
+    cambist(environment, "verify")  # log, ledger and hashes: it exits with 1 if anything is off

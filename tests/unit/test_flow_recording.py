@@ -24,7 +24,7 @@ ROWS = """id,timestamp,exchange_timestamp,price,volume,action,direction
 
 @pytest.fixture
 def data(tmp_path):
-    file = tmp_path / ".demo" / "package" / recording.DATA
+    file = tmp_path / ".demo" / recording.DATA
     file.parent.mkdir(parents=True)
     file.write_bytes(gzip.compress(ROWS.encode()))
     return file
