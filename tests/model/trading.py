@@ -136,6 +136,8 @@ def _plan(state: State, market: Market, command: Place) -> Plan:
             continue
         lots = min(wanted, maker.remaining_lots)
         steps.append(Fill(maker, lots))
+        if lots < maker.remaining_lots:
+            return Plan(steps, Ending.NOTHING_LEFT)
         left_lots -= lots
         left_budget -= lots * lot_atoms
     return Plan(steps, Ending.NO_MAKER)

@@ -1,6 +1,12 @@
-"""Strategies for commands of every kind: small numbers that collide often, rarely one that fits nowhere."""
+"""Commands of every kind at random: mostly ones that hit something, now and then one that fits nowhere.
 
-from hypothesis import strategies as st
+A mix looks at the model's state to aim at orders, holds and credits that exist. It is drawn from a seed, so
+that a history is known by its seeds.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, TypeVar
 
 from cambist.engine import commands
 from cambist.engine.codes import (
@@ -17,12 +23,14 @@ from cambist.engine.codes import (
     TimeInForce,
 )
 from cambist.engine.commands import Command, Filters
+from tests.model.state import Order, State
 
 USERS = [1001, 1002, 1003, 1004, 1005]
 MIRROR = 1006
-HOUSE, SUSPENSE, WITHDRAWAL_FEES = 2, 4, 6
+FEES, HOUSE, LOSS, SUSPENSE, WITHDRAWAL_FEES, NOBODY = 1, 2, 3, 4, 6, 999
 ASSETS = [1, 2, 3]
 MARKETS = [1, 2, 3]
+EVERYTHING = Permission.TRADE | Permission.DEPOSIT | Permission.WITHDRAW
 
 FILTERS = Filters(
     price_min_ticks=80,
@@ -37,223 +45,330 @@ FILTERS = Filters(
     notional_flags=3,
 )
 
-rarely = st.integers(0, 19).map(lambda chance: chance == 0)
+T = TypeVar("T")
 
 
-def mostly(usual: st.SearchStrategy[int], *odd: int) -> st.SearchStrategy[int]:
-    return rarely.flatmap(lambda is_odd: st.sampled_from(odd) if is_odd else usual)
+class Mix:
+    def __init__(self, seed: int, state: State) -> None:
+        self._random = Random(seed)
+        self._state = state
 
+    def any(self) -> Command:
+        """A command of any kind that sessions send; two of three are about orders."""
+        makers = [self.place, self.change, self.cancel_all, self.money, self.operation]
+        return self._random.choices(makers, weights=[60, 25, 1, 20, 8])[0]()
 
-traders = mostly(st.sampled_from([*USERS[:3], *USERS]), 1, HOUSE, MIRROR, 0, 999)
-accounts = mostly(st.sampled_from([*USERS, HOUSE]), 1, 3, SUSPENSE, MIRROR, 0, 999)
-counters = mostly(st.sampled_from([MIRROR, MIRROR, *USERS]), HOUSE, SUSPENSE, 3, 999)
-assets = mostly(st.sampled_from(ASSETS), 0, 4, 9)
-markets = mostly(st.sampled_from(MARKETS), 0, 4, 9)
-prices = mostly(st.integers(96, 104), 79, 80, 120, 121, 1 << 63)
-lots = mostly(st.integers(1, 20), 60, 61, (1 << 52) - 1, 1 << 63)
-budgets = mostly(st.integers(90, 5_000), 1, 89, 20_000, 20_001, (1 << 100) - 1, 1 << 100)
-client_ids = st.sampled_from([b"", b"", b"", b"a", b"b", b"c", b"a/b:c-d_e.f", b"x" * 36])
-odd_client_ids = st.one_of(client_ids, client_ids, st.sampled_from([b"x" * 37, b"sp ace", b"\xff", b"nul\0"]))
-order_ids = mostly(st.integers(1, 40), 0, 1 << 53)
-references = st.integers(0, 12).map(lambda nth: b"ref:%d" % nth)
-odd_references = st.one_of(
-    *[references] * 10, st.sampled_from([b"", b"r" * 120, b"r" * 121, b"with space", b"\x7f"])
-)
-amounts = mostly(st.integers(1, 3_000), 0, (1 << 100) - 1, 1 << 100, (1 << 128) - 1)
-stp_modes = st.sampled_from(StpMode)
-sides = st.sampled_from(Side)
+    def order(self) -> Command:
+        return self._random.choices([self.place, self.change], weights=[3, 1])[0]()
 
+    def change(self) -> Command:
+        return self._one(self.cancel, self.replace, self.replace, self.amend)()
 
-def _limits(**fixed: st.SearchStrategy[object]) -> dict[str, st.SearchStrategy[object]]:
-    fields: dict[str, st.SearchStrategy[object]] = {
-        "order_type": st.just(OrderType.LIMIT),
-        "time_in_force": st.sampled_from([TimeInForce.GTC] * 4 + [TimeInForce.IOC, TimeInForce.FOK]),
-        "price_ticks": prices,
-        "quantity_lots": lots,
-    }
-    return {**fields, **fixed}
-
-
-SHAPES: list[dict[str, st.SearchStrategy[object]]] = [
-    _limits(),
-    _limits(),
-    _limits(order_type=st.just(OrderType.LIMIT_MAKER), time_in_force=st.just(TimeInForce.GTC)),
-    {
-        "order_type": st.just(OrderType.MARKET),
-        "time_in_force": st.just(TimeInForce.IOC),
-        "quantity_lots": lots,
-    },
-    {
-        "order_type": st.just(OrderType.MARKET),
-        "time_in_force": st.just(TimeInForce.IOC),
-        "quote_budget_atoms": budgets,
-    },
-    {  # combinations that mean nothing, most of the time
-        "order_type": st.sampled_from(OrderType),
-        "time_in_force": st.sampled_from(TimeInForce),
-        "price_ticks": mostly(prices, 0),
-        "quantity_lots": mostly(lots, 0),
-        "quote_budget_atoms": mostly(st.just(0), 500),
-    },
-]
-
-places: st.SearchStrategy[Command] = st.one_of(
-    [
-        st.builds(
-            commands.Place,
-            account=traders,
-            market=markets,
-            side=sides,
-            stp_mode=stp_modes,
-            client_id=odd_client_ids,
-            **shape,
+    def place(self) -> commands.Place:
+        return commands.Place(
+            account=self._trader(),
+            market=self._market(),
+            client_id=self._client_id(),
+            **self._terms(),
         )
-        for shape in SHAPES
-    ]
-)
-cancels: st.SearchStrategy[Command] = st.builds(
-    commands.Cancel,
-    account=traders,
-    market=markets,
-    order_id=order_ids,
-    client_id=client_ids,
-    request_id=odd_client_ids,
-)
-replaces: st.SearchStrategy[Command] = st.one_of(
-    [
-        st.builds(
-            commands.CancelReplace,
-            account=traders,
-            market=markets,
-            side=sides,
-            stp_mode=stp_modes,
-            client_id=odd_client_ids,
-            mode=st.sampled_from(ReplaceMode),
-            target_order_id=order_ids,
-            target_client_id=client_ids,
-            request_id=client_ids,
-            **shape,
+
+    def _terms(self) -> dict[str, Any]:
+        """What PLACE and CANCEL_REPLACE say about the order itself."""
+        random, terms = self._random, {"side": self._one(*Side), "stp_mode": self._one(*StpMode)}
+        match random.choices(["limit", "maker", "market", "budget", "odd"], weights=[60, 10, 12, 12, 3])[0]:
+            case "limit":
+                terms |= {
+                    "order_type": OrderType.LIMIT,
+                    "price_ticks": self._price(),
+                    "quantity_lots": self._lots(),
+                }
+                terms["time_in_force"] = random.choices(list(TimeInForce), weights=[6, 1, 1])[0]
+            case "maker":
+                terms |= {"order_type": OrderType.LIMIT_MAKER, "time_in_force": TimeInForce.GTC}
+                terms |= {"price_ticks": self._price(), "quantity_lots": self._lots()}
+            case "market":
+                terms |= {"order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}
+                terms["quantity_lots"] = self._lots()
+            case "budget":
+                terms |= {"order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}
+                terms["quote_budget_atoms"] = self._budget()
+            case "odd":  # means nothing, most of the time
+                terms |= {"order_type": self._one(*OrderType), "time_in_force": self._one(*TimeInForce)}
+                terms |= {"price_ticks": self._one(0, 100), "quantity_lots": self._one(0, 5)}
+                terms["quote_budget_atoms"] = self._one(0, 0, 500)
+        return terms
+
+    def cancel(self) -> commands.Cancel:
+        order_id, client_id, account, market = self._target()
+        return commands.Cancel(
+            account=account,
+            market=market,
+            order_id=order_id,
+            client_id=client_id,
+            request_id=self._client_id(),
         )
-        for shape in [*SHAPES, _limits(quantity_lots=st.just(0))]
-    ]
-)
-amends: st.SearchStrategy[Command] = st.builds(
-    commands.Amend,
-    account=traders,
-    market=markets,
-    order_id=order_ids,
-    quantity_lots=mostly(st.integers(1, 15), 0, 1 << 63),
-    target_client_id=client_ids,
-    client_id=odd_client_ids,
-)
-cancel_alls: st.SearchStrategy[Command] = st.builds(commands.CancelAll, account=traders, market=markets)
 
+    def replace(self) -> commands.CancelReplace:
+        order_id, client_id, account, market = self._target()
+        terms = self._terms()
+        if self._random.random() < 0.1:
+            terms["quantity_lots"] = 0
+        return commands.CancelReplace(
+            account=account,
+            market=market,
+            mode=self._one(*ReplaceMode),
+            client_id=self._client_id(),
+            target_order_id=order_id,
+            target_client_id=client_id,
+            request_id=self._client_id(),
+            **terms,
+        )
 
-def _money(kind: type[commands.Money], **fixed: st.SearchStrategy[object]) -> st.SearchStrategy[Command]:
-    fields: dict[str, st.SearchStrategy[object]] = {
-        "account": accounts,
-        "market": assets,
-        "counter_account": counters,
-        "fee_account": st.just(0),
-        "amount_atoms": amounts,
-        "fee_atoms": st.just(0),
-        "reference": odd_references,
-        "origin": st.just(b""),
-    }
-    return st.builds(kind, **{**fields, **fixed})
+    def amend(self) -> commands.Amend:
+        order_id, client_id, account, market = self._target()
+        return commands.Amend(
+            account=account,
+            market=market,
+            order_id=order_id,
+            quantity_lots=self._mostly(lambda: self._random.randint(1, 18), 0, 1 << 63),
+            target_client_id=client_id,
+            client_id=self._client_id(),
+        )
 
+    def cancel_all(self) -> commands.CancelAll:
+        return commands.CancelAll(account=self._trader(), market=self._one(0, self._market()))
 
-moneys: st.SearchStrategy[Command] = st.one_of(
-    _money(commands.Credit),
-    _money(commands.Reverse, origin=references),
-    _money(commands.Hold),
-    _money(
-        commands.Settle,
-        origin=references,
-        fee_account=mostly(st.just(WITHDRAWAL_FEES), 1, 2, 3, 999),
-        fee_atoms=mostly(st.integers(0, 20), 1 << 100),
-    ),
-    _money(commands.Release, origin=references, amount_atoms=mostly(st.just(0), 1)),
-    _money(commands.Move),
-    _money(commands.Correction),
-    _money(commands.Move, origin=references, fee_atoms=mostly(st.just(0), 1)),
-)
+    def money(self) -> commands.Money:
+        makers = [self._pay, self._hold, self._end_hold, self._reverse]
+        return self._random.choices(makers, weights=[6, 4, 4, 1])[0]()
 
-permissions = mostly(st.just(7), 0, 1, 2, 4, 8, 255).map(Permission)
-stp_groups = st.sampled_from([0, 0, 1001, 7])
-rates = mostly(st.integers(0, 200_000), 30_000_000, 60_000_000)
+    def _pay(self) -> commands.Money:
+        kind = self._one(commands.Credit, commands.Credit, commands.Move, commands.Correction)
+        payer, payee = (
+            (MIRROR, self._account()) if kind is commands.Credit else (self._account(), self._account())
+        )
+        if kind is commands.Credit:
+            payer, payee = payee, payer
+        return kind(
+            account=payer,
+            market=self._asset(),
+            counter_account=self._mostly(lambda: payee, NOBODY, HOUSE, LOSS),
+            amount_atoms=self._amount(),
+            fee_atoms=self._mostly(lambda: 0, 1),
+            reference=self._reference(),
+            origin=self._mostly(lambda: b"", b"ref:1"),
+        )
 
-operations: st.SearchStrategy[Command] = st.one_of(
-    st.builds(
-        commands.AccountCreate,
-        account_class=mostly(st.just(1), 2, 3).map(AccountClass),
-        tier=mostly(st.integers(0, 15), 16),
-        permissions=permissions,
-        stp_group=stp_groups,
-        owner=st.integers(0, 3),
-        reference=odd_references,
-    ),
-    st.builds(
-        commands.AccountSet,
-        account=accounts,
-        tier=mostly(st.integers(0, 2), 15, 16),
-        permissions=permissions,
-        stp_group=stp_groups,
-    ),
-    st.builds(commands.AccountFreeze, account=accounts, frozen=st.booleans()),
-    st.builds(commands.AccountFreeze, account=accounts, frozen=st.just(False)),
-    st.builds(
-        commands.AssetList,
-        scale=mostly(st.integers(0, 18), 19),
-        name=st.sampled_from([b"NEW", b"BTC", b"lower", b"", b"A" * 16, b"A" * 17]),
-    ),
-    st.builds(commands.AssetState, market=assets, state=st.sampled_from(AssetStatus)),
-    st.builds(
-        commands.MarketList,
-        base=assets,
-        quote=assets,
-        tick_atoms=st.sampled_from([1, 50, 100, 0]),
-        lot_atoms=st.sampled_from([1, 4, 0]),
-        filters=st.just(FILTERS),
-        state=st.sampled_from(MarketStatus),
-        symbol=st.sampled_from([b"NEWONE", b"BTCUSD", b"bad", b"", b"A" * 32, b"A" * 33]),
-    ),
-    st.builds(
-        commands.MarketState,
-        market=markets,
-        state=st.sampled_from([MarketStatus.TRADING] * 4 + list(MarketStatus)),
-    ),
-    st.builds(
-        commands.MarketFilters,
-        market=markets,
-        filters=st.builds(
-            FILTERS._replace,
-            price_min_ticks=mostly(st.integers(80, 99), 0, 200),
-            lot_min=mostly(st.integers(1, 4), 0, 61),
-            market_lot_max=mostly(st.integers(10, 50), 1),
-            notional_max_atoms=mostly(st.integers(1_000, 20_000), 0, 1 << 110),
-            max_orders=mostly(st.sampled_from([3, 75]), 0),
-            notional_flags=mostly(st.integers(0, 3), 4),
-        ),
-    ),
-    st.builds(
-        commands.MarketFees,
-        market=markets,
-        component=st.sampled_from(FeeComponent),
-        tier=mostly(st.integers(0, 2), 15, 16),
-        maker=rates,
-        taker=rates,
-        buyer=rates,
-        seller=rates,
-    ),
-)
+    def _hold(self) -> commands.Money:
+        return commands.Hold(
+            account=self._account(),
+            market=self._asset(),
+            amount_atoms=self._amount(),
+            reference=self._reference(),
+        )
 
-of_the_sequencer: st.SearchStrategy[Command] = st.one_of(
-    st.just(commands.Continue()),
-    st.just(commands.Time()),
-    st.builds(
-        commands.SessionOpen, role=st.sampled_from(Role), name=st.sampled_from([b"", b"gateway", b"a b"])
-    ),
-    st.builds(commands.Rules, version=mostly(st.just(1), 0, 2)),
-    st.builds(commands.TakeOver, epoch=st.integers(1, 4)),
-)
+    def _end_hold(self) -> commands.Money:
+        """Settles or releases a hold, mostly one that is open, mostly with the right amounts."""
+        holds = [*self._state.holds.items()]
+        if not holds:
+            return self._hold()
+        origin, hold = self._one(*holds)
+        fee = self._mostly(lambda: min(self._one(0, 7), hold.amount_atoms), 1 << 100)
+        settles = self._random.random() < 0.6
+        kind = commands.Settle if settles else commands.Release
+        return kind(
+            account=self._mostly(lambda: hold.account, *USERS),
+            market=self._mostly(lambda: hold.asset, *ASSETS),
+            counter_account=self._mostly(lambda: MIRROR, HOUSE, NOBODY) if settles else 0,
+            fee_account=self._mostly(lambda: WITHDRAWAL_FEES, FEES, HOUSE, LOSS, NOBODY) if fee else 0,
+            amount_atoms=self._mostly(lambda: hold.amount_atoms - fee if settles else 0, 1, 5) % (1 << 128),
+            fee_atoms=fee if settles else 0,
+            reference=self._reference(),
+            origin=self._mostly(lambda: origin, b"ref:1", b"ref:2", b"never"),
+        )
+
+    def _reverse(self) -> commands.Money:
+        """Undoes a credit, mostly one that was made, mostly as it was made."""
+        credits = [
+            first.command
+            for first in self._state.references.values()
+            if isinstance(first.command, commands.Credit)
+        ]
+        credit = self._one(*credits)
+        return commands.Reverse(
+            account=self._mostly(lambda: credit.account, *USERS),
+            market=self._mostly(lambda: credit.market, *ASSETS),
+            counter_account=self._mostly(lambda: credit.counter_account, HOUSE, NOBODY),
+            amount_atoms=self._mostly(lambda: credit.amount_atoms, 1),
+            reference=self._reference(),
+            origin=self._mostly(lambda: credit.reference, b"ref:1", b"never"),
+        )
+
+    def operation(self) -> Command:
+        """Accounts, assets and markets; what closes them is as often undone."""
+        makers: list[Callable[[], Command]] = [
+            self._account_create,
+            self._account_set,
+            self._freeze,
+            self._thaw,
+            self._thaw,
+            self._thaw,
+            self._asset_list,
+            self._asset_state,
+            self._market_list,
+            self._market_state,
+            self._market_filters,
+            self._market_fees,
+        ]
+        return self._one(*makers)()
+
+    def _account_create(self) -> Command:
+        return commands.AccountCreate(
+            account_class=self._mostly(lambda: AccountClass.USER, AccountClass.MIRROR, AccountClass.FEES),
+            tier=self._mostly(lambda: self._one(0, 1, 15), 16),
+            permissions=self._permissions(),
+            stp_group=self._one(0, 0, 1001, 7),
+            owner=self._one(0, 1, (1 << 64) - 1),
+            reference=self._reference(),
+        )
+
+    def _account_set(self) -> Command:
+        return commands.AccountSet(
+            account=self._account(),
+            tier=self._mostly(lambda: self._one(0, 1), 15, 16),
+            permissions=self._permissions(),
+            stp_group=self._one(0, 0, 1001, 7),
+        )
+
+    def _freeze(self) -> Command:
+        return commands.AccountFreeze(account=self._account(), frozen=True)
+
+    def _thaw(self) -> Command:
+        frozen = [account for account, each in self._state.accounts.items() if each.frozen]
+        return commands.AccountFreeze(account=self._one(*frozen, self._account()), frozen=False)
+
+    def _asset_list(self) -> Command:
+        names = [b"NEW", b"XRP", b"BTC", b"lower", b"", b"A" * 16, b"A" * 17]
+        return commands.AssetList(scale=self._one(0, 8, 18, 19), name=self._one(*names))
+
+    def _asset_state(self) -> Command:
+        states = [AssetStatus.ACTIVE, AssetStatus.ACTIVE, AssetStatus.SUSPENDED]
+        return commands.AssetState(market=self._asset(), state=self._one(*states))
+
+    def _market_list(self) -> Command:
+        return commands.MarketList(
+            base=self._asset(),
+            quote=self._asset(),
+            tick_atoms=self._one(1, 50, 100, 0, (1 << 64) - 1),
+            lot_atoms=self._one(1, 4, 0, (1 << 64) - 1),
+            filters=self._mostly(lambda: FILTERS, FILTERS._replace(max_orders=0)),
+            state=self._one(*MarketStatus),
+            symbol=self._one(b"NEWONE", b"NEWTWO", b"BTCUSD", b"bad", b"", b"A" * 32, b"A" * 33),
+        )
+
+    def _market_state(self) -> Command:
+        states = [MarketStatus.TRADING] * 6 + list(MarketStatus)
+        return commands.MarketState(market=self._market(), state=self._one(*states))
+
+    def _market_filters(self) -> Command:
+        usual = {
+            "max_orders": self._one(3, 75),
+            "lot_min": self._one(1, 2),
+            "notional_flags": self._one(0, 1, 2, 3),
+        }
+        odd = [
+            {"price_min_ticks": 0},
+            {"price_min_ticks": 121},
+            {"price_max_ticks": 1 << 52},
+            {"lot_min": 0},
+            {"lot_max": 1 << 52},
+            {"market_lot_min": 0},
+            {"market_lot_max": 1},
+            {"notional_min_atoms": 20_001},
+            {"notional_min_atoms": 0, "notional_max_atoms": 0},
+            {"notional_max_atoms": 1 << 110},
+            {"notional_flags": 4},
+        ]
+        changes = self._mostly(lambda: usual, *odd)
+        return commands.MarketFilters(market=self._market(), filters=FILTERS._replace(**changes))
+
+    def _market_fees(self) -> Command:
+        def rate() -> int:
+            return self._mostly(lambda: self._random.randint(0, 300_000), 25_000_000, 60_000_000)
+
+        return commands.MarketFees(
+            market=self._market(),
+            component=self._one(*FeeComponent),
+            tier=self._one(0, 0, 1, 15, 16),
+            maker=rate(),
+            taker=rate(),
+            buyer=rate(),
+            seller=rate(),
+        )
+
+    def of_the_sequencer(self) -> Command:
+        return self._one(
+            commands.Continue(),
+            commands.Continue(),
+            commands.Time(),
+            commands.SessionOpen(role=self._one(*Role), name=self._one(b"", b"gateway", b"x" * 22, b"a b")),
+            commands.Rules(version=self._one(0, 1, 2)),
+            commands.TakeOver(epoch=self._state.epoch + self._one(0, 1, 2)),
+        )
+
+    def _one(self, *choices: T) -> T:
+        return self._random.choice(choices)
+
+    def _mostly(self, usual: Callable[[], T], *odd: T) -> T:
+        return self._one(*odd) if self._random.random() < 0.04 else usual()
+
+    def _trader(self) -> int:
+        return self._mostly(lambda: self._one(*USERS[:3], *USERS), FEES, HOUSE, MIRROR, 0, NOBODY)
+
+    def _account(self) -> int:
+        return self._mostly(lambda: self._one(*USERS), HOUSE, FEES, LOSS, SUSPENSE, MIRROR, NOBODY)
+
+    def _market(self) -> int:
+        return self._mostly(lambda: self._one(1, 1, 2, 3), 0, 4, 9)
+
+    def _asset(self) -> int:
+        return self._mostly(lambda: self._one(*ASSETS), 0, 4, 9)
+
+    def _price(self) -> int:
+        return self._mostly(lambda: self._random.randint(96, 104), 79, 80, 120, 121, 1 << 63)
+
+    def _lots(self) -> int:
+        return self._mostly(lambda: self._random.randint(1, 20), 60, 61, (1 << 52) - 1, 1 << 63)
+
+    def _budget(self) -> int:
+        odd = [1, 89, 20_000, 20_001, (1 << 100) - 1, 1 << 100]
+        return self._mostly(lambda: self._random.randint(90, 6_000), *odd)
+
+    def _amount(self) -> int:
+        odd = [0, (1 << 100) - 1, 1 << 100, (1 << 128) - 1]
+        return self._mostly(lambda: self._random.randint(1, 3_000), *odd)
+
+    def _permissions(self) -> Permission:
+        return self._mostly(lambda: EVERYTHING, Permission.TRADE, Permission.WITHDRAW, Permission(8))
+
+    def _client_id(self) -> bytes:
+        names = [b"", b"", b"", b"", b"a", b"b", b"c", b"d/e:f-g_h.i", b"x" * 36]
+        return self._mostly(lambda: self._one(*names), b"x" * 37, b"sp ace", b"\xff", b"nul\0")
+
+    def _reference(self) -> bytes:
+        odd = [b"", b"r" * 120, b"r" * 121, b"with space", b"\x7f"]
+        return self._mostly(lambda: b"ref:%d" % self._random.randint(0, 60), *odd)
+
+    def _target(self) -> tuple[int, bytes, int, int]:
+        """Order id, client id, account and market of an order to change; mostly of an open one."""
+        orders: Sequence[Order] = [*self._state.orders.values()]
+        if not orders or self._random.random() < 0.1:
+            return self._one(0, 1, 5, 1 << 53), self._client_id(), self._trader(), self._market()
+        order = self._one(*orders)
+        names = [(order.order_id, b""), (order.order_id, order.client_id), (0, order.client_id)]
+        order_id, client_id = self._mostly(lambda: self._one(*names), (order.order_id, b"other"))
+        account, market = (
+            self._mostly(lambda: order.account, *USERS),
+            self._mostly(lambda: order.market, *MARKETS),
+        )
+        return order_id, client_id, account, market
