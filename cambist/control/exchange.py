@@ -19,7 +19,7 @@ from cambist.store.records import Records
 
 T = TypeVar("T")
 
-# (steps done, steps in all)
+# (steps done, steps in all, or 0 if that is not known)
 Report: TypeAlias = Callable[[int, int], None]
 
 # Every sandbox credit comes from here, so play money is told apart from everything that is owed to anybody.
@@ -88,6 +88,11 @@ class Exchange:
     def _admin(self) -> Port:
         """Opened when it is first needed: a request that only reads leaves no trace in the log."""
         return self.server.open_port(Role.ADMIN, "operator")
+
+    def close(self) -> None:
+        """The match server first: its last commands may still be recorded."""
+        self.server.stop()
+        self.records.close()
 
     def execute(self, command: Command) -> int:
         """The value of the command's result. Raises CommandRefused, OutOfRange or Unavailable."""

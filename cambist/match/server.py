@@ -26,7 +26,7 @@ from cambist.engine import commands, events
 from cambist.engine.commands import Kind, Role
 from cambist.engine.events import Status
 from cambist.errors import Broken, ExchangeError, OutcomeUnknown, Overloaded, Unavailable
-from cambist.log.file import LogFailed
+from cambist.log.errors import LogFailed
 from cambist.match.disk import LowDiskMark
 from cambist.settings import Log, Match
 
@@ -112,7 +112,7 @@ class _SequencerPort(Port):
 
 
 class MatchServer:
-    """`on_end` is called from the match thread when it has ended: with None, LogFailed or Broken."""
+    """`problem` says why it ended by itself: LogFailed or Broken; None while it runs or after `stop`."""
 
     def __init__(
         self,
@@ -124,7 +124,6 @@ class MatchServer:
         log_settings: Log,
         disk: LowDiskMark,
         clock: Callable[[], int] = time.time_ns,
-        on_end: Callable[[BaseException | None], None] = lambda problem: None,
     ) -> None:
         self._log = log
         self._engine = engine
@@ -134,7 +133,6 @@ class MatchServer:
         self._seal_after_s = log_settings.seal_idle_ms / 1_000
         self._disk = disk
         self._clock = clock
-        self._on_end = on_end
         self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._sequencer = _SequencerPort(self, session=0)
         self._in_flight: list[_Command] = []
@@ -153,6 +151,10 @@ class MatchServer:
         """Answer what waits, seal the log and close it; returns when that is done. Safe to repeat."""
         self._is_stopping = True
         self._queue.put(Query(lambda engine, history: None, concurrent.futures.Future(), None))  # wakes it
+        self.join()
+
+    def join(self) -> None:
+        """Returns when the server has ended, by `stop` or by itself."""
         self._thread.join()
 
     def open_port(self, role: Role, name: str) -> Port:
@@ -295,7 +297,6 @@ class MatchServer:
         _deliver(unknown, _set_problems)
         self._turn_away()
         self._log.close()
-        self._on_end(self.problem)
 
     def _turn_away(self) -> None:
         """What was never taken was not executed, and can be told so."""

@@ -1,0 +1,220 @@
+"""Which part gets which: the only wiring. Everything runs in this process; see docs/architecture.md."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import uvicorn
+import uvloop
+
+from cambist.control.exchange import Exchange, Report
+from cambist.control.sandbox import require_sandbox
+from cambist.control.server import ControlServer
+from cambist.demo import setup as demo_setup
+from cambist.engine.commands import Role
+from cambist.engine.views import MarketView
+from cambist.errors import Refused
+from cambist.flow import demo as demo_flow
+from cambist.gateway.app import create_app
+from cambist.gateway.http import server_config
+from cambist.log.file import FileLog
+from cambist.match import recovery
+from cambist.match.disk import LowDiskMark, free_bytes
+from cambist.match.server import MatchServer
+from cambist.settings import FILE_NAME, Mode, Settings, write_default
+from cambist.store.records import Records
+
+CONNECTIONS_WAITING = 2_048
+
+log = logging.getLogger("cambist")
+
+
+class AlreadyExists(Refused):
+    code = "already_exists"
+
+
+class PortTaken(Refused):
+    code = "port_taken"
+
+
+class Listening(NamedTuple):
+    """What a newcomer needs to know of an exchange that has started."""
+
+    url: str
+    home: str
+    sandbox: bool
+    demo_users: str | None
+    pid: int
+
+
+def create_exchange(home: Path, *, sandbox: bool) -> Settings:
+    """A new, empty exchange. The settings file is written last: where it stands, everything is complete."""
+    if (home / FILE_NAME).exists():
+        raise AlreadyExists(f"there is an exchange in {home} already; CAMBIST_HOME may name another place")
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = Settings(home=home, mode=Mode(sandbox=sandbox))
+    _create_data(settings)
+    write_default(home, sandbox=sandbox)
+    return Settings.load(home)
+
+
+def create_demo(home: Path) -> None:
+    """A sandbox to run the demo in, unless there is one. Raises NotSandbox if there is a real exchange."""
+    if not (home / FILE_NAME).exists():
+        create_exchange(home, sandbox=True)
+    require_sandbox(Settings.load(home))
+
+
+def reset_exchange(settings: Settings) -> Path:
+    """An empty exchange with the same settings; returns where the old data is now."""
+    aside = settings.home / f"before-reset-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    with _lock(settings):
+        aside.mkdir(mode=0o700)
+        for part in (
+            settings.log_directory,
+            settings.snapshots_directory,
+            settings.secrets_directory,
+            settings.records_file,
+            *settings.home.glob(f"{settings.records_file.name}-*"),  # SQLite's own beside it
+            demo_setup.users_file(settings).parent,
+        ):
+            if part.exists():
+                part.rename(aside / part.name)
+    _create_data(settings)
+    return aside
+
+
+def open_exchange(settings: Settings, report: Report) -> Exchange:
+    """Takes the lock, reads the log, starts the match server. Raises ExchangeError, LogDamaged or Broken."""
+    with ExitStack() as undo:
+        command_log = FileLog.open(settings.log_directory, segment_bytes=settings.log.segment_bytes)
+        undo.callback(command_log.close)
+        records = Records.open(settings)
+        undo.callback(records.close)
+        records.bind_log(command_log.log_id)
+        state = recovery.recover(settings, command_log.last_sequence, report)
+        server = MatchServer(
+            command_log,
+            state.engine,
+            state.history,
+            match=settings.match,
+            log_settings=settings.log,
+            disk=LowDiskMark(settings.log.low_disk_bytes, partial(free_bytes, settings.log_directory)),
+        )
+        server.start()
+        undo.pop_all()
+    return Exchange(settings, records, server)
+
+
+def serve(exchange: Exchange, *, demo: bool, started: Callable[[Listening], None]) -> BaseException | None:
+    """Serves until SIGINT, SIGTERM or a failure; returns what made it stop by itself, if anything did.
+
+    However it ends, what is in flight is answered first, and the log is sealed if it still can be.
+    """
+    try:
+        with _listening_socket(exchange.settings) as listener:
+            if demo:
+                demo_setup.prepare(exchange)
+            control = ControlServer(exchange.settings.socket_file, exchange)
+            control.start()
+            try:
+                uvloop.run(_serve(exchange, listener, demo=demo, started=started))
+            finally:
+                control.stop()
+    finally:
+        exchange.close()
+    return exchange.server.problem
+
+
+async def _serve(
+    exchange: Exchange, listener: socket.socket, *, demo: bool, started: Callable[[Listening], None]
+) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    ended = loop.run_in_executor(None, exchange.server.join)
+    ended.add_done_callback(lambda _: stop.set())
+
+    port = await asyncio.to_thread(exchange.server.open_port, Role.TRADE, "gateway")
+    app = create_app(exchange.settings, exchange.records, exchange.server, port)
+    web = _Uvicorn(server_config(app, exchange.settings))
+    serving = asyncio.create_task(web.serve(sockets=[listener]))
+    flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
+    started(_listening(exchange.settings, demo=demo))
+
+    await stop.wait()
+    web.should_exit = True
+    await serving
+    if flow is not None:
+        await flow
+    await asyncio.to_thread(exchange.server.stop)
+    await ended
+
+
+async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:
+    """The house's orders. Whatever ends them, the exchange goes on without."""
+    markets = await exchange.server.query(lambda engine, _: [MarketView.of(row) for row in engine.markets()])
+    try:
+        await demo_flow.run(exchange.server, exchange.settings, markets, stop)
+    except Exception:
+        log.exception("the demo's order flow has stopped; the exchange goes on without it")
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals stop the whole exchange, not only its web server: `_serve` handles them."""
+        yield
+
+
+def _listening_socket(settings: Settings) -> socket.socket:
+    """Raises PortTaken."""
+    host, port = settings.server.host, settings.server.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=CONNECTIONS_WAITING)
+    except OSError as problem:
+        raise PortTaken(
+            f"{host} port {port} cannot be listened on ({os.strerror(problem.errno or 0)}): "
+            "stop what uses it, or choose another with CAMBIST_PORT"
+        ) from None
+
+
+def _listening(settings: Settings, *, demo: bool) -> Listening:
+    host, port = settings.server.host, settings.server.port
+    return Listening(
+        url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
+        home=str(settings.home),
+        sandbox=settings.mode.sandbox,
+        demo_users=str(demo_setup.users_file(settings)) if demo else None,
+        pid=os.getpid(),
+    )
+
+
+def _create_data(settings: Settings) -> None:
+    """Secrets, records and an empty log that belong together."""
+    records = Records.create(settings)
+    try:
+        with _lock(settings) as command_log:
+            records.bind_log(command_log.log_id)
+    finally:
+        records.close()
+
+
+@contextmanager
+def _lock(settings: Settings) -> Iterator[FileLog]:
+    """The log, so that no exchange runs here meanwhile; it is made if it does not exist."""
+    command_log = FileLog.open(settings.log_directory, segment_bytes=settings.log.segment_bytes)
+    try:
+        yield command_log
+    finally:
+        command_log.close()

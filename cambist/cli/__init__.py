@@ -1,0 +1,35 @@
+"""`cambist`: the operator's command. Every part speaks to a running exchange, or opens one by itself."""
+
+import click
+
+from cambist.cli.bench import bench
+from cambist.cli.checks import snapshot, verify
+from cambist.cli.doctor import doctor
+from cambist.cli.flow import replay_flow
+from cambist.cli.lifecycle import init, run
+from cambist.cli.markets import asset, market
+from cambist.cli.sandbox import sandbox
+from cambist.cli.users import api_key, user
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="cambist")
+def main() -> None:
+    """Operate a Cambist exchange. Its data directory is CAMBIST_HOME, `var/` in the checkout by default."""
+
+
+for command in (
+    init,
+    doctor,
+    run,
+    user,
+    api_key,
+    asset,
+    market,
+    sandbox,
+    snapshot,
+    verify,
+    replay_flow,
+    bench,
+):
+    main.add_command(command)

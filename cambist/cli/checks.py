@@ -1,0 +1,44 @@
+"""`cambist snapshot` and `cambist verify`: the log read again by an engine of their own.
+
+Both run in this process, beside a running exchange as well: they read the log up to what the exchange had
+acknowledged when they began, and compare where they arrive with what it says.
+"""
+
+from typing import Any
+
+import click
+
+from cambist.cli.output import answers, progress
+from cambist.control import verify as checks
+from cambist.control.client import running
+from cambist.control.protocol import ShowPosition
+from cambist.control.verify import Position
+from cambist.settings import Settings
+
+
+@click.command()
+@answers
+def snapshot() -> Any:
+    """Replay the log and keep the state it leads to, which makes the next start fast."""
+    settings = Settings.load()
+    position = acknowledged(settings)
+    with progress("replaying the log") as report:
+        return checks.make_snapshot(settings, position, report)
+
+
+@click.command()
+@answers
+def verify() -> Any:
+    """Check every record of the log, the snapshots and the ledger; exit status 1 if anything is off."""
+    settings = Settings.load()
+    position = acknowledged(settings)
+    with progress("verifying") as report:
+        return checks.verify(settings, position, report)
+
+
+def acknowledged(settings: Settings) -> Position | None:
+    """How far the running exchange has come, or None if none runs."""
+    with running(settings.socket_file) as exchange:
+        if exchange is None:
+            return None
+        return Position(**exchange.perform(ShowPosition(), lambda done, total: None))

@@ -1,0 +1,168 @@
+"""`cambist doctor`: is everything there that an exchange needs? Looks only, changes nothing.
+
+Each check answers with what it found, or raises what is wrong (Problem) or will hurt later (Doubt).
+"""
+
+import os
+import platform
+import resource
+import socket
+import stat
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import pysqlite3.dbapi2 as sqlite
+
+from cambist import _matching
+from cambist.cli.output import answers
+from cambist.control.client import running
+from cambist.control.server import require_short
+from cambist.errors import ExchangeError
+from cambist.match.disk import free_bytes
+from cambist.settings import FILE_NAME, MIB, Settings, SettingsError, home_directory
+from cambist.store.records import SQLITE_VERSION_MIN
+from cambist.store.secrets import Vault
+
+OPEN_FILES_WISHED = 4_096
+CLOCK_EARLIEST_NS = 1_767_225_600 * 10**9  # 2026-01-01: this release did not exist before
+CLOCK_AHEAD_NS = 10 * 10**9
+
+
+class Problem(Exception):
+    """Something the exchange cannot run with; the text says what to do."""
+
+
+class Doubt(Exception):
+    """Something that will hurt under load or later; the text says what to do."""
+
+
+@click.command()
+@answers
+def doctor() -> Any:
+    """Look at disk, clock, versions, settings, file modes and limits; exit status 1 if anything is wrong."""
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("python", _python),
+        ("sqlite", _sqlite),
+        ("engine", _engine),
+        ("http server", _http_server),
+        ("open files", _open_files),
+        ("settings", lambda: _settings(Settings.load())),
+    ]
+    try:
+        settings = Settings.load()
+    except SettingsError:
+        pass  # said by the check above; the others below have nothing to look at
+    else:
+        checks += [
+            ("data directory", lambda: _private(settings.home)),
+            ("secrets", lambda: _secrets(settings)),
+            ("records", lambda: _private(settings.records_file)),
+            ("disk", lambda: _disk(settings)),
+            ("clock", lambda: _clock(settings)),
+            ("exchange", lambda: _exchange(settings)),
+        ]
+    found = [_examined(name, check) for name, check in checks]
+    return {
+        "home": str(home_directory()),
+        "checks": found,
+        "problems": [f"{each['check']}: {each['finding']}" for each in found if each["state"] == "problem"],
+    }
+
+
+def _examined(name: str, check: Callable[[], str]) -> dict[str, str]:
+    try:
+        state, finding = "ok", check()
+    except Doubt as doubt:
+        state, finding = "doubt", str(doubt)
+    except (Problem, ExchangeError, SettingsError, OSError) as problem:
+        state, finding = "problem", str(problem)
+    return {"check": name, "state": state, "finding": finding}
+
+
+def _python() -> str:
+    return platform.python_version()
+
+
+def _sqlite() -> str:
+    if sqlite.sqlite_version_info < SQLITE_VERSION_MIN:
+        raise Problem(f"SQLite {sqlite.sqlite_version} can corrupt the records; run `make setup`")
+    return str(sqlite.sqlite_version)
+
+
+def _engine() -> str:
+    return f"rules version {_matching.Engine().rules}"
+
+
+def _http_server() -> str:
+    """Without these two uvicorn falls back to parsers and loops that are several times slower."""
+    try:
+        import httptools
+        import uvloop
+    except ImportError as missing:
+        raise Problem(f"{missing.name} is missing; run `make setup`") from None
+    return ", ".join(f"{module.__name__} {version(module.__name__)}" for module in (uvloop, httptools))
+
+
+def _open_files() -> str:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < OPEN_FILES_WISHED:
+        raise Doubt(f"{soft} open files allow few connections; raise it with: ulimit -n {OPEN_FILES_WISHED}")
+    return f"limit {soft}"
+
+
+def _settings(settings: Settings) -> str:
+    require_short(settings.socket_file)
+    kind = "sandbox" if settings.mode.sandbox else "real money"
+    return f"{settings.home / FILE_NAME}, {kind}"
+
+
+def _private(path: Path) -> str:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        wanted = "700" if path.is_dir() else "600"
+        raise Problem(f"{path} is open to other users (mode {mode:03o}); run: chmod {wanted} {path}")
+    return f"{path}, mode {mode:03o}"
+
+
+def _secrets(settings: Settings) -> str:
+    Vault.open(settings.secrets_directory)
+    return str(settings.secrets_directory)
+
+
+def _disk(settings: Settings) -> str:
+    free, mark = free_bytes(settings.home), settings.log.low_disk_bytes
+    if free < mark:
+        raise Problem(
+            f"{free // MIB} MiB free, below the mark of {mark // MIB}: new orders are refused; make room"
+        )
+    return f"{free // MIB} MiB free, low mark {mark // MIB}"
+
+
+def _clock(settings: Settings) -> str:
+    """Order times come from this clock; it must not stand before what is in the log already."""
+    now_ns = time.time_ns()
+    newest_ns = max((file.stat().st_mtime_ns for file in settings.log_directory.iterdir()), default=0)
+    if now_ns < CLOCK_EARLIEST_NS or newest_ns > now_ns + CLOCK_AHEAD_NS:
+        raise Problem("the clock is behind; set it (for example with chrony) before starting the exchange")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_ns // 10**9))
+
+
+def _exchange(settings: Settings) -> str:
+    """Whether one runs, or could be started."""
+    with running(settings.socket_file) as exchange:
+        if exchange is not None:
+            return "running"
+    server = settings.server
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    try:
+        socket.create_server((server.host, server.port), family=family).close()
+    except OSError as problem:
+        raise Problem(
+            f"{server.host} port {server.port} cannot be listened on ({os.strerror(problem.errno or 0)}); "
+            "stop what uses it, or choose another with CAMBIST_PORT"
+        ) from None
+    return "not running; its port is free"

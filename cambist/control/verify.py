@@ -1,0 +1,118 @@
+"""The log read again by an engine of its own: does everything agree?
+
+`verify` begins with the first batch and checks on the way: every record of the log (by reading it), every
+snapshot (by passing its sequence), the invariants that tie books, holds and balances together, the trial
+balance, and the running exchange's own hash. `make_snapshot` takes the short way and compares the same hash.
+"""
+
+from typing import Any
+
+import msgspec
+
+from cambist._matching import EngineBroken
+from cambist.control.exchange import Report
+from cambist.errors import Broken
+from cambist.ledger.trial_balance import AssetTotals, is_balanced, trial_balance
+from cambist.log import snapshots
+from cambist.log.errors import LogError
+from cambist.log.snapshots import Snapshot
+from cambist.match import recovery
+from cambist.match.recovery import State
+from cambist.money import format_atoms
+from cambist.settings import Settings
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a running exchange stands: everything up to `sequence` is acknowledged."""
+
+    sequence: int
+    event_hash: str
+
+    @classmethod
+    def of(cls, state: State) -> "Position":
+        return cls(state.engine.sequence, f"{state.engine.event_hash:016x}")
+
+
+def make_snapshot(settings: Settings, live: Position | None, report: Report) -> dict[str, Any]:
+    """Raises Broken, and keeps nothing, if the log does not lead to where the running exchange stands."""
+    state = recovery.recover(settings, _until(live), report)
+    _require_sound(state, live)
+    path = recovery.keep_snapshot(settings, state)
+    return {"snapshot": str(path), "bytes": path.stat().st_size, **_shown(state)}
+
+
+def verify(settings: Settings, live: Position | None, report: Report) -> dict[str, Any]:
+    """What was found; `problems` is empty if everything is as it should be."""
+    state = recovery.genesis(settings)
+    problems: list[str] = []
+    kept = _kept_snapshots(settings, problems)
+    passed = []
+    try:
+        of_log = recovery.log_id(settings.log_directory)
+        for sequence in recovery.replay(state, settings.log_directory, _until(live), report):
+            if sequence in kept:
+                _require_same(state, recovery.restored(kept.pop(sequence), of_log))
+                passed.append(sequence)
+        _require_sound(state, live)
+    except (LogError, Broken) as problem:
+        problems.append(str(problem))
+    problems += [f"the log does not pass the snapshot at sequence {sequence}" for sequence in kept]
+    totals = trial_balance(state.engine)
+    if not is_balanced(totals):
+        problems.append("the trial balance does not sum to zero")
+    return {
+        **_shown(state),
+        "snapshots": passed,
+        "trial_balance": {asset.name: _shown_totals(asset) for asset in totals},
+        "ledger_balanced": is_balanced(totals),
+        "problems": problems,
+    }
+
+
+def _until(live: Position | None) -> int | None:
+    return None if live is None else live.sequence
+
+
+def _kept_snapshots(settings: Settings, problems: list[str]) -> dict[int, Snapshot]:
+    kept = {}
+    for path in sorted(settings.snapshots_directory.glob("*" + snapshots.SUFFIX)):
+        try:
+            snapshot = snapshots.load(path)
+        except snapshots.SnapshotDamaged as problem:
+            problems.append(str(problem))
+        else:
+            kept[snapshot.sequence] = snapshot
+    return kept
+
+
+def _require_same(state: State, restored: State) -> None:
+    if state.engine.state_hash() != restored.engine.state_hash():
+        raise Broken(f"the snapshot at sequence {restored.engine.sequence} is not what the log leads to")
+
+
+def _require_sound(state: State, live: Position | None) -> None:
+    """Raises Broken."""
+    try:
+        state.engine.check()
+    except EngineBroken as problem:
+        raise Broken(str(problem)) from problem
+    if live is not None and live != Position.of(state):
+        raise Broken(f"the running exchange stands at {live}, its log leads to {Position.of(state)}")
+
+
+def _shown(state: State) -> dict[str, Any]:
+    position = Position.of(state)
+    return {
+        "sequence": position.sequence,
+        "event_hash": position.event_hash,
+        "state_hash": state.engine.state_hash().hex(),
+        "open_orders": state.engine.open_order_count,
+    }
+
+
+def _shown_totals(asset: AssetTotals) -> dict[str, str]:
+    totals = {
+        account_class.name.lower(): format_atoms(atoms, asset.scale)
+        for account_class, atoms in sorted(asset.by_class.items())
+    }
+    return totals | {"sum": format_atoms(asset.sum_atoms, asset.scale)}

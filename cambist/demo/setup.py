@@ -1,0 +1,124 @@
+"""Markets, users and their play money. Done once; what an interrupted start left is completed by the next.
+
+`users.json` is written last: where it stands, all before it is done, and nothing is done again. So what
+users and operators changed since then stays.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cambist.accounts import users
+from cambist.control.exchange import Caller, Exchange
+from cambist.control.markets import AddAsset, AddMarket, FilterChanges
+from cambist.control.sandbox import CreditSandbox
+from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, ListApiKeys
+from cambist.engine.views import MarketView
+from cambist.settings import Settings
+
+ASSETS = ("BTC", "ETH", "ETP", "USDT")
+EMAILS = ("alice@demo.cambist.invalid", "bob@demo.cambist.invalid")
+FUNDS = {"BTC": "1", "ETH": "20", "ETP": "1000", "USDT": "50000"}
+KEY_LABEL = "demo"
+
+# One tick times one lot must be a whole number of quote atoms, which is why ETH/BTC has a lot of 0.001.
+MARKETS = (
+    AddMarket(
+        base="BTC",
+        quote="USDT",
+        tick="0.01",
+        lot="0.00001",
+        filters=FilterChanges(
+            price_max="1000000", quantity_max="9000", market_quantity_max="100", notional_min="5"
+        ),
+    ),
+    AddMarket(
+        base="ETH",
+        quote="USDT",
+        tick="0.01",
+        lot="0.0001",
+        filters=FilterChanges(
+            price_max="1000000", quantity_max="9000", market_quantity_max="1000", notional_min="5"
+        ),
+    ),
+    AddMarket(
+        base="ETH",
+        quote="BTC",
+        tick="0.00001",
+        lot="0.001",
+        filters=FilterChanges(
+            price_max="1000", quantity_max="90000", market_quantity_max="1000", notional_min="0.0001"
+        ),
+    ),
+    AddMarket(
+        base="ETP",
+        quote="BTC",
+        tick="0.0000001",
+        lot="0.1",
+        maker_fee="0",
+        taker_fee="0",
+        filters=FilterChanges(
+            price_max="100", quantity_max="900000", market_quantity_max="10000", notional_min="0.0001"
+        ),
+    ),
+)
+
+
+def users_file(settings: Settings) -> Path:
+    return settings.home / "demo" / "users.json"
+
+
+def prepare(exchange: Exchange) -> None:
+    """Raises NotSandbox, or what the requests raise."""
+    file = users_file(exchange.settings)
+    if file.exists():
+        return
+    caller = Caller("demo", lambda done, total: None)
+    _list(exchange, caller)
+    ready = [_user(exchange, caller, email) for email in EMAILS]
+    _write_private(file, msgspec.json.format(msgspec.json.encode(ready)))
+
+
+def _list(exchange: Exchange, caller: Caller) -> None:
+    listed_assets = {asset.name for asset in exchange.assets().all}
+    for name in ASSETS:
+        if name not in listed_assets:
+            AddAsset(name=name).perform(exchange, caller)
+    rows = exchange.query(lambda engine, _: engine.markets())
+    listed = {market.symbol: market.market for market in map(MarketView.of, rows)}
+    for market in MARKETS:
+        symbol = market.base + market.quote
+        if symbol in listed:
+            market.open(exchange, listed[symbol])
+        else:
+            market.perform(exchange, caller)
+
+
+def _user(exchange: Exchange, caller: Caller, email: str) -> dict[str, Any]:
+    """A user with funds and one key; keys whose secrets an interrupted start has lost are revoked."""
+    user = users.find(exchange.records, email)
+    if user is None or user.account is None:
+        CreateUser(email=email).perform(exchange, caller)
+    for asset, amount in FUNDS.items():
+        credit = CreditSandbox(email=email, asset=asset, amount=amount, reference=f"demo:{email}:{asset}")
+        credit.perform(exchange, caller)
+    for key in ListApiKeys(email=email).perform(exchange, caller):
+        if key["label"] == KEY_LABEL and key["revoked_at"] is None:
+            DeleteApiKey(api_key=key["api_key"]).perform(exchange, caller)
+    made = CreateApiKey(email=email, label=KEY_LABEL, scopes=("read", "trade")).perform(exchange, caller)
+    return {"email": email, "apiKey": made["api_key"], "secretKey": made["secret_key"]}
+
+
+def _write_private(file: Path, content: bytes) -> None:
+    """Whole or not at all, and never readable by others, not even for a moment."""
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    aside = file.with_suffix(".new")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(descriptor)
+    aside.rename(file)
