@@ -205,22 +205,21 @@ class Mix:
         )
 
     def operation(self) -> Command:
-        """Accounts, assets and markets; what closes them is as often undone."""
-        makers: list[Callable[[], Command]] = [
-            self._account_create,
-            self._account_set,
-            self._freeze,
-            self._thaw,
-            self._thaw,
-            self._thaw,
-            self._asset_list,
-            self._asset_state,
-            self._market_list,
-            self._market_state,
-            self._market_filters,
-            self._market_fees,
-        ]
-        return self._one(*makers)()
+        """Accounts, assets and markets; what closes them is undone more often than done."""
+        weights: dict[Callable[[], Command], int] = {
+            self._account_create: 2,
+            self._account_set: 2,
+            self._freeze: 1,
+            self._thaw: 6,
+            self._asset_list: 2,
+            self._asset_state: 2,
+            self._market_list: 2,
+            self._market_state: 1,
+            self._market_reopen: 3,
+            self._market_filters: 2,
+            self._market_fees: 2,
+        }
+        return self._random.choices([*weights], weights=[*weights.values()])[0]()
 
     def _account_create(self) -> Command:
         return commands.AccountCreate(
@@ -267,8 +266,18 @@ class Mix:
         )
 
     def _market_state(self) -> Command:
-        states = [MarketStatus.TRADING] * 6 + list(MarketStatus)
-        return commands.MarketState(market=self._market(), state=self._one(*states))
+        states, weights = list(MarketStatus), [4, 2, 2, 1]
+        return commands.MarketState(
+            market=self._market(), state=self._random.choices(states, weights=weights)[0]
+        )
+
+    def _market_reopen(self) -> Command:
+        closed = [
+            at
+            for at, market in enumerate(self._state.markets, start=1)
+            if market.state != MarketStatus.TRADING
+        ]
+        return commands.MarketState(market=self._one(*closed, self._market()), state=MarketStatus.TRADING)
 
     def _market_filters(self) -> Command:
         usual = {
