@@ -15,6 +15,7 @@ from typing import NamedTuple
 import uvicorn
 import uvloop
 
+from cambist.control.client import running
 from cambist.control.exchange import Exchange, Report
 from cambist.control.sandbox import require_sandbox
 from cambist.control.server import ControlServer
@@ -39,6 +40,10 @@ log = logging.getLogger("cambist")
 
 class AlreadyExists(Refused):
     code = "already_exists"
+
+
+class StillRunning(Refused):
+    code = "still_running"
 
 
 class PortTaken(Refused):
@@ -75,6 +80,9 @@ def create_demo(home: Path) -> None:
 
 def reset_exchange(settings: Settings) -> Path:
     """An empty exchange with the same settings; returns where the old data is now."""
+    with running(settings.socket_file) as exchange:
+        if exchange is not None:
+            raise StillRunning(f"an exchange runs in {settings.home}: stop it first")
     aside = settings.home / f"before-reset-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     with _lock(settings):
         aside.mkdir(mode=0o700)

@@ -31,9 +31,7 @@ def run(demo: bool, as_json: bool) -> None:
         click.echo(json.dumps(listening._asdict()) if as_json else _welcome(listening))
         sys.stdout.flush()
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         if demo:
             app.create_demo(home_directory())

@@ -99,7 +99,7 @@ class Exchange:
         try:
             encoded = command.encode()
         except ValueError as problem:
-            raise OutOfRange(str(problem)) from None
+            raise OutOfRange(f"a value of this {command.kind.name} is out of range") from problem
         answer = events.result(self._admin.call(encoded))
         if answer.status != Status.OK:
             raise CommandRefused(answer.status)

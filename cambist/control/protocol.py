@@ -30,7 +30,6 @@ class ShowPosition(Request, tag="position"):
             lambda engine, _: {
                 "sequence": engine.sequence,
                 "event_hash": f"{engine.event_hash:016x}",
-                "open_orders": engine.open_order_count,
             }
         )
 
