@@ -3,6 +3,7 @@ restart."""
 
 import asyncio
 import contextlib
+import gzip
 
 import pytest
 
@@ -132,6 +133,32 @@ def test_the_demo_books_have_two_sides_and_agree_with_each_other(listed, tmp_pat
     middle = {symbol: (bid + ask) / 2 for symbol, (bid, ask) in found.items()}
     assert all(bid < ask for bid, ask in found.values())
     assert middle["ETHBTC"] == pytest.approx(middle["ETHUSDT"] / middle["BTCUSDT"], rel=0.01)
+
+
+RECORDED = """id,timestamp,exchange_timestamp,price,volume,action,direction
+11,1007,1000,78330.0,0.5,created,ask
+12,1007,1000,78310.0,0.5,created,bid
+13,1107,1100,78330.0,0.2,created,bid
+11,1107,1100,78330.0,0.3,changed,ask
+13,1107,1100,78330.0,0.0,deleted,bid
+14,1207,1200,78330.0,9.0,created,bid
+14,1207,1200,78330.0,9.0,deleted,bid
+15,99207,99200,78310.0,9.0,created,bid
+"""
+
+
+def test_the_recording_plays_on_btc_usdt_if_it_is_there(listed, tmp_path, monkeypatch):
+    data = tmp_path / "orders.csv.gz"
+    data.write_bytes(gzip.compress(RECORDED.encode()))
+    monkeypatch.setattr(recording, "find", lambda checkout: data)
+    with exchange(listed) as server:
+        run_demo(server, tmp_path, seconds=2)
+        found = books(server)
+        market = server.query_blocking(lambda engine, _: MarketView.of(engine.markets()[0]))
+        trades = server.query_blocking(lambda _, history: history.market_trades(market.market, 10))
+    assert found["BTCUSDT"] == (78_310, 78_330)
+    assert [(price_ticks, lots) for _, _, price_ticks, lots, *_ in trades] == [(7_833_000, 20_000)]
+    assert None not in found["ETHUSDT"] + found["ETHBTC"]
 
 
 def test_a_restarted_demo_takes_its_old_orders_back_and_pays_itself_nothing_more(listed, tmp_path):
