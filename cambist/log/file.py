@@ -111,6 +111,7 @@ class FileLog:
 
         Raises ValueError, and stays usable, if the batch does not follow the last one; otherwise LogFailed.
         """
+        self._refuse_if_unusable()
         count = self._chain.check(payload)
         with self._must_succeed():
             if self._offset + record_size(len(payload)) > self._size:
@@ -124,6 +125,7 @@ class FileLog:
 
     def seal(self) -> None:
         """Says on the disk that the last batch is whole, so that damage to it can never pass for a crash."""
+        self._refuse_if_unusable()
         if self._is_sealed:
             return
         with self._must_succeed():
@@ -220,6 +222,10 @@ class FileLog:
         aside = self._directory / ("now" + TEMPORARY)
         return aside, zero_fill(self._disk, aside, size), size
 
+    def _refuse_if_unusable(self) -> None:
+        if not self._is_usable:
+            raise LogFailed(f"{self._directory}: the log has failed or is closed")
+
     def _refuse_if_fenced(self) -> None:
         if self._disk.exists(self._directory / f"epoch-{self.epoch + 1}"):
             raise Fenced(f"{self._directory}: epoch {self.epoch + 1} has begun; this process no longer leads")
@@ -233,10 +239,10 @@ class FileLog:
     @contextmanager
     def _must_succeed(self) -> Iterator[None]:
         """Whatever leaves the block by an exception leaves the log unusable."""
-        if not self._is_usable:
-            raise LogFailed(f"{self._directory}: the log has failed or is closed")
         self._is_usable = False
         try:
+            if self._spare is not None and self._spare.done():
+                self._spare.result()  # a disk that failed elsewhere is not trusted with one more record
             yield
         except OSError as problem:
             code = errno.errorcode.get(problem.errno or 0, "?")

@@ -140,7 +140,7 @@ class RecordChain:
 
 
 def is_unfinished(rest: bytes, offset: int) -> bool:
-    """Whether `rest`, from `offset` to the last byte that is not zero, is one record that lacks a sector.
+    """Whether `rest`, all that lies behind `offset` but zero fill, is one record that lacks a sector.
 
     A record of which some sector never reached the disk was not acknowledged, whatever the others hold.
     """

@@ -129,7 +129,7 @@ class SegmentReader:
             raise self._damaged("bytes behind the last record")
 
     def _rest(self) -> bytes:
-        """Everything behind the last whole record up to the last byte that is not zero."""
+        """Everything behind the last whole record, without the zero fill at the end."""
         end = 0
         with self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)
@@ -140,7 +140,8 @@ class SegmentReader:
                     end = position
             if not end:
                 return b""
-            return os.pread(file.fileno(), end - self.offset, self.offset).rstrip(b"\0")
+            rest = os.pread(file.fileno(), end - self.offset, self.offset).rstrip(b"\0")
+        return rest + bytes(-len(rest) % ALIGNMENT)  # a header may end with zeros
 
     def _check(self, header: Header) -> None:
         """Whether a header that was written whole belongs at this place."""

@@ -1,0 +1,143 @@
+"""Snapshot files: the state after one sequence, so that a start need not replay the whole log.
+
+A snapshot gets its name only after it was read back from the disk and verified. The newest valid one
+counts; one older generation is kept. A damaged one is reported and left where it is. Format:
+docs/formats/snapshots.md.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from struct import Struct
+from typing import BinaryIO, NamedTuple
+
+from xxhash import xxh3_64_intdigest, xxh3_128_digest
+
+from cambist.log.disk import TEMPORARY, Disk, write_all
+from cambist.log.errors import LogError
+
+SUFFIX = ".snapshot"
+VERSION = 1
+GENERATIONS = 2
+
+_MAGIC = b"CbSn"
+# magic, version, reserved, sequence, time, event hash, state hash, log id, lengths, checksums
+_HEADER = Struct("<4sHHQqQ32s16sQQ16s16s")
+_CHECKSUM = Struct("<Q")
+
+
+class SnapshotDamaged(LogError):
+    """The text names the file. An older snapshot, or the log from its beginning, leads to the same state."""
+
+
+class Snapshot(NamedTuple):
+    """State after `sequence`. To restore it, compare `log_id` with the log, the hashes with the engine."""
+
+    sequence: int
+    time_ns: int
+    event_hash: int
+    state_hash: bytes
+    log_id: bytes
+    engine: bytes
+    history: bytes
+
+
+class Newest(NamedTuple):
+    """`snapshot` is None if no valid one is there; `damaged` are the newer ones that could not be used."""
+
+    snapshot: Snapshot | None
+    damaged: list[SnapshotDamaged]
+
+
+def save(directory: Path, snapshot: Snapshot, disk: Disk | None = None) -> Path:
+    """Returns the path once the snapshot is durable.
+
+    Raises OSError, or SnapshotDamaged if it reads back wrong; the older ones are still there then.
+    """
+    disk = disk or Disk()
+    directory.mkdir(parents=True, exist_ok=True)
+    disk.sync_directory(directory.parent)
+    path = directory / f"{snapshot.sequence:020}{SUFFIX}"
+    aside = path.with_name(path.name + TEMPORARY)
+    descriptor = disk.create(aside)
+    try:
+        write_all(disk, descriptor, [_header(snapshot), snapshot.engine, snapshot.history], 0)
+        disk.fdatasync(descriptor)
+        # Without the kernel's copies, what is read back is what the disk holds.
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        with suppress(OSError):  # everything is synced, or an error is on its way already
+            disk.close(descriptor)
+    if load(aside) != snapshot:
+        raise SnapshotDamaged(f"{aside} does not read back as it was written")
+    disk.rename(aside, path)
+    disk.sync_directory(directory)
+    for old in _paths(directory)[GENERATIONS:]:
+        disk.unlink(old)
+    return path
+
+
+def newest(directory: Path) -> Newest:
+    """The newest snapshot that is whole."""
+    damaged: list[SnapshotDamaged] = []
+    for path in _paths(directory):
+        try:
+            snapshot = load(path)
+            if path.stem != f"{snapshot.sequence:020}":
+                raise SnapshotDamaged(f"{path} holds the state after sequence {snapshot.sequence}")
+            return Newest(snapshot, damaged)
+        except SnapshotDamaged as problem:
+            damaged.append(problem)
+    return Newest(None, damaged)
+
+
+def load(path: Path) -> Snapshot:
+    """Raises SnapshotDamaged if a single byte is not as it was written."""
+    try:
+        with path.open("rb") as file:
+            return _read(path, file)
+    except OSError as problem:
+        raise SnapshotDamaged(f"{path}: {problem}") from problem
+
+
+def _read(path: Path, file: BinaryIO) -> Snapshot:
+    fields = file.read(_HEADER.size)
+    if len(fields) < _HEADER.size or file.read(_CHECKSUM.size) != _checksum(fields):
+        raise SnapshotDamaged(f"{path}: the header is damaged")
+    magic, version, reserved, sequence, time_ns, event_hash, state_hash, log_id, *parts = _HEADER.unpack(
+        fields
+    )
+    if (magic, version, reserved) != (_MAGIC, VERSION, 0):
+        raise SnapshotDamaged(f"{path}: format version {version}; this release reads version {VERSION}")
+    engine_bytes, history_bytes, engine_checksum, history_checksum = parts
+    engine, history, rest = file.read(engine_bytes), file.read(history_bytes), file.read(1)
+    if (xxh3_128_digest(engine), xxh3_128_digest(history)) != (engine_checksum, history_checksum) or rest:
+        raise SnapshotDamaged(f"{path}: the state is damaged")
+    return Snapshot(sequence, time_ns, event_hash, state_hash, log_id, engine, history)
+
+
+def _header(snapshot: Snapshot) -> bytes:
+    fields = _HEADER.pack(
+        _MAGIC,
+        VERSION,
+        0,
+        snapshot.sequence,
+        snapshot.time_ns,
+        snapshot.event_hash,
+        snapshot.state_hash,
+        snapshot.log_id,
+        len(snapshot.engine),
+        len(snapshot.history),
+        xxh3_128_digest(snapshot.engine),
+        xxh3_128_digest(snapshot.history),
+    )
+    return fields + _checksum(fields)
+
+
+def _checksum(fields: bytes) -> bytes:
+    return _CHECKSUM.pack(xxh3_64_intdigest(fields))
+
+
+def _paths(directory: Path) -> list[Path]:
+    """Newest first. A file that is not ready for use has another ending."""
+    return sorted(directory.glob("*" + SUFFIX), reverse=True)
