@@ -66,6 +66,7 @@ def running_sandbox(home):
     subprocess.run([CAMBIST, "init", "--sandbox"], env=environment, check=True)
     exchange = subprocess.Popen([CAMBIST, "run", "--json"], env=environment, stdout=subprocess.PIPE)
     try:
+        assert exchange.stdout is not None
         assert json.loads(exchange.stdout.readline())["pid"] == exchange.pid
         yield environment
     finally:
