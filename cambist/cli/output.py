@@ -98,7 +98,8 @@ def _show_table(rows: list[Mapping[str, Any]]) -> None:
     for row in rows:
         table.add_row(*[_text(row[name]) for name in names])
     # Never folded to a terminal's width: keys and addresses are copied from here.
-    Console(soft_wrap=True, width=None if sys.stdout.isatty() else 1_000, highlight=False).print(table)
+    width = None if sys.stdout.isatty() else 1_000
+    Console(soft_wrap=True, width=width, highlight=False, markup=False, emoji=False).print(table)
 
 
 def _show_fields(fields: Mapping[str, Any], indent: str) -> None:

@@ -72,10 +72,10 @@ class _Conversation(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         uid = peer_uid(self.request)
-        if not may_operate(uid):
-            self._say(Failure("not_permitted", f"user id {uid} may not operate this exchange"))
-            return
         while line := self.rfile.readline(LINE_MAX):
+            if not may_operate(uid):
+                self._say(Failure("not_permitted", f"user id {uid} may not operate this exchange"))
+                return
             self._say(self._answer(line, Caller(f"operator, user id {uid}", self._report)))
 
     def _answer(self, line: bytes, caller: Caller) -> Line:
