@@ -19,6 +19,7 @@ from cambist.store.records import Records
 
 HEAD_MAX_BYTES = 16_384  # of all headers; the protocol class stops earlier whoever does not come to their end
 
+_API_PATHS = ("/api/", "/sapi/")
 _HEADERS = [
     (b"content-type", b"application/json;charset=UTF-8"),
     (b"cache-control", b"no-store"),
@@ -37,9 +38,22 @@ def create_app(
     """`port` must have the role trade: nothing that comes in here may do more."""
     core = Core(match_server, port)
     services = Services(settings, core, Markets(core), OrderLimits(settings.limits))
-    api = ApiApplication(Api(services, records, clock), settings.api.body_max_bytes)
-    pages = [Route(path, endpoint, methods=["GET"]) for path, endpoint in page.ROUTES.items()]
-    return Starlette(routes=[*(Mount(path, api) for path in ("/api", "/sapi")), *pages, Mount("/", api)])
+    routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in page.ROUTES.items()]
+    return Gateway(ApiApplication(Api(services, records, clock), settings.api.body_max_bytes), routes)
+
+
+class Gateway(Starlette):
+    """The API has its own table of routes and answers its errors itself, so it stands before the rest."""
+
+    def __init__(self, api: "ApiApplication", pages: list[Route]) -> None:
+        super().__init__(routes=[*pages, Mount("/", api)])
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(_API_PATHS):
+            await self._api(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class ApiApplication:

@@ -56,7 +56,8 @@ def authenticate(
 
 def is_signed_by(secret: bytes, signature: str, payload: bytes) -> bool:
     """Hex digits of either case. Takes as long for a nearly right signature as for any other."""
-    expected = hmac.digest(secret, payload, "sha256").hex()
+    # hmac.digest would let go of the interpreter lock, which costs more than the digest itself.
+    expected = hmac.new(secret, payload, "sha256").hexdigest()
     return hmac.compare_digest(expected.encode(), signature.lower().encode())
 
 

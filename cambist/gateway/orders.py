@@ -3,6 +3,7 @@
 What is written without `async` is the whole of a request beside waiting for the engine.
 """
 
+import itertools
 import secrets
 from functools import partial
 
@@ -22,6 +23,8 @@ from cambist.gateway.schemas import CancelledOrder, Fill, Order, OrderAck, Order
 
 CLIENT_ID_RANGE = "^[a-zA-Z0-9-_]{1,36}$"
 _CLIENT_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_PROCESS = secrets.token_urlsafe(9)  # 12 of the characters above: another process makes up other ids
+_numbers = itertools.count(1)
 _ACK, _RESULT, _FULL = range(3)
 _RESPONSE_TYPES = {"ACK": _ACK, "RESULT": _RESULT, "FULL": _FULL}
 
@@ -225,7 +228,7 @@ def _checked_client_id(text: str, name: str) -> str:
 
 
 def _new_client_id() -> str:
-    return secrets.token_urlsafe(16)  # 22 of the characters that are allowed
+    return f"{_PROCESS}{next(_numbers):010x}"
 
 
 def _named_order(params: Params) -> tuple[int, str]:

@@ -27,6 +27,7 @@ from cambist.engine.commands import (
     AccountCreate,
     AccountFreeze,
     AssetList,
+    CancelAll,
     Command,
     Credit,
     FeeComponent,
@@ -111,7 +112,9 @@ class MemoryLog:
 class Trader:
     """A user with an API key; requests are signed as the documentation says, parameters in the query."""
 
-    def __init__(self, client: "Client", account: int, api_key: str, secret: str, now_ms: Callable[[], int]):
+    def __init__(
+        self, client: "Client", account: int, api_key: str, secret: str, now_ms: Callable[[], int]
+    ) -> None:
         self._client = client
         self.account = account
         self.api_key = api_key
@@ -161,7 +164,7 @@ class RestMarket:
 
     def __init__(
         self, directory: Path, client: Callable[[ASGIApp], "Client"], limits: Limits, clock: Callable[[], int]
-    ):
+    ) -> None:
         self.settings = Settings(home=directory, limits=limits)
         self.records = Records.create(self.settings)
         self.clock = clock
@@ -193,7 +196,7 @@ class RestMarket:
             ),
             "ETPBTC": self.list_market("ETP", "BTC", tick="0.00001", lot="0.001", notional_min_atoms=1),
         }
-        self._people = 0
+        self._traders: list[Trader] = []
 
     def list_market(
         self,
@@ -229,12 +232,13 @@ class RestMarket:
         self.execute(fees)
         return market
 
-    def trader(self, scopes: Scope = Scope.READ | Scope.TRADE, ip_allow: tuple[str, ...] = (), **funds: str):
+    def trader(
+        self, scopes: Scope = Scope.READ | Scope.TRADE, ip_allow: tuple[str, ...] = (), **funds: str
+    ) -> Trader:
         """A new user; `funds` are amounts by asset."""
-        self._people += 1
         user = users.create(
             self.records,
-            f"trader{self._people}@example.com",
+            f"trader{len(self._traders)}@example.com",
             self._create_account,
             now_ns=self.clock(),
             acting_user="test",
@@ -251,7 +255,13 @@ class RestMarket:
             now_ns=self.clock(),
             acting_user="test",
         )
-        return Trader(self.client, user.account, api_key, secret, lambda: self.clock() // 1_000_000)
+        trader = Trader(self.client, user.account, api_key, secret, lambda: self.clock() // 1_000_000)
+        self._traders.append(trader)
+        return trader
+
+    def cancel_everything(self) -> None:
+        for trader in self._traders:
+            self.execute(CancelAll(account=trader.account))
 
     def credit(self, account: int, asset: str, amount: str) -> None:
         self.execute(
@@ -275,10 +285,10 @@ class RestMarket:
         return self.server.query_blocking(lambda engine, _: engine.business_hash())
 
     def get(self, path: str, **params: object) -> Any:
-        return ok(self.client.get(path, params=params))
+        return ok(self.client.get(path, params=params or None))
 
     def refused(self, path: str, **params: object) -> tuple[int, int, str]:
-        return refusal(self.client.get(path, params=params))
+        return refusal(self.client.get(path, params=params or None))
 
     def execute(self, command: Command) -> int:
         result = events.result(self._admin.call(command.encode()))

@@ -1,7 +1,6 @@
 """Orders through the REST API: what is sent, what comes back, and what the account then holds."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -19,20 +18,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestMarket]:
 
 @pytest.fixture
 def empty_book(market: RestMarket) -> Iterator[RestMarket]:
-    """A market whose book is empty before and after, whoever the test lets trade."""
-    traders: list[Trader] = []
-    make = market.trader
-
-    def trader(**kwargs: Any) -> Trader:
-        traders.append(make(**kwargs))
-        return traders[-1]
-
-    market.trader = trader  # type: ignore[method-assign]
+    """The market, whose books are empty again afterwards."""
     yield market
-    market.trader = make  # type: ignore[method-assign]
-    for each in traders:
-        for symbol in market.markets:
-            each.request("DELETE", "/api/v3/openOrders", symbol=symbol)
+    market.cancel_everything()
 
 
 def balances(trader: Trader) -> dict[str, tuple[str, str]]:
