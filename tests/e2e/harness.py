@@ -1,0 +1,146 @@
+"""Runs the exchange as its operator would: the installed command, in a process of its own.
+
+Every exchange has a free port and a data directory of its own, so tests can run beside each other and beside
+a real one. Waiting is bounded, so that a hang fails; nothing here says how fast anything must be.
+"""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cambist.flow.rest import Client, Credentials
+
+CAMBIST = Path(sys.executable).with_name("cambist")
+HOST = "127.0.0.1"
+WAIT_SECONDS = 60
+NO_LIMITS = {
+    "CAMBIST_LIMITS_REQUEST_WEIGHT_1M": "0",
+    "CAMBIST_LIMITS_RAW_REQUESTS_5M": "0",
+    "CAMBIST_LIMITS_ORDERS_10S": "0",
+    "CAMBIST_LIMITS_ORDERS_1D": "0",
+}
+# Below the ports that the kernel hands out to connections, or one of those could take it during a restart.
+_PORTS = range(15_000, 30_000)
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Exchange:
+    """A running `cambist run`. Raises AssertionError, with what the process printed, if it does not start."""
+
+    def __init__(self, home: Path, *options: str, trace: Sequence[str | Path] = ()) -> None:
+        """`trace` is a command that runs another one, such as strace."""
+        self.home = home
+        self.port = free_port()
+        self.output = home.parent / f"{home.name}.output"
+        with self.output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [*trace, CAMBIST, "run", "--json", *options],
+                env=environment(home, self.port),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            self.pid = self._wait_until_ready()
+        except BaseException:
+            self._process.kill()
+            self._process.wait(WAIT_SECONDS)
+            raise
+
+    def stop(self) -> int:
+        """As Ctrl-C would; its exit status. Safe to repeat."""
+        if self._process.poll() is None:
+            os.kill(self.pid, signal.SIGTERM)
+        return self._process.wait(WAIT_SECONDS)
+
+    def client(self) -> Client:
+        return Client(HOST, self.port)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        connection = HTTPConnection(HOST, self.port, timeout=WAIT_SECONDS)
+        try:
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        finally:
+            connection.close()
+
+    def json(self, path: str) -> Any:
+        """The answer to a request that must succeed."""
+        answer = self.get(path)
+        assert answer.status == 200, answer
+        return json.loads(answer.body)
+
+    def users(self) -> dict[str, Credentials]:
+        """The demo's ready users by the first part of their e-mail addresses."""
+        return {
+            user["email"].partition("@")[0]: Credentials(user["apiKey"], user["secretKey"])
+            for user in json.loads((self.home / "demo" / "users.json").read_text())
+        }
+
+    def _wait_until_ready(self) -> int:
+        """Its own process id, which `trace` would hide."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                if self.get("/api/v3/ping").status == 200:
+                    return int(next(self._said("pid")))
+            except ConnectionError:
+                time.sleep(0.05)
+        raise AssertionError(f"the exchange did not start; it said:\n{self.output.read_text()}")
+
+    def _said(self, field: str) -> Iterator[Any]:
+        for line in self.output.read_text().splitlines():
+            if line.startswith("{"):
+                yield json.loads(line)[field]
+
+
+@contextmanager
+def running(home: Path, *options: str, trace: Sequence[str | Path] = ()) -> Iterator[Exchange]:
+    """An exchange for as long as the block lasts, then stopped in order."""
+    exchange = Exchange(home, *options, trace=trace)
+    try:
+        yield exchange
+    finally:
+        exchange.stop()
+
+
+def cambist(home: Path, *arguments: str) -> Any:
+    """What an operator's command answers; it must succeed."""
+    command = [str(CAMBIST), *arguments, "--json"]
+    done = subprocess.run(
+        command, env=environment(home, free_port()), capture_output=True, text=True, timeout=WAIT_SECONDS
+    )
+    assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+    return json.loads(done.stdout)
+
+
+def environment(home: Path, port: int) -> dict[str, str]:
+    """Of an exchange that knows nothing of the one that whoever runs the tests may have."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CAMBIST_")}
+    return {**inherited, **NO_LIMITS, "CAMBIST_HOME": str(home), "CAMBIST_PORT": str(port)}
+
+
+def free_port() -> int:
+    while True:
+        port = random.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
