@@ -57,6 +57,8 @@ def save(directory: Path, snapshot: Snapshot, disk: Disk | None = None) -> Path:
     disk = disk or Disk()
     directory.mkdir(parents=True, exist_ok=True)
     disk.sync_directory(directory.parent)
+    for leftover in directory.glob("*" + TEMPORARY):
+        disk.unlink(leftover)
     path = directory / f"{snapshot.sequence:020}{SUFFIX}"
     aside = path.with_name(path.name + TEMPORARY)
     descriptor = disk.create(aside)
