@@ -43,7 +43,7 @@ class Cancel(NamedTuple):
 
 
 class Reduce(NamedTuple):
-    """The order keeps its place with less: `quantity` is what remains open."""
+    """The order keeps its place with less: `quantity` is taken off what is open, at most all of it."""
 
     time_ns: int
     order: str

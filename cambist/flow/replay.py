@@ -96,6 +96,7 @@ class _Replay:
         self._owners = Owners(len(venue.accounts))
         self._pending: list[bytearray] = []
         self._names: dict[int, str] = {}
+        self._original_lots: dict[str, int] = {}
         self._executed_lots: Counter[str] = Counter()
         self._outcome = Outcome()
 
@@ -117,34 +118,47 @@ class _Replay:
         return self._outcome
 
     def _command(self, row: Command) -> bytearray:
-        market = self._venue.markets[0]
         match row:
             case Add():
-                order_type, time_in_force = ORDER_TYPES[row.type]
-                return commands.Place(
-                    account=self._venue.accounts[self._owners.of_new(row.order)],
-                    market=market,
-                    side=row.side,
-                    order_type=order_type,
-                    time_in_force=time_in_force,
-                    stp_mode=StpMode.NONE,
-                    price_ticks=self._scale.ticks(row.price),
-                    quantity_lots=self._scale.lots(row.quantity),
-                    client_id=row.order.encode(),
-                ).encode()
-            case Cancel():
-                return commands.Cancel(
-                    account=self._venue.accounts[self._owners.of(row.order)],
-                    market=market,
-                    client_id=row.order.encode(),
-                ).encode()
+                return self._place(row)
             case Reduce():
-                return commands.Amend(
-                    account=self._venue.accounts[self._owners.of(row.order)],
-                    market=market,
-                    quantity_lots=self._executed_lots[row.order] + self._scale.lots(row.quantity),
-                    target_client_id=row.order.encode(),
-                ).encode()
+                return self._reduce(row)
+        return self._cancel(row.order)
+
+    def _place(self, row: Add) -> bytearray:
+        order_type, time_in_force = ORDER_TYPES[row.type]
+        quantity_lots = self._original_lots[row.order] = self._scale.lots(row.quantity)
+        return commands.Place(
+            account=self._venue.accounts[self._owners.of_new(row.order)],
+            market=self._venue.markets[0],
+            side=row.side,
+            order_type=order_type,
+            time_in_force=time_in_force,
+            stp_mode=StpMode.NONE,
+            price_ticks=self._scale.ticks(row.price),
+            quantity_lots=quantity_lots,
+            client_id=row.order.encode(),
+        ).encode()
+
+    def _cancel(self, order: str) -> bytearray:
+        return commands.Cancel(
+            account=self._venue.accounts[self._owners.of(order)],
+            market=self._venue.markets[0],
+            client_id=order.encode(),
+        ).encode()
+
+    def _reduce(self, row: Reduce) -> bytearray:
+        """An amendment names the new original quantity; an order with nothing left is cancelled."""
+        left = self._original_lots.get(row.order, 0) - self._scale.lots(row.quantity)
+        if left <= self._executed_lots[row.order]:
+            return self._cancel(row.order)
+        self._original_lots[row.order] = left
+        return commands.Amend(
+            account=self._venue.accounts[self._owners.of(row.order)],
+            market=self._venue.markets[0],
+            quantity_lots=left,
+            target_client_id=row.order.encode(),
+        ).encode()
 
     def _flush(self, time_ns: int) -> None:
         if not self._pending:

@@ -50,6 +50,16 @@ def test_the_first_twenty_thousand_commands_leave_their_book(bitstamp):
     assert found["resting_at_end"] == 6_495
 
 
+def test_a_recording_with_reductions_gives_its_trades_too(shared_data):
+    binance = shared_data / "order_flow" / "binance_btcusdt_2024.csv.zst"
+    found = replayed(
+        binance, "--in-process", "--tick", "0.01", "--lot", "0.000001", "--limit", "50000", "--json"
+    )
+    assert found["reproduced_trades"] == found["printed_trades"] == found["recorded_trades"] == 3_026
+    assert found["refusals"] == {}
+    assert found["cancels_not_found"] == 0
+
+
 def test_a_replay_is_the_same_every_time(bitstamp):
     first, second = (replayed(bitstamp, "--in-process", "--limit", "5000", "--json") for _ in range(2))
     assert first["event_hash"] == second["event_hash"]
