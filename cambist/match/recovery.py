@@ -47,6 +47,11 @@ def recover(settings: Settings, until_sequence: int | None, report: Report) -> S
     state = genesis(settings)
     if snapshot is not None:
         state = restored(snapshot, log_id(settings.log_directory))
+    if until_sequence is not None and until_sequence < state.engine.sequence:
+        raise Broken(
+            f"the log ends at sequence {until_sequence}, before the snapshot at {state.engine.sequence}: "
+            "what was acknowledged is missing; restore the log"
+        )
     for _ in replay(state, settings.log_directory, until_sequence, report):
         pass
     return state
