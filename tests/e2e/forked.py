@@ -1,0 +1,79 @@
+"""An exchange in a process of its own that starts fast: what it is forked from has imported everything.
+
+It is what `cambist run` runs, from the log's lock to the listening socket; only the command line is left out.
+"""
+
+import multiprocessing
+import os
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NamedTuple
+
+from cambist import app
+from cambist._matching import Engine, History
+from cambist.flow.rest import Client
+from cambist.settings import MIB, Settings
+from tests.e2e.harness import HOST, NO_LIMITS, WAIT_SECONDS, free_port
+
+_processes = multiprocessing.get_context("forkserver")
+_processes.set_forkserver_preload(["pytest", "cambist.app"])
+
+
+class Position(NamedTuple):
+    """Where an engine stands, and that two of them stand at the same place in the same history."""
+
+    sequence: int
+    event_hash: int
+    state_hash: bytes
+
+    @classmethod
+    def of(cls, engine: Engine, _: History | None = None) -> "Position":
+        return cls(engine.sequence, engine.event_hash, engine.state_hash())
+
+
+class Forked:
+    """`position` is where the exchange stood when it was ready."""
+
+    def __init__(self, home: Path) -> None:
+        self.port = free_port()
+        self._output = home.parent / f"{home.name}.output"
+        self._ready, ready = _processes.Pipe(duplex=False)
+        self._process = _processes.Process(target=_serve, args=(home, self.port, self._output, ready))
+        self._process.start()
+        ready.close()  # ours: the other end now closes when the process ends
+
+    def wait(self) -> Position:
+        """Where it stands, once it is ready for requests."""
+        if not self._ready.poll(WAIT_SECONDS):
+            raise AssertionError("the exchange did not start in time")
+        try:
+            position: Position = self._ready.recv()
+        except EOFError:
+            raise AssertionError(f"the exchange did not start:\n{self._output.read_text()}") from None
+        return position
+
+    def kill(self) -> None:
+        """kill -9. Safe to repeat."""
+        self._process.kill()
+
+    def reap(self) -> None:
+        self._process.kill()
+        self._process.join(WAIT_SECONDS)
+        self._ready.close()
+
+    def client(self) -> Client:
+        return Client(HOST, self.port)
+
+
+def settings_of(home: Path, port: int = 0) -> Settings:
+    """No limits, and segments so small that a test fills several."""
+    small = {"CAMBIST_LOG_SEGMENT_BYTES": str(MIB)}
+    return Settings.load(home, {**NO_LIMITS, **small, **({"CAMBIST_PORT": str(port)} if port else {})})
+
+
+def _serve(home: Path, port: int, output: Path, ready: Connection) -> None:
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    exchange = app.open_exchange(settings_of(home, port), lambda done, total: None)
+    app.serve(exchange, demo=False, started=lambda _: ready.send(exchange.query(Position.of)))

@@ -1,0 +1,158 @@
+"""kill -9 in the middle of orders, again and again: what was answered is there, and nothing else.
+
+The exchange is a process with gateway, match server, log and records; what it was asked and what it answered
+is recorded by another one. After each kill it is started again on the same data, which so grows from cycle to
+cycle, and its log is read by an engine of our own.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import pytest
+
+from cambist import app
+from cambist.control import verify
+from cambist.control.exchange import Caller
+from cambist.control.markets import AddAsset, AddMarket
+from cambist.control.sandbox import CreditSandbox
+from cambist.control.users import CreateApiKey, CreateUser
+from cambist.engine.views import OrderView
+from cambist.flow.rest import Credentials
+from cambist.money import format_atoms
+from tests.e2e.audit import Audit
+from tests.e2e.forked import Forked, settings_of
+from tests.e2e.load import SYMBOL, Kind, Record, Request, load_until_killed
+
+IN_FLIGHT_MIN = 8
+SNAPSHOT_EVERY = 10  # kills; the next start begins there
+KILLED_WHILE_STARTING = 0.2  # part of the starts
+
+
+class Owner(NamedTuple):
+    account: int
+    credentials: Credentials
+
+
+@pytest.mark.parametrize(
+    "kills", [50, pytest.param(1_000, marks=[pytest.mark.long, pytest.mark.timeout(7_200)])]
+)
+def test_killed_under_load_it_forgets_nothing_and_invents_nothing(tmp_path: Path, kills: int) -> None:
+    home = tmp_path / "home"
+    owners = create_exchange(home)
+    audit = Audit(settings_of(home).log_directory)
+    record, sent, unanswered = Record(), set[str](), set[str]()
+    for kill in range(kills + 1):
+        chance = Random(kill)
+        if chance.random() < KILLED_WHILE_STARTING:
+            kill_while_it_starts(home, chance)
+        with started(home) as exchange:
+            audit.catch_up(exchange.wait(), sent)
+            audit.check(record.replies)
+            check_what_clients_see(exchange, owners, audit)
+            if kill == kills:
+                break
+            keys = [owner.credentials for owner in owners]
+            record, in_flight = load_until_killed(exchange.port, keys, f"k{kill}", chance, exchange.kill)
+        assert in_flight >= IN_FLIGHT_MIN
+        sent |= record.sent.keys()
+        unanswered |= record.unanswered()
+        if kill % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1:
+            verify.make_snapshot(settings_of(home), None, report)
+    found = verify.verify(settings_of(home), None, report)
+    assert (found["problems"], len(found["snapshots"])) == ([], 2)
+    # Or the kills missed the moments between durable and answered, and between sent and durable.
+    assert 0 < audit.executed(unanswered) < len(unanswered)
+    print(
+        f"{kills} kills: {len(sent) - len(unanswered)} answers kept; of {len(unanswered)} requests "
+        f"without an answer {audit.executed(unanswered)} were executed"
+    )
+
+
+def test_the_audit_sees_what_it_is_there_to_see(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    keys = [owner.credentials for owner in create_exchange(home)]
+    with started(home) as exchange:
+        exchange.wait()
+        record, _ = load_until_killed(exchange.port, keys, "k", Random(1), exchange.kill)
+    with started(home) as exchange:
+        position = exchange.wait()
+    log_directory = settings_of(home).log_directory
+
+    audit = Audit(log_directory)
+    audit.catch_up(position, record.sent)
+    audit.check(record.replies)
+    placed = next(reply for reply in record.replies if reply.request.kind == Kind.PLACE)
+    lost = Request(Kind.PLACE, "lost", {})
+    with pytest.raises(AssertionError, match="lost is lost"):
+        audit.check([placed._replace(request=lost)])
+    with pytest.raises(AssertionError, match="is another one now"):
+        audit.check([placed._replace(body=placed.body | {"orderId": placed.body["orderId"] + 1})])
+    with pytest.raises(AssertionError, match="was refused"):
+        audit.check([placed._replace(status=400)])
+    with pytest.raises(AssertionError, match="nobody has sent"):
+        Audit(log_directory).catch_up(position, record.sent.keys() - {placed.request.name})
+    with pytest.raises(AssertionError, match="have come apart"):
+        Audit(log_directory).catch_up(position._replace(state_hash=bytes(16)), record.sent)
+
+
+def create_exchange(home: Path) -> list[Owner]:
+    """A market and two users with more than they can spend."""
+    app.create_exchange(home, sandbox=True)
+    with closing(app.open_exchange(settings_of(home), report)) as exchange:
+        operator = Caller("test", report)
+        for asset in ("BASE", "QUOTE"):
+            AddAsset(name=asset).perform(exchange, operator)
+        AddMarket(base="BASE", quote="QUOTE", tick="1", lot="1").perform(exchange, operator)
+        owners = []
+        for email in ("ann@example.com", "bob@example.com"):
+            account = CreateUser(email=email).perform(exchange, operator)["account"]
+            for asset in ("BASE", "QUOTE"):
+                credit = CreditSandbox(
+                    email=email, asset=asset, amount="1000000000", reference=f"{email}:{asset}"
+                )
+                credit.perform(exchange, operator)
+            key = CreateApiKey(email=email, label="test", scopes=("read", "trade")).perform(
+                exchange, operator
+            )
+            owners.append(Owner(account, Credentials(key["api_key"], key["secret_key"])))
+    return owners
+
+
+@contextmanager
+def started(home: Path) -> Iterator[Forked]:
+    """Killed at the end of the block, if not before."""
+    exchange = Forked(home)
+    try:
+        yield exchange
+    finally:
+        exchange.reap()
+
+
+def kill_while_it_starts(home: Path, chance: Random) -> None:
+    with started(home):
+        time.sleep(chance.uniform(0, 0.2))
+
+
+def check_what_clients_see(exchange: Forked, owners: list[Owner], audit: Audit) -> None:
+    """Open orders and balances over REST are those of the audit's engine."""
+    client = exchange.client()
+    names = {asset: name for asset, name, *_ in audit.engine.assets()}
+    for account, credentials in owners:
+        orders = client.signed(credentials, "GET", "/api/v3/openOrders", symbol=SYMBOL)
+        rows = [OrderView(*row) for row in audit.engine.open_orders(account)]
+        assert {(order["orderId"], order["clientOrderId"]) for order in orders} == {
+            (row.order_id, row.client_id.decode()) for row in rows
+        }
+        seen = client.signed(credentials, "GET", "/api/v3/account", omitZeroBalances="true")["balances"]
+        assert {(each["asset"], each["free"], each["locked"]) for each in seen} == {
+            (names[asset], format_atoms(available, 8), format_atoms(held, 8))
+            for asset, available, held in audit.engine.balances(account)
+        }
+
+
+def report(done: int, total: int) -> None:
+    """Nobody watches."""
