@@ -145,32 +145,40 @@ def read_order(params: Params, market: Market) -> NewOrder:
         raise ApiError(errors.BAD_SIDE)
     order_type = _order_type(params)
     _refuse_what_comes_later(params)
-    is_market = order_type == OrderType.MARKET
-    quantity = params.get("quantity")
-    budget = params.get("quoteOrderQty")
-    if is_market:
-        _refuse(params, "price", "timeInForce")
-        if quantity is None and budget is None:
-            raise ApiError(errors.NO_QUANTITY)
-        if quantity is not None and budget is not None:
-            raise ApiError(errors.BAD_COMBINATION)
+    if order_type == OrderType.MARKET:
+        price_ticks = 0
+        quantity_lots, budget_atoms = _market_order_size(params, market)
     else:
         _refuse(params, "quoteOrderQty")
-        quantity = params.require("quantity")
+        price_ticks = market.ticks(params.require("price"), "price")
+        quantity_lots, budget_atoms = market.lots(params.require("quantity"), "quantity"), 0
     return NewOrder(
         market=market,
         side=side,
         order_type=order_type,
         time_in_force=_time_in_force(params, order_type),
-        stp_mode=StpMode(params.choice("selfTradePreventionMode", dict(names.STP_MODES), names.STP_DEFAULT)),
-        quantity_lots=0 if quantity is None else market.lots(quantity, "quantity"),
-        quote_budget_atoms=0 if budget is None else market.quote_atoms(budget, "quoteOrderQty"),
-        price_ticks=0 if is_market else market.ticks(params.require("price"), "price"),
+        stp_mode=params.choice("selfTradePreventionMode", names.STP_MODES, names.STP_DEFAULT),
+        price_ticks=price_ticks,
+        quantity_lots=quantity_lots,
+        quote_budget_atoms=budget_atoms,
         client_id=_client_id(params, "newClientOrderId"),
         response=params.choice(
             "newOrderRespType", _RESPONSE_TYPES, _ACK if order_type == OrderType.LIMIT_MAKER else _FULL
         ),
     )
+
+
+def _market_order_size(params: Params, market: Market) -> tuple[int, int]:
+    """Lots and quote atoms, of which one is 0."""
+    _refuse(params, "price")
+    quantity, budget = params.get("quantity"), params.get("quoteOrderQty")
+    if quantity is not None and budget is not None:
+        raise ApiError(errors.BAD_COMBINATION)
+    if quantity is not None:
+        return market.lots(quantity, "quantity"), 0
+    if budget is not None:
+        return 0, market.quote_atoms(budget, "quoteOrderQty")
+    raise ApiError(errors.NO_QUANTITY)
 
 
 def _order_type(params: Params) -> OrderType:
@@ -182,11 +190,9 @@ def _order_type(params: Params) -> OrderType:
 
 
 def _time_in_force(params: Params, order_type: OrderType) -> TimeInForce:
-    if order_type == OrderType.MARKET:
-        return TimeInForce.IOC
-    if order_type == OrderType.LIMIT_MAKER:
+    if order_type != OrderType.LIMIT:
         _refuse(params, "timeInForce")
-        return TimeInForce.GTC
+        return TimeInForce.IOC if order_type == OrderType.MARKET else TimeInForce.GTC
     time_in_force = names.TIMES_IN_FORCE.get(params.require("timeInForce"))
     if time_in_force is None:
         raise ApiError(errors.BAD_TIME_IN_FORCE)

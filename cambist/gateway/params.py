@@ -5,6 +5,7 @@ one part is refused, because two readers could take different ones. Reading cost
 bytes.
 """
 
+from typing import TypeVar
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -17,6 +18,8 @@ INTEGER_MAX = (1 << 63) - 1
 # A time below this is in milliseconds, from it on in microseconds: the border is in the year 5138, or in
 # 1973.
 _MICROSECONDS_FROM = 10**14
+
+T = TypeVar("T")
 
 _symbols = msgspec.json.Decoder(list[str])
 
@@ -76,7 +79,7 @@ class Params:
                 return value.lower() == "true"
         raise ApiError(errors.invalid(name))
 
-    def choice(self, name: str, choices: dict[str, int], default: int) -> int:
+    def choice(self, name: str, choices: dict[str, T], default: T) -> T:
         value = self.get(name)
         if value is None:
             return default

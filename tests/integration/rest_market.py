@@ -95,6 +95,36 @@ class Client:
         """Sends without waiting for the answer."""
         return asyncio.run_coroutine_threadsafe(self._send(method, path, options), self._loop)
 
+    def send_bytes(
+        self, method: str, path: str, query: bytes, body: bytes, api_key: str
+    ) -> tuple[int, bytes]:
+        """Status and body for bytes that no client would send."""
+        return asyncio.run_coroutine_threadsafe(
+            self._send_bytes(method, path, query, body, api_key), self._loop
+        ).result(timeout=30)
+
+    async def _send_bytes(
+        self, method: str, path: str, query: bytes, body: bytes, api_key: str
+    ) -> tuple[int, bytes]:
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "query_string": query,
+            "headers": [(b"x-mbx-apikey", api_key.encode())],
+            "client": (self.address, 50_000),
+        }
+        await self._app(scope, receive, send)
+        return sent[0]["status"], sent[1]["body"]
+
     async def _send(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         transport = httpx.ASGITransport(self._app, client=(self.address, 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
