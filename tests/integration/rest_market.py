@@ -82,7 +82,7 @@ class Client:
         self._loop.close()
 
     def to(self, app: ASGIApp) -> Self:
-        self._app = app
+        self.app = app
         return self
 
     def get(self, path: str, **options: Any) -> httpx.Response:
@@ -122,11 +122,11 @@ class Client:
             "headers": [(b"x-mbx-apikey", api_key.encode())],
             "client": (self.address, 50_000),
         }
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
         return sent[0]["status"], sent[1]["body"]
 
     async def _send(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
-        transport = httpx.ASGITransport(self._app, client=(self.address, 50_000))
+        transport = httpx.ASGITransport(self.app, client=(self.address, 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, path, **options)
 
