@@ -73,9 +73,10 @@ def write_all(disk: Disk, descriptor: int, buffers: Sequence[Buffer], offset: in
 
 
 def zero_fill(disk: Disk, path: Path, size: int) -> int:
-    """Creates a file of `size` zero bytes, all of them on the disk; returns its descriptor.
+    """Creates a file of `size` zero bytes; returns its descriptor.
 
-    Writing over bytes that exist needs no change of the file's metadata, which halves the time of a sync.
+    Writing over bytes that exist needs no change of the file's metadata, which halves the time of a sync. The
+    zeros are synced here, in the background, so that no record has to wait for them.
     """
     descriptor = disk.create(path)
     try:

@@ -2,8 +2,8 @@
 
 LogError
    |- LogInUse     another process has the directory
-   |- LogDamaged   the bytes are not a log; nothing was changed, and a person has to look
-   '- LogFailed    reading or writing failed: what was not acknowledged may or may not be durable
+   |- LogDamaged   what the disk holds, or cannot give back, is no log; nothing was changed, ask a person
+   '- LogFailed    writing failed: what was not acknowledged may or may not be durable
         '- Fenced  a newer epoch exists: another process leads now
 """
 

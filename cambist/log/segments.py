@@ -6,6 +6,7 @@ Known limit: a segment that is being written is read safely only up to a sequenc
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from struct import Struct
 from typing import NamedTuple
@@ -77,8 +78,8 @@ class SegmentReader:
         self._record_epoch = self.offset = 0
         self.records = 0
         self.is_sealed = False
-        self.size = self.path.stat().st_size
-        with self.path.open("rb") as file:
+        with self._readable(), self.path.open("rb") as file:
+            self.size = os.fstat(file.fileno()).st_size
             raw = file.read(HEAD_BYTES)
         header = read_header(raw[:ALIGNMENT])
         if header is None or header.epoch != self.epoch or header.length != HEAD_PAYLOAD.size:
@@ -96,7 +97,7 @@ class SegmentReader:
 
     def batches(self, until: bytes | None = None) -> Iterator[tuple[Header, bytes]]:
         """Whole batches with their headers, up to what is no record, or to where the chain is `until`."""
-        with self.path.open("rb", buffering=_CHUNK_BYTES) as file:
+        with self._readable(), self.path.open("rb", buffering=_CHUNK_BYTES) as file:
             file.seek(self.offset)
             while self.chain != until:
                 raw = file.read(ALIGNMENT)
@@ -131,7 +132,7 @@ class SegmentReader:
     def _rest(self) -> bytes:
         """Everything behind the last whole record, without the zero fill at the end."""
         end = 0
-        with self.path.open("rb", buffering=0) as file:
+        with self._readable(), self.path.open("rb", buffering=0) as file:
             file.seek(self.offset)
             position = self.offset
             while chunk := file.read(_CHUNK_BYTES):
@@ -164,6 +165,13 @@ class SegmentReader:
         self.offset += header.size
         self.records += 1
         self.is_sealed = header.kind != Kind.BATCH
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            raise self._damaged(f"cannot be read: {problem}") from problem
 
     def _damaged(self, what: str) -> LogDamaged:
         return LogDamaged(f"{self.path} offset {self.offset}, sequence {self.last_sequence + 1}: {what}")

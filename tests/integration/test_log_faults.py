@@ -2,6 +2,8 @@
 
 import itertools
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,14 @@ from cambist.log.segments import segments
 from tests.log_disks import AtOnce, FaultyDisk, PowerCutDisk, QuickDisk, batch
 
 SEGMENT_BYTES = 4096
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def scratch():
+    """In memory if possible: thousands of small logs are made and deleted here, and none is ever synced."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
+        yield Path(directory)
 
 
 def some_batches(count):
@@ -71,13 +81,13 @@ def steps_of(directory, batches):
     return disk.steps
 
 
-def test_every_step_may_fail_once_and_nothing_acknowledged_is_lost(tmp_path):
+def test_every_step_may_fail_once_and_nothing_acknowledged_is_lost(scratch):
     batches = list(some_batches(100))
-    steps = steps_of(tmp_path / "healthy", batches)
+    steps = steps_of(scratch / "healthy", batches)
     assert {"create", "open", "pwritev", "fdatasync", "rename", "sync_directory", "exists"} <= set(steps)
     for number, step in enumerate(steps):
         for fault in FaultyDisk.WRITE_FAULTS if step == "pwritev" else FaultyDisk.OTHER_FAULTS:
-            directory = tmp_path / "faulty"
+            directory = scratch / "faulty"
             disk = FaultyDisk(number, fault)
             acknowledged: list[bytes] = []
             try:
@@ -112,12 +122,12 @@ def check_every_power_cut(directory, run, acknowledged, batches, mixtures):
     return next(numbers)
 
 
-def test_power_may_fail_at_every_step_with_unsynced_sectors_lost_in_any_mixture(tmp_path):
+def test_power_may_fail_at_every_step_with_unsynced_sectors_lost_in_any_mixture(scratch):
     batches = list(some_batches(50))
     acknowledged: list[bytes] = []
     cuts = check_every_power_cut(
-        tmp_path / "log",
-        lambda disk: work(tmp_path / "log", disk, batches, acknowledged),
+        scratch / "log",
+        lambda disk: work(scratch / "log", disk, batches, acknowledged),
         acknowledged,
         batches,
         mixtures=4,
@@ -126,9 +136,9 @@ def test_power_may_fail_at_every_step_with_unsynced_sectors_lost_in_any_mixture(
     assert cuts > 150
 
 
-def test_power_may_fail_again_while_a_torn_record_is_cut_off(tmp_path):
+def test_power_may_fail_again_while_a_torn_record_is_cut_off(scratch):
     batches = list(some_batches(12))
-    directory = tmp_path / "log"
+    directory = scratch / "log"
     work(directory, QuickDisk(), batches, [])
     tear_last_record(directory, sector=1)
 
@@ -159,8 +169,8 @@ def record_starts(path):
     return [at for at in range(0, len(content), 64) if content[at : at + 4] == b"CbLr"]
 
 
-def test_every_byte_of_a_small_log_may_rot_and_is_refused_by_place_or_changes_nothing(tmp_path):
-    directory = tmp_path / "log"
+def test_every_byte_of_a_small_log_may_rot_and_is_refused_by_place_or_changes_nothing(scratch):
+    directory = scratch / "log"
     batches = list(some_batches(20))
     work(directory, QuickDisk(), batches, [])
     found = segments(directory)

@@ -136,6 +136,15 @@ def test_a_shortened_or_renamed_segment_is_noticed(tmp_path):
         list(read(tmp_path))
 
 
+def test_a_segment_that_cannot_be_read_is_named(tmp_path):
+    filled(tmp_path, 60)
+    path = segments(tmp_path)[1].path
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(LogDamaged, match=rf"{path.name} offset 0, sequence \d+: cannot be read"):
+        list(read(tmp_path))
+
+
 def test_an_older_copy_of_a_sector_is_noticed_once_something_follows_it(tmp_path):
     filled(tmp_path, 4)
     path = segments(tmp_path)[0].path
