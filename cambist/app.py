@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -46,6 +47,10 @@ class StillRunning(Refused):
     code = "still_running"
 
 
+class HomeOpen(Refused):
+    code = "home_open"
+
+
 class PortTaken(Refused):
     code = "port_taken"
 
@@ -64,7 +69,8 @@ def create_exchange(home: Path, *, sandbox: bool) -> Settings:
     """A new, empty exchange. The settings file is written last: where it stands, everything is complete."""
     if (home / FILE_NAME).exists():
         raise AlreadyExists(f"there is an exchange in {home} already; CAMBIST_HOME may name another place")
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
     settings = Settings(home=home, mode=Mode(sandbox=sandbox))
     _create_data(settings)
     write_default(home, sandbox=sandbox)
@@ -101,7 +107,8 @@ def reset_exchange(settings: Settings) -> Path:
 
 
 def open_exchange(settings: Settings, report: Report) -> Exchange:
-    """Takes the lock, reads the log, starts the match server. Raises ExchangeError, LogDamaged or Broken."""
+    """Takes the lock, reads the log, starts the match server. Raises ExchangeError, LogError or Broken."""
+    _require_private(settings.home)
     with ExitStack() as undo:
         command_log = FileLog.open(settings.log_directory, segment_bytes=settings.log.segment_bytes)
         undo.callback(command_log.close)
@@ -156,6 +163,7 @@ async def _serve(
     app = create_app(exchange.settings, exchange.records, exchange.server, port)
     web = _Uvicorn(server_config(app, exchange.settings))
     serving = asyncio.create_task(web.serve(sockets=[listener]))
+    serving.add_done_callback(lambda _: stop.set())
     flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
     started(_listening(exchange.settings, demo=demo))
 
@@ -170,9 +178,10 @@ async def _serve(
 
 async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:
     """The house's orders. Whatever ends them, the exchange goes on without."""
-    markets = await exchange.server.query(lambda engine, _: [MarketView.of(row) for row in engine.markets()])
+    server = exchange.server
     try:
-        await demo_flow.run(exchange.server, exchange.settings, markets, stop)
+        markets = await server.query(lambda engine, _: [MarketView.of(row) for row in engine.markets()])
+        await demo_flow.run(server, exchange.settings, markets, stop)
     except Exception:
         log.exception("the demo's order flow has stopped; the exchange goes on without it")
 
@@ -206,6 +215,13 @@ def _listening(settings: Settings, *, demo: bool) -> Listening:
         demo_users=str(demo_setup.users_file(settings)) if demo else None,
         pid=os.getpid(),
     )
+
+
+def _require_private(home: Path) -> None:
+    """Raises HomeOpen. The socket, the log and the demo's keys lie there."""
+    mode = stat.S_IMODE(home.stat().st_mode)
+    if mode & 0o077:
+        raise HomeOpen(f"{home} is open to other users (mode {mode:03o}); run: chmod 700 {home}")
 
 
 def _create_data(settings: Settings) -> None:

@@ -4,6 +4,8 @@ Both run in this process, beside a running exchange as well: they read the log u
 acknowledged when they began, and compare where they arrive with what it says.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -13,6 +15,7 @@ from cambist.control import verify as checks
 from cambist.control.client import running
 from cambist.control.protocol import ShowPosition
 from cambist.control.verify import Position
+from cambist.log.lock import DirectoryLock
 from cambist.settings import Settings
 
 
@@ -21,8 +24,7 @@ from cambist.settings import Settings
 def snapshot() -> Any:
     """Replay the log and keep the state it leads to, which makes the next start fast."""
     settings = Settings.load()
-    position = acknowledged(settings)
-    with progress("replaying the log") as report:
+    with _settled(settings) as position, progress("replaying the log") as report:
         return checks.make_snapshot(settings, position, report)
 
 
@@ -31,14 +33,19 @@ def snapshot() -> Any:
 def verify() -> Any:
     """Check every record of the log, the snapshots and the ledger; exit status 1 if anything is off."""
     settings = Settings.load()
-    position = acknowledged(settings)
-    with progress("verifying") as report:
+    with _settled(settings) as position, progress("verifying") as report:
         return checks.verify(settings, position, report)
 
 
-def acknowledged(settings: Settings) -> Position | None:
-    """How far the running exchange has come, or None if none runs."""
+@contextmanager
+def _settled(settings: Settings) -> Iterator[Position | None]:
+    """How far the running exchange has come; or None, and the log stays as it is during the block."""
     with running(settings.socket_file) as exchange:
-        if exchange is None:
-            return None
-        return Position(**exchange.perform(ShowPosition(), lambda done, total: None))
+        if exchange is not None:
+            yield Position(**exchange.perform(ShowPosition(), lambda done, total: None))
+            return
+    lock = DirectoryLock(settings.log_directory)
+    try:
+        yield None
+    finally:
+        lock.release()

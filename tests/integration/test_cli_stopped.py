@@ -48,6 +48,19 @@ def test_init_makes_a_directory_that_only_its_owner_can_open(operator):
     assert stat.S_IMODE((operator.home / "records.db").stat().st_mode) == 0o600
 
 
+def test_init_closes_a_directory_that_was_open_to_others(tmp_path):
+    (tmp_path / "home").mkdir(mode=0o755)
+    Operator(tmp_path / "home").ask("init")
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == 0o700
+
+
+def test_an_exchange_whose_directory_is_open_to_others_does_not_start(market):
+    market.home.chmod(0o750)
+    answer = market.call("user", "list")
+    assert answer.status == 1
+    assert f"chmod 700 {market.home}" in answer.stderr
+
+
 def test_init_leaves_an_exchange_that_is_there_alone(operator):
     answer = operator.call("init")
     assert answer.status == 1
@@ -120,7 +133,14 @@ def test_a_halted_market_resumes_and_a_delisted_one_does_not(market):
 def test_filters_change_where_named_and_stay_elsewhere(market):
     before = shown(market)["filters"]
     after = market.ask(
-        "market", "filters", "BTCUSDT", "--price-max", "250000", "--notional-max-to-market", "--max-orders", "7"
+        "market",
+        "filters",
+        "BTCUSDT",
+        "--price-max",
+        "250000",
+        "--notional-max-to-market",
+        "--max-orders",
+        "7",
     )["filters"]
     assert after["price_max"] == "250000.00000000"
     assert (after["notional_max_to_market"], after["max_orders"]) == (True, 7)
@@ -266,6 +286,14 @@ def test_a_log_that_is_in_use_is_left_alone(operator):
         log.close()
     assert answer.status == 69
     assert "in use by another process" in answer.stderr
+
+
+def test_verify_reads_no_log_that_somebody_is_writing(market):
+    log = FileLog.open(market.home / "log")
+    try:
+        assert market.call("verify").status == 69
+    finally:
+        log.close()
 
 
 def test_verify_finds_a_byte_that_was_changed(market):
