@@ -12,8 +12,8 @@ from typing import NamedTuple
 from cambist import app
 from cambist._matching import Engine, History
 from cambist.flow.rest import Client
-from cambist.settings import MIB, Settings
-from tests.e2e.harness import HOST, NO_LIMITS, WAIT_SECONDS, free_port
+from cambist.settings import Settings
+from tests.e2e.harness import HOST, WAIT_SECONDS, environment, free_port
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["pytest", "cambist.app"])
@@ -65,15 +65,9 @@ class Forked:
         return Client(HOST, self.port)
 
 
-def settings_of(home: Path, port: int = 0) -> Settings:
-    """No limits, and segments so small that a test fills several."""
-    small = {"CAMBIST_LOG_SEGMENT_BYTES": str(MIB)}
-    return Settings.load(home, {**NO_LIMITS, **small, **({"CAMBIST_PORT": str(port)} if port else {})})
-
-
 def _serve(home: Path, port: int, output: Path, ready: Connection) -> None:
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    exchange = app.open_exchange(settings_of(home, port), lambda done, total: None)
+    exchange = app.open_exchange(Settings.load(home, environment(home, port)), lambda done, total: None)
     app.serve(exchange, demo=False, started=lambda _: ready.send(exchange.query(Position.of)))

@@ -19,15 +19,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cambist.flow.rest import Client, Credentials
+from cambist.settings import MIB
 
 CAMBIST = Path(sys.executable).with_name("cambist")
 HOST = "127.0.0.1"
 WAIT_SECONDS = 60
-NO_LIMITS = {
+# No request limits, and log segments so small that a test fills several.
+SETTINGS = {
     "CAMBIST_LIMITS_REQUEST_WEIGHT_1M": "0",
     "CAMBIST_LIMITS_RAW_REQUESTS_5M": "0",
     "CAMBIST_LIMITS_ORDERS_10S": "0",
     "CAMBIST_LIMITS_ORDERS_1D": "0",
+    "CAMBIST_LOG_SEGMENT_BYTES": str(MIB),
 }
 # Below the ports that the kernel hands out to connections, or one of those could take it during a restart.
 _PORTS = range(15_000, 30_000)
@@ -132,7 +135,7 @@ def cambist(home: Path, *arguments: str) -> Any:
 def environment(home: Path, port: int) -> dict[str, str]:
     """Of an exchange that knows nothing of the one that whoever runs the tests may have."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CAMBIST_")}
-    return {**inherited, **NO_LIMITS, "CAMBIST_HOME": str(home), "CAMBIST_PORT": str(port)}
+    return {**inherited, **SETTINGS, "CAMBIST_HOME": str(home), "CAMBIST_PORT": str(port)}
 
 
 def free_port() -> int:

@@ -19,8 +19,8 @@ from urllib.parse import urlencode
 
 from cambist.flow.rest import RECV_WINDOW_MS, Credentials
 from tests.e2e.harness import HOST, WAIT_SECONDS
+from tests.e2e.market import SYMBOL
 
-SYMBOL = "BASEQUOTE"
 CONNECTIONS = 16
 UNDER_WAY = 2  # requests of one connection that wait for answers, sent one behind the other
 

@@ -7,34 +7,23 @@ cycle, and its log is read by an engine of our own.
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 import pytest
 
-from cambist import app
 from cambist.control import verify
-from cambist.control.exchange import Caller
-from cambist.control.markets import AddAsset, AddMarket
-from cambist.control.sandbox import CreditSandbox
-from cambist.control.users import CreateApiKey, CreateUser
 from cambist.engine.views import OrderView
-from cambist.flow.rest import Credentials
 from cambist.money import format_atoms
 from tests.e2e.audit import Audit
-from tests.e2e.forked import Forked, settings_of
-from tests.e2e.load import SYMBOL, Kind, Record, Request, load_until_killed
+from tests.e2e.forked import Forked
+from tests.e2e.load import Kind, Record, Request, load_until_killed
+from tests.e2e.market import SYMBOL, Owner, create_exchange, report, settings_of
 
 IN_FLIGHT_MIN = 8
 SNAPSHOT_EVERY = 10  # kills; the next start begins there
 KILLED_WHILE_STARTING = 0.2  # part of the starts
-
-
-class Owner(NamedTuple):
-    account: int
-    credentials: Credentials
 
 
 @pytest.mark.parametrize(
@@ -99,29 +88,6 @@ def test_the_audit_sees_what_it_is_there_to_see(tmp_path: Path) -> None:
         Audit(log_directory).catch_up(position._replace(state_hash=bytes(16)), record.sent)
 
 
-def create_exchange(home: Path) -> list[Owner]:
-    """A market and two users with more than they can spend."""
-    app.create_exchange(home, sandbox=True)
-    with closing(app.open_exchange(settings_of(home), report)) as exchange:
-        operator = Caller("test", report)
-        for asset in ("BASE", "QUOTE"):
-            AddAsset(name=asset).perform(exchange, operator)
-        AddMarket(base="BASE", quote="QUOTE", tick="1", lot="1").perform(exchange, operator)
-        owners = []
-        for email in ("ann@example.com", "bob@example.com"):
-            account = CreateUser(email=email).perform(exchange, operator)["account"]
-            for asset in ("BASE", "QUOTE"):
-                credit = CreditSandbox(
-                    email=email, asset=asset, amount="1000000000", reference=f"{email}:{asset}"
-                )
-                credit.perform(exchange, operator)
-            key = CreateApiKey(email=email, label="test", scopes=("read", "trade")).perform(
-                exchange, operator
-            )
-            owners.append(Owner(account, Credentials(key["api_key"], key["secret_key"])))
-    return owners
-
-
 @contextmanager
 def started(home: Path) -> Iterator[Forked]:
     """Killed at the end of the block, if not before."""
@@ -152,7 +118,3 @@ def check_what_clients_see(exchange: Forked, owners: list[Owner], audit: Audit) 
             (names[asset], format_atoms(available, 8), format_atoms(held, 8))
             for asset, available, held in audit.engine.balances(account)
         }
-
-
-def report(done: int, total: int) -> None:
-    """Nobody watches."""
