@@ -8,6 +8,7 @@ can be told from a crash only in front of a seal or another record.
 """
 
 import errno
+import logging
 import os
 import secrets
 from collections.abc import Iterator
@@ -43,6 +44,8 @@ __all__ = [
 
 SEGMENT_BYTES = 64 << 20
 
+log = logging.getLogger(__name__)
+
 
 class FileLog:
     """Appends to the log in one directory, which it alone may use until `close`."""
@@ -67,15 +70,15 @@ class FileLog:
             lock = DirectoryLock(directory)
         except OSError as problem:
             raise LogFailed(f"{directory}: {problem}") from problem
-        log = cls(
+        opened = cls(
             directory, lock, segment_bytes, disk or Disk(), executor or ThreadPoolExecutor(1, "log-fill")
         )
         try:
-            log._begin()
+            opened._begin()
         except BaseException:
-            log.close()
+            opened.close()
             raise
-        return log
+        return opened
 
     def __init__(
         self, directory: Path, lock: DirectoryLock, segment_bytes: int, disk: Disk, executor: Executor
@@ -182,6 +185,7 @@ class FileLog:
 
     def _cut(self, reader: SegmentReader, torn: bytes) -> None:
         copies = len(list(self._directory.glob("*.torn")))
+        log.warning("%s offset %d: cut off an unfinished record", reader.path, reader.offset)
         name = f"{reader.path.stem}-{reader.offset}-{copies + 1}.torn"
         write_file(self._disk, self._directory / name, [torn])
         write_all(self._disk, self._descriptor, [bytes(len(torn))], reader.offset)

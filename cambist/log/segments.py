@@ -89,7 +89,8 @@ class SegmentReader:
         payload = raw[ALIGNMENT : ALIGNMENT + header.length]
         if not _is_body(header, payload, raw[ALIGNMENT + header.length :]):
             raise self._damaged("the segment header fails its checksum")
-        self.log_id, size = HEAD_PAYLOAD.unpack(payload)
+        log_id, size = HEAD_PAYLOAD.unpack(payload)
+        self.log_id: bytes = log_id
         if size != self.size:
             raise self._damaged(f"the file has {self.size} bytes instead of {size}")
         self._advance(header, raw[:ALIGNMENT])

@@ -286,7 +286,7 @@ def test_an_end_that_was_never_reached_is_noticed(tmp_path):
 
 
 @pytest.mark.parametrize("sectors", [[0], [1], [2], [0, 1], [1, 2], [0, 2]])
-def test_a_last_record_that_lacks_a_sector_is_cut_off_and_a_copy_kept(tmp_path, sectors):
+def test_a_last_record_that_lacks_a_sector_is_cut_off_and_a_copy_kept(tmp_path, sectors, caplog):
     batches = filled(tmp_path, 3, command_bytes=1000)
     path, offset = last_record(tmp_path)
     for number in sectors:
@@ -299,6 +299,9 @@ def test_a_last_record_that_lacks_a_sector_is_cut_off_and_a_copy_kept(tmp_path, 
     assert [copy.read_bytes().rstrip(b"\0") for copy in tmp_path.glob("*.torn")] == [torn]
     assert list(read(tmp_path)) == batches[:2]
     assert verify(tmp_path).torn_bytes == 0
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} offset {offset}: cut off an unfinished record"
+    ]
 
 
 def test_every_torn_record_keeps_its_own_copy(tmp_path):
