@@ -3,8 +3,9 @@
 Rows come back as plain tuples, named by the aliases below; `cambist.engine` gives them field names.
 """
 
-from typing_extensions import Buffer
 from typing import TypeAlias
+
+from typing_extensions import Buffer
 
 # order_id, account, market, side, order_type, time_in_force, stp_mode, price_ticks, quantity_lots (original),
 # executed_lots, executed_quote_atoms, accepted_ns, updated_ns, client_id
@@ -15,13 +16,14 @@ ClosedOrderRow: TypeAlias = tuple[
 ]
 # trade_id, market, price_ticks, quantity_lots, quote_atoms, time_ns, taker_side, maker_order, taker_order
 TradeRow: TypeAlias = tuple[int, int, int, int, int, int, int, int, int]
-# trade_id, market, order_id, price_ticks, quantity_lots, quote_atoms, fee_atoms, time_ns, side (this account's), is_maker
+# trade_id, market, order_id, price_ticks, quantity_lots, quote_atoms, fee_atoms, time_ns,
+# side (this account's), is_maker
 AccountTradeRow: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, bool]
-# price_min, price_max, lot_min, lot_max, market_lot_min, market_lot_max, notional_min_atoms, notional_max_atoms,
-# max_orders, notional_flags
+# price_min, price_max, lot_min, lot_max, market_lot_min, market_lot_max, notional_min_atoms,
+# notional_max_atoms, max_orders, notional_flags
 FiltersRow: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
-# market, symbol, base, quote, tick_atoms, lot_atoms, tick_lot_atoms, filters, state, update_id, last_price_ticks,
-# last trade_id
+# market, symbol, base, quote, tick_atoms, lot_atoms, tick_lot_atoms, filters, state, update_id,
+# last_price_ticks, last trade_id
 MarketRow: TypeAlias = tuple[int, str, int, int, int, int, int, FiltersRow, int, int, int, int]
 # maker, taker, buyer, seller (fee_rate_e8)
 FeesRow: TypeAlias = tuple[int, int, int, int]
@@ -74,7 +76,10 @@ class History:
     """The first consumer of the events: the newest closed orders and trades, in memory."""
 
     def __init__(
-        self, orders_per_account: int = 10_000, trades_per_account: int = 10_000, trades_per_market: int = 1_000
+        self,
+        orders_per_account: int = 10_000,
+        trades_per_account: int = 10_000,
+        trades_per_market: int = 1_000,
     ) -> None: ...
     @staticmethod
     def restore(snapshot: Buffer) -> History: ...

@@ -7,8 +7,8 @@ ExchangeError
         |- Overloaded       not executed, and never will be: nothing was logged
         '- OutcomeUnknown   may have been executed: ask before repeating it
 
-A broken invariant is not in this tree. `Broken` derives from BaseException, so no `except Exception` hides it;
-the part that owns the damaged state takes no further commands, and a person has to look.
+A broken invariant is not in this tree. `Broken` derives from BaseException, so no `except Exception` hides
+it; the part that owns the damaged state takes no further commands, and a person has to look.
 
 `code` is stable: clients and translations depend on it. The text may change and is written for a person.
 """
