@@ -22,6 +22,8 @@ from cambist.cli.output import answers
 from cambist.control.client import running
 from cambist.control.server import require_short
 from cambist.errors import ExchangeError
+from cambist.log.errors import LogError
+from cambist.log.lock import DirectoryLock
 from cambist.match.disk import free_bytes
 from cambist.settings import FILE_NAME, MIB, Settings, SettingsError, home_directory
 from cambist.store.records import SQLITE_VERSION_MIN
@@ -78,7 +80,7 @@ def _examined(name: str, check: Callable[[], str]) -> dict[str, str]:
         state, finding = "ok", check()
     except Doubt as doubt:
         state, finding = "doubt", str(doubt)
-    except (Problem, ExchangeError, SettingsError, OSError) as problem:
+    except (Problem, ExchangeError, LogError, SettingsError, OSError) as problem:
         state, finding = "problem", str(problem)
     return {"check": name, "state": state, "finding": finding}
 
@@ -156,6 +158,7 @@ def _exchange(settings: Settings) -> str:
     with running(settings.socket_file) as exchange:
         if exchange is not None:
             return "running"
+    DirectoryLock(settings.log_directory).release()
     server = settings.server
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     try:
@@ -165,4 +168,4 @@ def _exchange(settings: Settings) -> str:
             f"{server.host} port {server.port} cannot be listened on ({os.strerror(problem.errno or 0)}); "
             "stop what uses it, or choose another with CAMBIST_PORT"
         ) from None
-    return "not running; its port is free"
+    return "not running; its lock and its port are free"

@@ -9,6 +9,7 @@ import click
 
 from cambist import app
 from cambist.cli.output import ANSWERED, LOG_FAILED, answers, fail, failure_of, progress
+from cambist.control.protocol import Failure
 from cambist.settings import FILE_NAME, Settings, home_directory
 
 
@@ -42,12 +43,11 @@ def run(demo: bool, as_json: bool) -> None:
     except ANSWERED as refused:
         fail(failure_of(refused), as_json)
     if problem is not None:
-        click.echo(
-            f"Error: the exchange has stopped by itself: {problem}. Nothing was tried again. "
-            "Look at the disk, run `cambist doctor` and `cambist verify`, then start it.",
-            err=True,
+        message = (
+            f"the exchange has stopped by itself: {problem}. Nothing was tried again. "
+            "Look at the disk, run `cambist doctor` and `cambist verify`, then start it."
         )
-        sys.exit(LOG_FAILED)
+        fail(Failure("stopped_by_itself", message), as_json, LOG_FAILED)
 
 
 def _welcome(listening: app.Listening) -> str:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
@@ -69,13 +69,15 @@ def failure_of(problem: BaseException) -> Failure:
     return Failure("system_error", str(problem))
 
 
-def fail(failure: Failure, as_json: bool) -> None:
-    """Ends the process with what went wrong."""
+def fail(failure: Failure, as_json: bool, status: int | None = None) -> NoReturn:
+    """Ends the process with what went wrong; its exit status follows from that, unless it is given."""
     if as_json:
         click.echo(json.dumps({"error": {"code": failure.code, "message": failure.message}}))
     else:
         click.echo(f"Error: {failure.message}", err=True)
-    sys.exit(UNAVAILABLE if failure.may_retry else REFUSED)
+    if status is None:
+        status = UNAVAILABLE if failure.may_retry else REFUSED
+    sys.exit(status)
 
 
 def show(document: Any) -> None:

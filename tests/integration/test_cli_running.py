@@ -107,11 +107,14 @@ def test_after_a_kill_the_left_over_socket_is_in_nobodys_way(stopped):
 
 def test_a_log_that_fails_ends_the_process_with_its_own_status(stopped):
     with stopped.exchange(ends_with=75) as process:
+        assert process.stdout is not None
         (stopped.home / "log" / "epoch-2").touch()  # to this log, that is another leader
         answer = stopped.call("user", "create", ANN, "--json")
         assert answer.status == 69
         assert answer.document["error"]["code"] == "outcome_unknown"
         process.wait(timeout=30)
+        why = json.loads(process.stdout.readline())["error"]["message"]
+    assert "stopped by itself" in why and "`cambist verify`" in why
     with pytest.raises(urllib.error.URLError):
         get(stopped, "/api/v3/ping")
 

@@ -232,6 +232,16 @@ def test_doctor_names_what_is_open_to_others(operator):
     assert any("chmod 700" in problem for problem in answer.document["problems"])
 
 
+def test_doctor_names_a_lock_that_is_held_without_an_exchange_that_answers(operator):
+    log = FileLog.open(operator.home / "log")
+    try:
+        answer = operator.call("doctor", "--json")
+    finally:
+        log.close()
+    assert answer.status == 1
+    assert any("in use by another process" in problem for problem in answer.document["problems"])
+
+
 def test_doctor_says_what_is_missing_before_init(tmp_path):
     answer = Operator(tmp_path / "nothing").call("doctor", "--json")
     assert answer.status == 1
