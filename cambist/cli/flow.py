@@ -11,8 +11,10 @@ from pathlib import Path
 import click
 
 from cambist.bench.closing import closing
+from cambist.cli.door import ask
 from cambist.cli.flow_market import Terms, clients
 from cambist.cli.output import answers, progress
+from cambist.control.protocol import ShowPosition
 from cambist.flow.compressed import open_binary
 from cambist.flow.file import BadFlow, Row, read
 from cambist.flow.replay import Scale, replay
@@ -104,13 +106,15 @@ def _in_process(
 
 
 def _over_rest(rows: Iterable[Row], terms: Terms, units: Units, accounts: int) -> dict[str, object]:
+    """With the exchange's position at the end, from which `cambist verify` tells how the ledger stands."""
     settings = Settings.load()
     server = settings.server
     with clients(settings, terms, accounts) as owners:
         try:
-            return replay_rest(rows, Client(server.host, server.port), owners, terms.symbol, units).report()
+            outcome = replay_rest(rows, Client(server.host, server.port), owners, terms.symbol, units)
         except ApiError as problem:
             raise click.ClickException(f"the replay ended early: {problem}") from problem
+    return {**outcome.report(), **ask(ShowPosition())}
 
 
 @contextmanager

@@ -1,5 +1,4 @@
-"""What a replay through the REST API needs of a running exchange: a market of its own and clients with play
-money.
+"""What a replay through the REST API needs of an exchange: a market of its own, and clients with play money.
 
 All of it is asked for over the operator's socket and found again the next time, except the API keys, which
 last for one replay.
