@@ -1,9 +1,8 @@
-"""A request from its bytes to its answer: found, weighed, authenticated, handled; and every error in one
-shape.
+"""A request from its bytes to its answer: found, weighed, authenticated, handled; errors in one shape.
 
-Nothing here knows of ASGI, so another door can stand before the same `Api.answer`. Everything from reading
-the clock to handing a command to the match server runs without a pause: recvWindow is checked once, at that
-moment.
+Nothing here knows of ASGI, so another door can stand before the same `Api.answer`. From reading the clock to
+handing a command to the match server nothing waits, but for a market that is asked for the first time and an
+account at its limit: so recvWindow is checked once.
 """
 
 import itertools

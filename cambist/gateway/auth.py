@@ -2,8 +2,7 @@
 
 The signature is HMAC-SHA256 over the bytes that came over the wire, query and body one after the other
 without the signature pair, and so independent of how anybody decodes them. Signatures are not remembered:
-clients send two requests with one timestamp, and a repeat inside recvWindow is what an order's client id is
-for.
+clients send two requests with one timestamp, and an order's client id is what keeps a repeat harmless.
 """
 
 import hmac

@@ -36,7 +36,3 @@ class Call(msgspec.Struct):
     def time(self, time_ns: int) -> int:
         """A time in the unit that the client asked for."""
         return time_ns // self.unit_ns
-
-    @property
-    def now_s(self) -> int:
-        return self.now_ns // NS_PER_S

@@ -16,12 +16,14 @@ from cambist.gateway.errors import ApiError
 from cambist.settings import Limits
 
 MINUTE_S = 60
+DAY_S = 86_400
 RAW_INTERVAL_S = 300
 REFUSED_BEFORE_BAN = 100  # in one minute
 BAN_SHORTEST_S = 120
-BAN_LONGEST_S = 3 * 86_400
-BAN_FORGOTTEN_AFTER_S = 86_400
+BAN_LONGEST_S = 3 * DAY_S
+BAN_FORGOTTEN_AFTER_S = DAY_S
 ORDERS_CHECKED_AT_ONCE = 1_000
+NO_LIMIT = 1 << 62
 
 
 class _Window:
@@ -110,26 +112,16 @@ def client_of(ip: str) -> str:
     return str(ip_address(int(address) >> 64 << 64))
 
 
-class _Interval:
-    """What each account placed since the last full interval and is not filled, as far as is known."""
+class Tally:
+    """The orders that an account placed in this interval and that are not filled, as far as is known."""
 
-    def __init__(self, seconds: int, name: str, shown: str, limit: int) -> None:
-        self.seconds = seconds
-        self.header = f"x-mbx-order-count-{name}".encode()
-        self.shown = shown
-        self.limit = limit
-        self._nth = -1
-        self._orders: dict[int, array[int]] = {}
+    __slots__ = ("in_flight", "nth_10s", "placed_1d", "placed_10s")
 
-    def orders(self, account: int, now_s: int) -> "array[int]":
-        nth = now_s // self.seconds
-        if nth != self._nth:
-            self._nth = nth
-            self._orders.clear()
-        orders = self._orders.get(account)
-        if orders is None:
-            orders = self._orders[account] = array("Q")
-        return orders
+    def __init__(self) -> None:
+        self.nth_10s = -1
+        self.placed_10s = array("Q")
+        self.placed_1d = array("Q")
+        self.in_flight = 0
 
 
 class OrderLimits:
@@ -140,52 +132,60 @@ class OrderLimits:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._intervals = (
-            _Interval(10, "10s", "10 SECOND", limits.orders_10s),
-            _Interval(86_400, "1d", "1 DAY", limits.orders_1d),
-        )
-        self._in_flight: Counter[int] = Counter()
+        self._most_10s = limits.orders_10s or NO_LIMIT
+        self._most_1d = limits.orders_1d or NO_LIMIT
+        self._nth_1d = -1
+        self._tallies: dict[int, Tally] = {}
 
-    def to_check(self, account: int, now_s: int) -> list[int]:
+    def of(self, account: int, now_s: int) -> Tally:
+        """The account's tally as it is now."""
+        if now_s // DAY_S != self._nth_1d:
+            self._nth_1d = now_s // DAY_S
+            self._tallies.clear()
+        tally = self._tallies.get(account)
+        if tally is None:
+            tally = self._tallies[account] = Tally()
+        if now_s // 10 != tally.nth_10s:
+            tally.nth_10s = now_s // 10
+            del tally.placed_10s[:]
+        return tally
+
+    def to_check(self, tally: Tally) -> list[int]:
         """The oldest orders that may have been filled by now; none unless the account is at a limit."""
-        for interval in self._intervals:
-            orders = interval.orders(account, now_s)
-            if interval.limit and len(orders) + self._in_flight[account] >= interval.limit:
-                return orders[:ORDERS_CHECKED_AT_ONCE].tolist()
+        if len(tally.placed_10s) + tally.in_flight >= self._most_10s:
+            return tally.placed_10s[:ORDERS_CHECKED_AT_ONCE].tolist()
+        if len(tally.placed_1d) + tally.in_flight >= self._most_1d:
+            return tally.placed_1d[:ORDERS_CHECKED_AT_ONCE].tolist()
         return []
 
-    def forget(self, account: int, filled: Iterable[int], now_s: int) -> None:
+    def forget(self, tally: Tally, filled: Iterable[int]) -> None:
         gone = set(filled)
-        for interval in self._intervals:
-            orders = interval.orders(account, now_s)
+        for placed in (tally.placed_10s, tally.placed_1d):
             # Checked ones go to the end, so that the next check looks at others.
-            checked, rest = orders[:ORDERS_CHECKED_AT_ONCE], orders[ORDERS_CHECKED_AT_ONCE:]
-            orders[:] = rest + array("Q", (order for order in checked if order not in gone))
+            checked, rest = placed[:ORDERS_CHECKED_AT_ONCE], placed[ORDERS_CHECKED_AT_ONCE:]
+            placed[:] = rest + array("Q", (order for order in checked if order not in gone))
 
-    def begin(self, account: int, now_s: int) -> None:
+    def begin(self, tally: Tally, now_s: int) -> None:
         """Takes a place for an order that is about to be sent. Raises ApiError (-1015, 429)."""
-        in_flight = self._in_flight[account]
-        for interval in self._intervals:
-            if interval.limit and len(interval.orders(account, now_s)) + in_flight >= interval.limit:
-                raise ApiError(
-                    errors.too_many_orders(interval.limit, interval.shown),
-                    interval.seconds - now_s % interval.seconds,
-                )
-        self._in_flight[account] = in_flight + 1
+        if len(tally.placed_10s) + tally.in_flight >= self._most_10s:
+            raise ApiError(errors.too_many_orders(self._most_10s, "10 SECOND"), 10 - now_s % 10)
+        if len(tally.placed_1d) + tally.in_flight >= self._most_1d:
+            raise ApiError(errors.too_many_orders(self._most_1d, "1 DAY"), DAY_S - now_s % DAY_S)
+        tally.in_flight += 1
 
-    def end(self, account: int) -> None:
+    def end(self, tally: Tally) -> None:
         """Gives the place back, whatever became of the order."""
-        self._in_flight[account] -= 1
-        if not self._in_flight[account]:
-            del self._in_flight[account]
+        tally.in_flight -= 1
 
-    def placed(self, account: int, order_id: int, now_s: int) -> None:
-        """An order that was accepted and not filled at once."""
-        for interval in self._intervals:
-            if interval.limit:
-                interval.orders(account, now_s).append(order_id)
+    def placed(self, tally: Tally, order_id: int) -> None:
+        """An order that was accepted and not filled at once. What is not limited is not counted either."""
+        if self._most_10s < NO_LIMIT:
+            tally.placed_10s.append(order_id)
+        if self._most_1d < NO_LIMIT:
+            tally.placed_1d.append(order_id)
 
-    def headers(self, account: int, now_s: int) -> list[tuple[bytes, bytes]]:
+    def headers(self, tally: Tally) -> list[tuple[bytes, bytes]]:
         return [
-            (interval.header, b"%d" % len(interval.orders(account, now_s))) for interval in self._intervals
+            (b"x-mbx-order-count-10s", b"%d" % len(tally.placed_10s)),
+            (b"x-mbx-order-count-1d", b"%d" % len(tally.placed_1d)),
         ]

@@ -16,6 +16,9 @@ from cambist.gateway.errors import ApiError, Refusal
 from cambist.gateway.params import Params
 
 SYMBOL_RANGE = "^[A-Z0-9-_.]{1,32}$"
+_PRICE_FILTER = errors.filter_failure("PRICE_FILTER")
+_LOT_SIZE = errors.filter_failure("LOT_SIZE")
+_NOTIONAL = errors.filter_failure("NOTIONAL")
 _SYMBOL_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 STEPS_MAX = (1 << 64) - 1  # what a command can carry
 
@@ -32,13 +35,13 @@ class Market(msgspec.Struct, frozen=True, gc=False):
 
     def ticks(self, text: str, name: str) -> int:
         """Raises ApiError that names the parameter or the filter."""
-        return _steps(text, name, self.quote.scale, self.tick_atoms, errors.filter_failure("PRICE_FILTER"))
+        return _steps(text, name, self.quote.scale, self.tick_atoms, _PRICE_FILTER)
 
     def lots(self, text: str, name: str) -> int:
-        return _steps(text, name, self.base.scale, self.lot_atoms, errors.filter_failure("LOT_SIZE"))
+        return _steps(text, name, self.base.scale, self.lot_atoms, _LOT_SIZE)
 
     def quote_atoms(self, text: str, name: str) -> int:
-        return _steps(text, name, self.quote.scale, 1, errors.filter_failure("NOTIONAL"), most=1 << 100)
+        return _steps(text, name, self.quote.scale, 1, _NOTIONAL, most=1 << 100)
 
     def price(self, ticks: int) -> str:
         return money.format_atoms(ticks * self.tick_atoms, self.quote.scale)

@@ -6,23 +6,28 @@ What is written without `async` is the whole of a request beside waiting for the
 import itertools
 import secrets
 from functools import partial
+from typing import NoReturn
 
 import msgspec
 
 from cambist._matching import Engine, History
 from cambist.engine import events
 from cambist.engine.commands import Cancel, CancelAll, OrderType, Place, Side, StpMode, TimeInForce
-from cambist.engine.events import CloseReason, OrderClosed, Status, Trade
+from cambist.engine.events import CloseReason, EventKind, OrderClosed, Status, Trade
 from cambist.engine.views import ClosedOrderView, OrderView
 from cambist.gateway import errors, names
-from cambist.gateway.calls import Call
+from cambist.gateway.calls import NS_PER_S, Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market
 from cambist.gateway.params import Params
 from cambist.gateway.schemas import CancelledOrder, Fill, Order, OrderAck, OrderResult, encode
 
 CLIENT_ID_RANGE = "^[a-zA-Z0-9-_]{1,36}$"
+_LATER = frozenset(
+    {"stopPrice", "trailingDelta", "icebergQty", "pegPriceType", "pegOffsetType", "pegOffsetValue"}
+)
 _CLIENT_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+_NOT_SHOWN = frozenset({EventKind.ORDER_ACCEPTED.value, EventKind.LEVEL.value, EventKind.BALANCE.value})
 _PROCESS = secrets.token_urlsafe(9)  # 12 of the characters above: another process makes up other ids
 _numbers = itertools.count(1)
 _ACK, _RESULT, _FULL = range(3)
@@ -60,18 +65,19 @@ class NewOrder(msgspec.Struct, frozen=True, gc=False):
 
 async def place(call: Call) -> bytes:
     order = read_order(call.params, await call.services.markets.of(call.params))
-    limits, account = call.services.orders, call.account
-    if check := limits.to_check(account, call.now_s):
-        limits.forget(account, await call.services.core.query(partial(_filled, account, check)), call.now_s)
-    limits.begin(account, call.now_s)
+    limits, account, now_s = call.services.orders, call.account, call.now_ns // NS_PER_S
+    tally = limits.of(account, now_s)
+    if check := limits.to_check(tally):
+        limits.forget(tally, await call.services.core.query(partial(_filled, account, check)))
+    limits.begin(tally, now_s)
     try:
         record = await call.services.core.execute(order.command(account))
     finally:
-        limits.end(account)
+        limits.end(tally)
     placed = read_placed(record)
     if not placed.fills:
-        limits.placed(account, placed.order_id, call.now_s)
-    call.headers += limits.headers(account, call.now_s)
+        limits.placed(tally, placed.order_id)
+    call.headers += limits.headers(tally)
     return show_placed(call, order, placed)
 
 
@@ -144,7 +150,8 @@ def read_order(params: Params, market: Market) -> NewOrder:
     if side is None:
         raise ApiError(errors.BAD_SIDE)
     order_type = _order_type(params)
-    _refuse_what_comes_later(params)
+    if params.any_of(_LATER):
+        _refuse_what_comes_later(params)
     if order_type == OrderType.MARKET:
         price_ticks = 0
         quantity_lots, budget_atoms = _market_order_size(params, market)
@@ -205,13 +212,10 @@ def _refuse(params: Params, *unwanted: str) -> None:
             raise ApiError(errors.not_required(name))
 
 
-def _refuse_what_comes_later(params: Params) -> None:
+def _refuse_what_comes_later(params: Params) -> NoReturn:
     """Ignoring these would place another order than the one that was meant."""
     _refuse(params, "stopPrice", "trailingDelta")
-    if "icebergQty" in params:
-        raise ApiError(errors.ICEBERG)
-    if "pegPriceType" in params or "pegOffsetType" in params or "pegOffsetValue" in params:
-        raise ApiError(errors.PEGGED)
+    raise ApiError(errors.ICEBERG if "icebergQty" in params else errors.PEGGED)
 
 
 def _refuse_cancel_restrictions(params: Params) -> None:
@@ -261,12 +265,23 @@ def read_placed(record: bytes) -> Placed:
     """Raises ApiError if the order was refused."""
     result = _require_ok(record)
     placed = Placed(result.value, result.time_ns, [], None)
-    for event in events.decode(record):
+    for event in events.decode(_without(record, _NOT_SHOWN)):
         if isinstance(event, Trade):
             placed.fills.append(event)
         elif isinstance(event, OrderClosed) and event.order_id == placed.order_id:
             placed.closed = event
     return placed
+
+
+def _without(record: bytes, kinds: frozenset[int]) -> bytes:
+    """A record without events of these kinds: most of its bytes, and decoding them would cost the most."""
+    at, kept = 0, []
+    while at < len(record):
+        end = at + record[at] + (record[at + 1] << 8)  # docs/formats/events.md: u16 length, u8 kind
+        if record[at + 2] not in kinds:
+            kept.append(record[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def show_placed(call: Call, order: NewOrder, placed: Placed) -> bytes:

@@ -1,8 +1,7 @@
 """A request's parameters: read from query and body alike, whatever the body calls itself.
 
 Both are form-encoded. The query wins over the body, unknown names are nobody's business, and a name twice in
-one part is refused, because two readers could take different ones. Reading costs time in proportion to the
-bytes.
+one part is refused, because two readers could take different ones. Reading takes time in proportion to size.
 """
 
 from typing import TypeVar
@@ -15,8 +14,7 @@ from cambist.gateway.errors import ApiError
 
 INTEGER_RANGE = "^[0-9]{1,20}$"
 INTEGER_MAX = (1 << 63) - 1
-# A time below this is in milliseconds, from it on in microseconds: the border is in the year 5138, or in
-# 1973.
+# A time below this is in milliseconds, from it on in microseconds: the border is in the year 5138, or 1973.
 _MICROSECONDS_FROM = 10**14
 
 T = TypeVar("T")
@@ -37,6 +35,9 @@ class Params:
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
+
+    def any_of(self, names: frozenset[str]) -> bool:
+        return not names.isdisjoint(self._values)
 
     def get(self, name: str) -> str | None:
         """None if it was not sent. Raises ApiError (-1105) if it is empty."""

@@ -111,55 +111,64 @@ def order_limits(*, per_10s: int = 0, per_day: int = 0) -> OrderLimits:
     return OrderLimits(Limits(orders_10s=per_10s, orders_1d=per_day))
 
 
-def place(orders: OrderLimits, order_id: int, now_s: int = NOW, account: int = ANN) -> None:
-    orders.begin(account, now_s)
-    orders.end(account)
-    orders.placed(account, order_id, now_s)
+def begin(orders: OrderLimits, now_s: int = NOW, account: int = ANN) -> None:
+    orders.begin(orders.of(account, now_s), now_s)
+
+
+def place(orders: OrderLimits, order_id: int, now_s: int = NOW) -> None:
+    tally = orders.of(ANN, now_s)
+    orders.begin(tally, now_s)
+    orders.end(tally)
+    orders.placed(tally, order_id)
+
+
+def to_check(orders: OrderLimits, account: int = ANN) -> list[int]:
+    return orders.to_check(orders.of(account, NOW))
 
 
 def test_unfilled_orders_up_to_the_limit_pass_and_one_more_waits_for_the_next_ten_seconds():
     orders = order_limits(per_10s=2)
     place(orders, 1)
     place(orders, 2)
-    assert refused(lambda: orders.begin(ANN, NOW + 3)) == (429, -1015, 7)
-    orders.begin(BOB, NOW + 3)
-    orders.begin(ANN, NOW + 10)
+    assert refused(lambda: begin(orders, NOW + 3)) == (429, -1015, 7)
+    begin(orders, NOW + 3, BOB)
+    begin(orders, NOW + 10)
 
 
 def test_orders_on_their_way_count_until_they_are_answered():
     orders = order_limits(per_10s=2)
-    orders.begin(ANN, NOW)
-    orders.begin(ANN, NOW)
-    assert refused(lambda: orders.begin(ANN, NOW))[1] == -1015
-    orders.end(ANN)  # it was refused, or filled at once
-    orders.begin(ANN, NOW)
+    begin(orders)
+    begin(orders)
+    assert refused(lambda: begin(orders))[1] == -1015
+    orders.end(orders.of(ANN, NOW))  # it was refused, or filled at once
+    begin(orders)
 
 
 def test_the_day_has_a_limit_of_its_own():
     orders = order_limits(per_10s=10, per_day=2)
     place(orders, 1, NOW)
     place(orders, 2, NOW + 10)
-    http, code, wait_s = refused(lambda: orders.begin(ANN, NOW + 20))
-    assert (http, code, wait_s) == (429, -1015, 86_400 - (NOW + 20) % 86_400)
+    assert refused(lambda: begin(orders, NOW + 20)) == (429, -1015, 86_400 - (NOW + 20) % 86_400)
+    begin(orders, NOW + 86_400)
 
 
 def test_only_at_the_limit_are_orders_worth_checking():
     orders = order_limits(per_10s=2)
     place(orders, 1)
-    assert orders.to_check(ANN, NOW) == []
+    assert to_check(orders) == []
     place(orders, 2)
-    assert orders.to_check(ANN, NOW) == [1, 2]
-    assert orders.to_check(BOB, NOW) == []
+    assert to_check(orders) == [1, 2]
+    assert to_check(orders, BOB) == []
 
 
 def test_orders_that_were_filled_meanwhile_do_not_count():
     orders = order_limits(per_10s=2, per_day=3)
     place(orders, 1)
     place(orders, 2)
-    orders.forget(ANN, [1], NOW)
+    orders.forget(orders.of(ANN, NOW), [1])
     place(orders, 3)
-    assert orders.to_check(ANN, NOW) == [2, 3]
-    assert dict(orders.headers(ANN, NOW)) == {
+    assert to_check(orders) == [2, 3]
+    assert dict(orders.headers(orders.of(ANN, NOW))) == {
         b"x-mbx-order-count-10s": b"2",
         b"x-mbx-order-count-1d": b"2",
     }
@@ -170,6 +179,6 @@ def test_each_check_looks_at_other_orders(monkeypatch):
     orders = order_limits(per_10s=3)
     for order_id in (1, 2, 3):
         place(orders, order_id)
-    assert orders.to_check(ANN, NOW) == [1, 2]
-    orders.forget(ANN, [], NOW)
-    assert orders.to_check(ANN, NOW) == [3, 1]
+    assert to_check(orders) == [1, 2]
+    orders.forget(orders.of(ANN, NOW), [])
+    assert to_check(orders) == [3, 1]
