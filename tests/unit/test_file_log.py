@@ -1,10 +1,13 @@
 """What the log promises to its one writer and to its readers; what failing disks do is in integration/."""
 
 import errno
+import os
 import threading
+from copy import copy
 
 import pytest
 
+from cambist.log import records as log_records
 from cambist.log.disk import Disk
 from cambist.log.file import Fenced, FileLog, LogDamaged, LogFailed, LogInUse, read, verify
 from cambist.log.records import CHAIN_START, RecordChain, is_unfinished, padding, record_size
@@ -214,6 +217,94 @@ def test_a_log_that_cannot_be_opened_leaves_the_directory_free(tmp_path):
     with pytest.raises(LogFailed, match="EIO"):
         opened(tmp_path, FaultyDisk(fails_at=0))
     opened(tmp_path).close()
+
+
+def test_a_start_syncs_the_last_segment_and_drops_the_kernels_copies_before_it_reads(tmp_path, monkeypatch):
+    filled(tmp_path, 1)
+    disk = FaultyDisk()
+    monkeypatch.setattr(
+        os, "posix_fadvise", lambda descriptor, start, length, advice: disk.steps.append(advice)
+    )
+    opened(tmp_path, disk).close()
+    assert disk.steps == ["open", "fdatasync", os.POSIX_FADV_DONTNEED, "sync_directory", "exists"]
+
+
+# Records that were written whole but do not belong where they are
+
+
+def forged(directory, make, epoch=1):
+    """A log of one segment whose head is good; `make` gives the record behind it."""
+    records = RecordChain(epoch, 0, CHAIN_START)
+    content = b"".join(records.segment(b"forged log id...".ljust(16) + SEGMENT_BYTES.to_bytes(8, "little")))
+    content += b"".join(make(records))
+    (directory / segment_name(epoch, 1)).write_bytes(content[:SEGMENT_BYTES].ljust(SEGMENT_BYTES, b"\0"))
+
+
+def with_fields(records, **fields):
+    for name, value in fields.items():
+        setattr(records, name, value)
+    return records
+
+
+@pytest.mark.parametrize(
+    "make, problem",
+    [
+        (lambda records: with_fields(records, chain=bytes(16)).batch(batch(1), 1), "does not follow"),
+        (lambda records: with_fields(records, last_sequence=1).batch(batch(2), 1), "does not follow"),
+        (lambda records: with_fields(records, epoch=2).batch(batch(1, epoch=2), 1), "of epoch 2"),
+        (lambda records: records.segment(bytes(24)), "kind 1 with 0 commands"),
+        (lambda records: records.batch(batch(1), 0), "kind 2 with 0 commands"),
+        (lambda records: records.batch(batch(1, 100), 100), "longer than the file"),
+    ],
+)
+def test_a_whole_record_at_the_wrong_place_stops_the_start(tmp_path, make, problem):
+    forged(tmp_path, make)
+    with pytest.raises(LogDamaged, match=rf"{segment_name(1, 1)} offset 128, sequence 1: .*{problem}"):
+        opened(tmp_path)
+
+
+def test_a_torn_record_whose_header_ends_with_a_zero_is_cut_off(tmp_path):
+    def make(records):
+        for command_bytes in range(600, 3_000):
+            header, _, _ = copy(records).batch(batch(1, 1, command_bytes), 1)
+            if header[-1] == 0:
+                return (header,)  # and no sector behind it
+        raise AssertionError("no such header")
+
+    forged(tmp_path, make)
+    opened(tmp_path).close()
+    assert list(read(tmp_path)) == []
+
+
+def test_a_bad_header_in_a_sector_that_is_not_zero_is_no_torn_record(tmp_path):
+    forged(tmp_path, lambda records: (b"not a header".ljust(64, b"\0"),))
+    with pytest.raises(LogDamaged, match="offset 128, sequence 1: the record is damaged"):
+        opened(tmp_path)
+
+
+def test_a_newer_format_is_refused_and_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(log_records, "VERSION", 2)
+    forged(tmp_path, lambda records: records.batch(batch(1), 1))
+    with pytest.raises(LogDamaged, match="format version 2; this release reads version 1"):
+        opened(tmp_path)
+
+
+def test_an_epoch_does_not_go_down_within_a_segment(tmp_path):
+    def make(records):
+        first = records.batch(batch(1, epoch=2), 1)
+        return first + with_fields(records, epoch=1).batch(batch(2), 1)
+
+    forged(tmp_path, make, epoch=2)
+    with pytest.raises(LogDamaged, match="sequence 2: the record is of epoch 1"):
+        list(read(tmp_path))
+
+
+def test_a_first_segment_that_is_not_the_beginning_is_noticed(tmp_path):
+    records = RecordChain(1, 0, b"another chain...")
+    content = b"".join(records.segment(bytes(16) + SEGMENT_BYTES.to_bytes(8, "little")))
+    (tmp_path / segment_name(1, 1)).write_bytes(content.ljust(SEGMENT_BYTES, b"\0"))
+    with pytest.raises(LogDamaged, match="does not begin here"):
+        list(read(tmp_path))
 
 
 # Epochs
