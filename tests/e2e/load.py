@@ -22,6 +22,7 @@ from tests.e2e.harness import HOST, WAIT_SECONDS
 from tests.e2e.market import SYMBOL
 
 CONNECTIONS = 16
+CLIENT_ID_LONGEST = 36  # long names make a short test fill more than one log segment
 UNDER_WAY = 2  # requests of one connection that wait for answers, sent one behind the other
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
@@ -83,7 +84,7 @@ class Flow:
 
     def next(self) -> Request:
         self._count += 1
-        name = f"{self._name}-{self._count}"
+        name = f"{self._name}-{self._count}".ljust(CLIENT_ID_LONGEST, "_")
         draw = self._chance.random()
         if draw < 0.01:
             self._resting.clear()
@@ -127,7 +128,7 @@ class _Load:
         self._kill = kill
         self._record = Record()
         self._in_flight_at_kill = 0
-        self._answers_before_kill = chance.randint(1, 150)
+        self._answers_before_kill = chance.randint(1, 400)
         self._moment_seconds = chance.uniform(0, 0.005)  # longer than a batch takes
         self._flows = [Flow(owners[nth % len(owners)], f"{name}-{nth}", chance) for nth in range(CONNECTIONS)]
 

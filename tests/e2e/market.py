@@ -24,6 +24,7 @@ class Owner(NamedTuple):
 
 def create_exchange(home: Path) -> list[Owner]:
     app.create_exchange(home, sandbox=True)
+    app.reset_exchange(settings_of(home))  # which makes the log again, now with small segments
     with closing(app.open_exchange(settings_of(home), report)) as exchange:
         operator = Caller("test", report)
         for asset in ("BASE", "QUOTE"):

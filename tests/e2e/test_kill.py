@@ -15,6 +15,7 @@ import pytest
 
 from cambist.control import verify
 from cambist.engine.views import OrderView
+from cambist.log.segments import segments
 from cambist.money import format_atoms
 from tests.e2e.audit import Audit
 from tests.e2e.forked import Forked
@@ -53,6 +54,7 @@ def test_killed_under_load_it_forgets_nothing_and_invents_nothing(tmp_path: Path
             verify.make_snapshot(settings_of(home), None, report)
     found = verify.verify(settings_of(home), None, report)
     assert (found["problems"], len(found["snapshots"])) == ([], 2)
+    assert len(segments(settings_of(home).log_directory)) > 1
     # Or the kills missed the moments between durable and answered, and between sent and durable.
     assert 0 < audit.executed(unanswered) < len(unanswered)
     print(
