@@ -141,7 +141,7 @@ class MatchServer:
         self._is_stopping = False
         self._ended = False
         self.problem: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="match")
+        self._thread = threading.Thread(target=self._run, name="match", daemon=True)
 
     def start(self) -> None:
         self._disk.check()
@@ -207,12 +207,12 @@ class MatchServer:
 
     def _turn(self) -> None:
         taken = self._take()
+        self._disk.check()
         waiting = [item for item in taken if item.__class__ is tuple]
         if waiting or self._engine.pending:
             self._execute(cast(list[_Command], waiting))
         if len(waiting) < len(taken):
             self._ask(item for item in taken if isinstance(item, Query))
-        self._disk.check()
 
     def _take(self) -> list[_Item]:
         """Everything that waits, at most a batch. Sleeps only if there is nothing else to do."""

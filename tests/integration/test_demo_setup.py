@@ -1,5 +1,6 @@
 """The demo's markets, users and play money: made once, completed after an interruption, never topped up."""
 
+import asyncio
 import json
 import stat
 from contextlib import closing
@@ -13,7 +14,8 @@ from cambist.control.markets import SetMarketState, shown_markets
 from cambist.control.sandbox import NotSandbox
 from cambist.control.users import account_of
 from cambist.demo import setup
-from cambist.engine.commands import MarketList, MarketStatus
+from cambist.engine.commands import AccountClass, MarketList, MarketStatus
+from cambist.flow.house import House
 from cambist.settings import Settings
 from tests.integration.operator import Operator
 
@@ -116,6 +118,14 @@ def test_a_market_whose_listing_was_interrupted_is_completed(settings, monkeypat
         found = exchange.query(lambda engine, _: shown_markets(engine))
     assert [each["state"] for each in found] == ["trading"] * 4
     assert found[0]["fees"]["standard"]["taker"] == "0.00100000"
+
+
+def test_users_and_house_are_paid_from_one_mirror(settings):
+    with closing(prepared(settings)) as exchange:
+        asyncio.run(House.open(exchange.server, exchange.assets().all))
+        accounts = exchange.query(lambda engine, _: [engine.account(each) for each in engine.account_ids()])
+    mirrors = [each for each in accounts if each is not None and each[0] == AccountClass.MIRROR]
+    assert len(mirrors) == 1
 
 
 def test_a_demo_is_never_put_into_a_real_exchange(tmp_path):

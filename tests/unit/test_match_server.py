@@ -27,7 +27,7 @@ from cambist.engine.commands import (
 )
 from cambist.engine.events import OrderClosed, Result, Status
 from cambist.errors import Broken, OutcomeUnknown, Overloaded, Unavailable
-from cambist.log.file import LogFailed
+from cambist.log.errors import LogFailed
 from cambist.match.disk import LowDiskMark
 from cambist.match.server import MatchServer, Port
 from cambist.settings import Log, Match
@@ -76,8 +76,8 @@ class Market:
         self.engine = Engine()
         self.clock_ns = TIME_NS
         self.free_bytes = 100
-        self.ended: list[BaseException | None] = []
-        self.disk = LowDiskMark(50, lambda: self.free_bytes)
+        self.monotonic_ns = 1
+        self.disk = LowDiskMark(50, lambda: self.free_bytes, lambda: self.monotonic_ns)
         self.server = MatchServer(
             self.log,
             self.engine,
@@ -86,7 +86,6 @@ class Market:
             log_settings=Log(seal_idle_ms=seal_idle_ms),
             disk=self.disk,
             clock=lambda: self.clock_ns,
-            on_end=self.ended.append,
         )
         self.server.start()
         self.admin = self.server.open_port(Role.ADMIN, "admin")
@@ -121,6 +120,10 @@ class Market:
         answer = events.result(port.call(command.encode()))
         assert answer.status == Status.OK
         return answer.value
+
+    def wait_for_a_look_at_the_disk(self) -> None:
+        self.monotonic_ns += 1_000_000_000
+        self.server.query_blocking(lambda engine, history: None)
 
     def bid(self, price: int = 10) -> bytearray:
         return Place(
@@ -316,18 +319,27 @@ def test_cancels_pass_a_queue_that_is_full_of_orders():
 
 def test_low_disk_stops_new_orders_and_never_cancels(market):
     order_id = market.value(market.port, commands.decode(bytes(market.bid())))
-    market.disk.is_low = True
-    market.disk._next_check_ns = 1 << 62  # the mark keeps its answer for this test
+    market.free_bytes = 49
+    market.wait_for_a_look_at_the_disk()
     with pytest.raises(Overloaded, match="low on disk space"):
         market.port.call(market.bid())
     assert events.result(market.port.call(market.cancel(order_id))).value == order_id
 
 
-@pytest.mark.parametrize("free_bytes, is_low", [(49, True), (50, False)])
-def test_the_low_disk_mark_is_compared_with_free_space(free_bytes, is_low):
-    disk = LowDiskMark(50, lambda: free_bytes)
-    disk.check()
-    assert disk.is_low == is_low
+def test_orders_are_taken_again_when_there_is_room_on_the_disk(market):
+    market.free_bytes = 49
+    market.wait_for_a_look_at_the_disk()
+    market.free_bytes = 50
+    market.wait_for_a_look_at_the_disk()
+    assert events.result(market.port.call(market.bid())).status == Status.OK
+
+
+def test_the_disk_is_looked_at_once_a_second_at_most(market):
+    market.wait_for_a_look_at_the_disk()
+    market.free_bytes = 49
+    market.monotonic_ns += 999_999_999
+    market.server.query_blocking(lambda engine, history: None)
+    assert events.result(market.port.call(market.bid())).status == Status.OK
 
 
 # Cancel-all in parts
@@ -418,7 +430,7 @@ def test_stop_answers_what_waits_seals_and_closes(market):
     assert {answer.status for answer in results(asyncio.run(main()))} == {Status.OK}
     assert market.log.seals == 1
     assert market.log.is_closed
-    assert market.ended == [None]
+    assert market.server.problem is None
     with pytest.raises(Unavailable, match="is stopping"):
         market.port.call(market.bid())
 
@@ -435,10 +447,10 @@ def test_a_failed_log_leaves_the_outcome_unknown_and_is_never_tried_again(market
 
     before = len(market.log.batches)
     asyncio.run(main())
-    market.server.stop()
+    market.server.join()
     assert len(market.log.batches) == before
     assert market.log.seals == 0
-    assert [type(problem) for problem in market.ended] == [LogFailed]
+    assert isinstance(market.server.problem, LogFailed)
 
 
 def test_a_failed_log_leaves_a_half_done_cancel_all_unknown(market):
@@ -465,8 +477,8 @@ def test_an_engine_that_breaks_stops_everything(market):
             await market.port.submit(market.bid())
 
     asyncio.run(main())
-    market.server.stop()
-    assert [type(problem) for problem in market.ended] == [Broken]
+    market.server.join()
+    assert isinstance(market.server.problem, Broken)
 
 
 class BrokenHistory:
