@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -101,7 +102,7 @@ def reset_exchange(settings: Settings) -> Path:
             demo_setup.users_file(settings).parent,
         ):
             if part.exists():
-                part.rename(aside / part.name)
+                shutil.move(part, aside / part.name)  # snapshots may be on another disk
     _create_data(settings)
     return aside
 

@@ -34,6 +34,7 @@ CANCELS_MAX = 1 << 16
 
 _CANCELS = frozenset({Kind.CANCEL, Kind.CANCEL_ALL})
 _NEW_ORDERS = frozenset({Kind.PLACE, Kind.CANCEL_REPLACE})
+_HEADER_BYTES = 24  # of a command
 _KIND = 2  # offset in a command
 _FLAGS = 10  # offset in a RESULT
 _MORE = 2
@@ -87,6 +88,7 @@ class Port:
         A cancel-all is answered after its last part, with the records of all parts one after the other.
         Raises Overloaded or Unavailable at once; the future may raise OutcomeUnknown.
         """
+        _require_framed(command)
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bytes] = loop.create_future()
         self._server._accept((command, future, loop, self), command[_KIND])
@@ -94,6 +96,7 @@ class Port:
 
     def call(self, command: bytearray) -> bytes:
         """The same from any thread but the match thread, which it would wait for."""
+        _require_framed(command)
         future: concurrent.futures.Future[bytes] = concurrent.futures.Future()
         self._server._accept((command, future, None, self), command[_KIND])
         return future.result()
@@ -166,7 +169,10 @@ class MatchServer:
         return Port(self, answer.value)
 
     def query(self, ask: Callable[[Engine, History], T]) -> "asyncio.Future[T]":
-        """From the event loop: what `ask` returns or raises, seen after everything submitted before."""
+        """From the event loop: what `ask` returns or raises, seen after every command submitted before.
+
+        Of a large cancel-all that was submitted before, it may see the first part only.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._accept(Query(ask, future, loop))
@@ -308,6 +314,16 @@ class MatchServer:
                 break
             problems[loop].append((future, _stopped(self.problem)))
         _deliver(problems, _set_problems)
+
+
+def _require_framed(command: bytearray) -> None:
+    """Raises ValueError for bytes that are no command by their own length.
+
+    In the log they would be durable before the engine could refuse them, and no start would get past them.
+    """
+    length = len(command)
+    if length < _HEADER_BYTES or length % 8 or command[0] | command[1] << 8 != length:
+        raise ValueError(f"{length} bytes that are not one command")
 
 
 def _stopped(problem: BaseException | None) -> ExchangeError:

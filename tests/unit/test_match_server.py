@@ -240,6 +240,15 @@ def test_a_port_may_send_only_what_its_role_may(market):
     assert answer.status == Status.NOT_PERMITTED
 
 
+@pytest.mark.parametrize("spoil", [lambda bid: bid + bytes(8), lambda bid: bid[:-8], lambda bid: bid[:16]])
+def test_bytes_that_are_no_command_never_reach_the_log(market, spoil):
+    before = len(market.log.batches)
+    with pytest.raises(ValueError, match="not one command"):
+        market.port.call(spoil(market.bid()))
+    assert len(market.log.batches) == before
+    assert events.result(market.port.call(market.bid())).status == Status.OK
+
+
 def test_a_query_sees_what_was_submitted_before_it(market):
     async def main() -> tuple[int, bytes]:
         order = market.port.submit(market.bid())
