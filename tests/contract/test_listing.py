@@ -148,7 +148,7 @@ class TestMarkets:
             ({"quote": BASE}, Status.BAD_LISTING),
             ({"tick_atoms": 0}, Status.BAD_LISTING),
             ({"lot_atoms": 0}, Status.BAD_LISTING),
-            ({"tick_atoms": (1 << 64) - 1, "lot_atoms": (1 << 64) - 1}, Status.BAD_LISTING),
+            ({"tick_atoms": 1 << 32, "lot_atoms": 1 << 32}, Status.BAD_LISTING),
             ({"filters": FILTERS._replace(max_orders=0)}, Status.BAD_FILTERS),
             ({"state": MarketStatus.DELISTED}, Status.BAD_STATE),
         ],

@@ -27,7 +27,7 @@ from cambist.engine.events import AccountEvent, AssetEvent, FeesEvent, MarketEve
 from .state import AMOUNT_LIMIT, Account, Asset, FirstUse, Market, Rates, State, require
 
 RATE_ONE = 100_000_000  # fee_rate_e8 of 100 %
-PRODUCT_MAX = (1 << 127) - 1  # of tick_atoms and lot_atoms
+TICK_LOT_MAX = (1 << 64) - 1  # quote atoms of one tick times one lot
 STEPS_MAX = 1 << 52  # largest price in ticks and quantity in lots stay below
 
 
@@ -104,9 +104,8 @@ def market_list(state: State, command: MarketList) -> int:
     """Returns the new market's id."""
     base, _ = state.asset(command.base), state.asset(command.quote)
     require(all(market.symbol != command.symbol for market in state.markets), Status.ALREADY_LISTED)
-    product = command.tick_atoms * command.lot_atoms
-    tick_lot_atoms, rest = divmod(product, 10**base.scale)
-    no_trade_rounds = tick_lot_atoms > 0 and rest == 0 and product <= PRODUCT_MAX
+    tick_lot_atoms, rest = divmod(command.tick_atoms * command.lot_atoms, 10**base.scale)
+    no_trade_rounds = 0 < tick_lot_atoms <= TICK_LOT_MAX and rest == 0
     require(no_trade_rounds and command.base != command.quote, Status.BAD_LISTING)
     filters = _capped(command.filters)
     require(_are_sound(filters, tick_lot_atoms, command.lot_atoms), Status.BAD_FILTERS)

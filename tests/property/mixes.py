@@ -56,7 +56,7 @@ class Mix:
     def any(self) -> Command:
         """A command of any kind that sessions send; two of three are about orders."""
         makers = [self.place, self.change, self.cancel_all, self.money, self.operation]
-        return self._random.choices(makers, weights=[60, 25, 1, 20, 8])[0]()
+        return self._random.choices(makers, weights=[60, 25, 3, 20, 8])[0]()
 
     def order(self) -> Command:
         return self._random.choices([self.place, self.change], weights=[3, 1])[0]()
@@ -130,7 +130,7 @@ class Mix:
             account=account,
             market=market,
             order_id=order_id,
-            quantity_lots=self._mostly(lambda: self._random.randint(1, 18), 0, 1 << 63),
+            quantity_lots=self._mostly(lambda: self._random.randint(1, 9), 0, 1 << 63),
             target_client_id=client_id,
             client_id=self._client_id(),
         )
@@ -140,19 +140,16 @@ class Mix:
 
     def money(self) -> commands.Money:
         makers = [self._pay, self._hold, self._end_hold, self._reverse]
-        return self._random.choices(makers, weights=[6, 4, 4, 1])[0]()
+        return self._random.choices(makers, weights=[6, 4, 4, 2])[0]()
 
     def _pay(self) -> commands.Money:
         kind = self._one(commands.Credit, commands.Credit, commands.Move, commands.Correction)
-        payer, payee = (
-            (MIRROR, self._account()) if kind is commands.Credit else (self._account(), self._account())
-        )
-        if kind is commands.Credit:
-            payer, payee = payee, payer
+        counter = MIRROR if kind is commands.Credit else self._account()
+        account = self._one(self._account(), MIRROR, LOSS) if kind is commands.Correction else self._account()
         return kind(
-            account=payer,
+            account=account,
             market=self._asset(),
-            counter_account=self._mostly(lambda: payee, NOBODY, HOUSE, LOSS),
+            counter_account=self._mostly(lambda: counter, NOBODY, HOUSE, LOSS),
             amount_atoms=self._amount(),
             fee_atoms=self._mostly(lambda: 0, 1),
             reference=self._reference(),
@@ -169,22 +166,27 @@ class Mix:
 
     def _end_hold(self) -> commands.Money:
         """Settles or releases a hold, mostly one that is open, mostly with the right amounts."""
-        holds = [*self._state.holds.items()]
+        holds = [
+            first.command
+            for first in self._state.references.values()
+            if isinstance(first.command, commands.Hold)
+        ]
+        still_open = [hold for hold in holds if hold.reference in self._state.holds]
         if not holds:
             return self._hold()
-        origin, hold = self._one(*holds)
+        hold = self._one(*(still_open or holds), self._one(*holds))
         fee = self._mostly(lambda: min(self._one(0, 7), hold.amount_atoms), 1 << 100)
         settles = self._random.random() < 0.6
         kind = commands.Settle if settles else commands.Release
         return kind(
             account=self._mostly(lambda: hold.account, *USERS),
-            market=self._mostly(lambda: hold.asset, *ASSETS),
+            market=self._mostly(lambda: hold.market, *ASSETS),
             counter_account=self._mostly(lambda: MIRROR, HOUSE, NOBODY) if settles else 0,
             fee_account=self._mostly(lambda: WITHDRAWAL_FEES, FEES, HOUSE, LOSS, NOBODY) if fee else 0,
             amount_atoms=self._mostly(lambda: hold.amount_atoms - fee if settles else 0, 1, 5) % (1 << 128),
             fee_atoms=fee if settles else 0,
             reference=self._reference(),
-            origin=self._mostly(lambda: origin, b"ref:1", b"ref:2", b"never"),
+            origin=self._mostly(lambda: hold.reference, b"funds:1001:1", b"never"),
         )
 
     def _reverse(self) -> commands.Money:
@@ -201,23 +203,23 @@ class Mix:
             counter_account=self._mostly(lambda: credit.counter_account, HOUSE, NOBODY),
             amount_atoms=self._mostly(lambda: credit.amount_atoms, 1),
             reference=self._reference(),
-            origin=self._mostly(lambda: credit.reference, b"ref:1", b"never"),
+            origin=self._mostly(lambda: credit.reference, b"funds:1001:1", b"never"),
         )
 
     def operation(self) -> Command:
         """Accounts, assets and markets; what closes them is undone more often than done."""
         weights: dict[Callable[[], Command], int] = {
             self._account_create: 2,
-            self._account_set: 2,
+            self._account_set: 5,
             self._freeze: 1,
             self._thaw: 6,
             self._asset_list: 2,
             self._asset_state: 2,
             self._market_list: 2,
-            self._market_state: 1,
+            self._market_state: 2,
             self._market_reopen: 3,
-            self._market_filters: 2,
-            self._market_fees: 2,
+            self._market_filters: 4,
+            self._market_fees: 3,
         }
         return self._random.choices([*weights], weights=[*weights.values()])[0]()
 
@@ -266,10 +268,12 @@ class Mix:
         )
 
     def _market_state(self) -> Command:
-        states, weights = list(MarketStatus), [4, 2, 2, 1]
-        return commands.MarketState(
-            market=self._market(), state=self._random.choices(states, weights=weights)[0]
-        )
+        """Delists mostly what has orders, which is refused, because nothing trades there again otherwise."""
+        state = self._random.choices(list(MarketStatus), weights=[4, 2, 2, 4])[0]
+        busy = sorted({order.market for order in self._state.orders.values()})
+        is_final = state == MarketStatus.DELISTED and busy
+        market = self._mostly(lambda: self._one(*busy), *MARKETS) if is_final else self._market()
+        return commands.MarketState(market=market, state=state)
 
     def _market_reopen(self) -> Command:
         closed = [
@@ -281,8 +285,8 @@ class Mix:
 
     def _market_filters(self) -> Command:
         usual = {
-            "max_orders": self._one(3, 75),
-            "lot_min": self._one(1, 2),
+            "max_orders": self._one(1, 2, 75),
+            "lot_min": self._one(1, 4),
             "notional_flags": self._one(0, 1, 2, 3),
         }
         odd = [
@@ -303,7 +307,7 @@ class Mix:
 
     def _market_fees(self) -> Command:
         def rate() -> int:
-            return self._mostly(lambda: self._random.randint(0, 300_000), 25_000_000, 60_000_000)
+            return self._one(0, self._random.randint(0, 300_000), self._one(0, 30_000_000))
 
         return commands.MarketFees(
             market=self._market(),
@@ -358,7 +362,8 @@ class Mix:
         return self._mostly(lambda: self._random.randint(1, 3_000), *odd)
 
     def _permissions(self) -> Permission:
-        return self._mostly(lambda: EVERYTHING, Permission.TRADE, Permission.WITHDRAW, Permission(8))
+        usual = [EVERYTHING] * 6 + [Permission.TRADE, Permission.WITHDRAW]
+        return self._mostly(lambda: self._one(*usual), Permission(8))
 
     def _client_id(self) -> bytes:
         names = [b"", b"", b"", b"", b"a", b"b", b"c", b"d/e:f-g_h.i", b"x" * 36]
@@ -366,7 +371,7 @@ class Mix:
 
     def _reference(self) -> bytes:
         odd = [b"", b"r" * 120, b"r" * 121, b"with space", b"\x7f"]
-        return self._mostly(lambda: b"ref:%d" % self._random.randint(0, 60), *odd)
+        return self._mostly(lambda: b"ref:%d" % self._random.randint(0, 300), *odd)
 
     def _target(self) -> tuple[int, bytes, int, int]:
         """Order id, client id, account and market of an order to change; mostly of an open one."""

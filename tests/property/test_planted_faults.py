@@ -1,0 +1,142 @@
+"""The checks can fail: with any one rule of the model switched off or bent, a short history notices.
+
+What is bent is the model, because the engine is compiled; a comparison cannot tell which of the two is wrong.
+"""
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from cambist.engine.codes import Side, Status, StpMode
+from cambist.engine.commands import Place
+from tests.model import markets, model, money, shapes, trading
+from tests.model.state import Account, Ledger, Order, State
+
+from .mixes import Mix
+from .pair import Pair
+
+HISTORIES, COMMANDS = 8, 400  # the most that any fault stays unnoticed, with room
+MAKERS = [Mix.any, Mix.order, Mix.money, Mix.operation, Mix.order, Mix.money, Mix.of_the_sequencer]
+
+GUARDS: dict[ModuleType, list[Status]] = {
+    trading: [
+        Status.WRONG_ACCOUNT_CLASS,
+        Status.ACCOUNT_FROZEN,
+        Status.ACCOUNT_MAY_NOT,
+        Status.MARKET_CLOSED,
+        Status.MAX_NUM_ORDERS,
+        Status.DUPLICATE_CLIENT_ID,
+        Status.WOULD_TAKE,
+        Status.INSUFFICIENT_BALANCE,
+        Status.UNKNOWN_ORDER,
+        Status.AMEND_NOT_SMALLER,
+        Status.LOT_SIZE,
+    ],
+    markets: [
+        Status.PRICE_FILTER,
+        Status.LOT_SIZE,
+        Status.MARKET_LOT_SIZE,
+        Status.NOTIONAL,
+        Status.ALREADY_LISTED,
+        Status.BAD_LISTING,
+        Status.BAD_FILTERS,
+        Status.BAD_STATE,
+        Status.BAD_FEES,
+        Status.WRONG_ACCOUNT_CLASS,
+    ],
+    money: [
+        Status.BAD_AMOUNT,
+        Status.WRONG_ACCOUNT_CLASS,
+        Status.ACCOUNT_FROZEN,
+        Status.ACCOUNT_MAY_NOT,
+        Status.ASSET_SUSPENDED,
+        Status.INSUFFICIENT_BALANCE,
+        Status.UNKNOWN_REFERENCE,
+        Status.ALREADY_ENDED,
+    ],
+    model: [Status.REFERENCE_CONFLICT, Status.WRONG_EPOCH, Status.UNKNOWN_RULES],
+    shapes: [Status.MALFORMED],
+}
+
+
+def is_noticed() -> bool:
+    """Whether a history on a bent model comes to a difference, a broken invariant or an error."""
+    for seed in range(HISTORIES):
+        pair = Pair.open()
+        mix = pair.mix(seed)
+        try:
+            for nth in range(COMMANDS):
+                pair.send(MAKERS[nth % len(MAKERS)](mix))
+        except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError):
+            return True
+    return False
+
+
+def test_unbent_nothing_is_noticed():
+    assert not is_noticed()
+
+
+@pytest.mark.parametrize(
+    ("module", "guard"),
+    [(module, guard) for module, guards in GUARDS.items() for guard in guards],
+    ids=lambda value: value.name if isinstance(value, Status) else value.__name__.rpartition(".")[2],
+)
+def test_a_guard_switched_off_is_noticed(monkeypatch, module: ModuleType, guard: Status):
+    require = module.require
+
+    def all_but_one(condition: bool, otherwise: Status) -> None:
+        require(condition or otherwise == guard, otherwise)
+
+    monkeypatch.setattr(module, "require", all_but_one)
+    assert is_noticed()
+
+
+def _newest_first(self: State, market: int, side: Side) -> list[Order]:
+    sign = -1 if side == Side.BUY else 1
+    orders = self.open_orders(market=market, side=side)
+    return sorted(orders, key=lambda order: (sign * order.price_ticks, -order.order_id))
+
+
+def _worst_first(self: State, market: int, side: Side) -> list[Order]:
+    return sorted(self.open_orders(market=market, side=side), key=lambda order: order.order_id)
+
+
+def _fee_rounded_down(*arguments: Any, **how: Any) -> int:
+    return max(0, UNBENT_FEE(*arguments, **how) - 1)
+
+
+def _plan_without_prevention(state: State, market: Any, command: Place) -> trading.Plan:
+    return UNBENT_PLAN(state, market, replace(command, stp_mode=StpMode.NONE))
+
+
+def _forgotten(*_: Any, **__: Any) -> None:
+    return None
+
+
+UNBENT_FEE, UNBENT_PLAN = markets.fee_atoms, trading._plan
+
+FAULTS: dict[str, tuple[object, str, Any]] = {
+    "the newest order at a price fills first": (State, "queue", _newest_first),
+    "the price has no priority": (State, "queue", _worst_first),
+    "fees are rounded down": (trading, "fee_atoms", _fee_rounded_down),
+    "self-trades happen": (trading, "_plan", _plan_without_prevention),
+    "what is held is never released": (Ledger, "release", _forgotten),
+    "a fill pays nothing": (Ledger, "pay_held", _forgotten),
+    "levels are not told": (trading, "tell_level", _forgotten),
+    "fees go to the house": (trading, "FEES", 2),
+    "losses are the fee account's": (money, "LOSS", 1),
+    "a cancel-all step is one order short": (trading, "CANCELS_PER_STEP", 1),
+    "a taker stops at its second maker": (trading, "MAKERS_MAX", 1),
+    "everybody is a customer": (Account, "is_customer", True),
+    "nobody may owe": (Account, "may_owe", False),
+    "a reversal freezes in silence": (money, "tell_account", _forgotten),
+    "holds are kept in silence": (money, "_tell_hold", _forgotten),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_bent_rule_is_noticed(monkeypatch, fault: str):
+    monkeypatch.setattr(*FAULTS[fault])
+    assert is_noticed()
