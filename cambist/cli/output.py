@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from sqlalchemy.exc import DBAPIError
 
 from cambist.control.client import RequestFailed
 from cambist.control.exchange import Report
@@ -24,7 +25,7 @@ from cambist.log.errors import LogError, LogInUse
 from cambist.settings import SettingsError
 
 # What becomes a sentence; anything else is a bug and shows itself.
-ANSWERED = (RequestFailed, ExchangeError, SettingsError, LogError, Broken, OSError)
+ANSWERED = (RequestFailed, ExchangeError, SettingsError, LogError, Broken, OSError, DBAPIError)
 REFUSED, UNAVAILABLE, LOG_FAILED = 1, 69, 75
 
 
@@ -66,6 +67,8 @@ def failure_of(problem: BaseException) -> Failure:
             return Failure("log_error", str(problem))
         case Broken():
             return Failure("broken", str(problem))
+        case DBAPIError():
+            return Failure("records_error", f"the records database cannot be used: {problem.orig}")
     return Failure("system_error", str(problem))
 
 

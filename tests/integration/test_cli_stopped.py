@@ -2,6 +2,7 @@
 
 import shutil
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -278,6 +279,54 @@ def test_a_refusal_is_one_sentence_that_says_why(listed, command, because):
     assert because in answer.stderr
     document = listed.call(*command, "--json").document
     assert f"Error: {document['error']['message']}\n" == answer.stderr
+
+
+def garbage_records(home: Path) -> None:
+    (home / "records.db").write_bytes(b"not a database" * 500)
+
+
+def no_records(home: Path) -> None:
+    (home / "records.db").unlink()
+
+
+def no_master_key(home: Path) -> None:
+    (home / "secrets" / "master.key").unlink()
+
+
+def open_master_key(home: Path) -> None:
+    (home / "secrets" / "master.key").chmod(0o644)
+
+
+def another_master_key(home: Path) -> None:
+    (home / "secrets" / "master.key").write_bytes(bytes(32))
+
+
+def no_log(home: Path) -> None:
+    shutil.rmtree(home / "log")
+
+
+def strange_setting(home: Path) -> None:
+    (home / "cambist.toml").write_text("[match]\nqueue_max = 0\n")
+
+
+@pytest.mark.parametrize(
+    "damage, because",
+    [
+        (garbage_records, "the records database cannot be used"),
+        (no_records, "restore the backup"),
+        (no_master_key, "restore it from the backup"),
+        (open_master_key, "chmod 600"),
+        (another_master_key, "another master key"),
+        (no_log, "belongs to log"),
+        (strange_setting, "match.queue_max = 0"),
+    ],
+)
+def test_a_damaged_data_directory_is_one_sentence_that_says_what_to_do(market, damage, because):
+    damage(market.home)
+    answer = market.call("user", "list")
+    assert (answer.status, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("Error: ") and answer.stderr.count("\n") == 1
+    assert because in answer.stderr
 
 
 def test_every_command_says_so_when_there_is_no_exchange(tmp_path):
