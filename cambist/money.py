@@ -52,9 +52,5 @@ def format_atoms(atoms: int, scale: int) -> str:
     """All `scale` decimals, as in "0.50000000"; without a dot at scale 0."""
     if atoms < 0:
         return "-" + format_atoms(-atoms, scale)
-    digits = str(atoms)
-    if scale == 0:
-        return digits
-    if len(digits) <= scale:
-        digits = digits.zfill(scale + 1)
-    return f"{digits[:-scale]}.{digits[-scale:]}"
+    digits = str(atoms).zfill(scale + 1)
+    return f"{digits[:-scale]}.{digits[-scale:]}" if scale else digits

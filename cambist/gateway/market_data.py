@@ -27,6 +27,9 @@ from cambist.settings import Limits
 
 DEPTH_DEFAULT, DEPTH_MAX = 100, 5_000
 TRADES_DEFAULT, TRADES_MAX = 500, 1_000
+FILLS_LOOKED_AT = (
+    5_000  # by one request for aggregate trades, on the engine's thread
+)
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (DEPTH_MAX, 250))
 _MIN_TO_MARKET, _MAX_TO_MARKET = 1, 2  # bits of notional_flags
 
@@ -82,8 +85,11 @@ async def aggregate_trades(call: Call) -> bytes:
         params.time_ns("startTime"),
         params.time_ns("endTime"),
     )
-    kept = call.services.settings.match.history_trades_per_market
-    rows = await call.services.core.query(lambda _, history: history.market_trades(market.id, kept))
+    # One trade earlier, or it could not be told whether `fromId` begins an aggregate.
+    first_id = None if from_id is None else max(from_id - 1, 0)
+    rows = await call.services.core.query(
+        lambda _, history: history.market_trades(market.id, FILLS_LOOKED_AT, first_id)
+    )
     found = [
         fills
         for fills in aggregated([TradeView(*row) for row in rows])

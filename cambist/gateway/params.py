@@ -119,17 +119,22 @@ def _integer(name: str, value: str) -> int:
 def _read(part: bytes) -> dict[str, str]:
     try:
         text = part.decode()
-        is_plain = "%" not in text and "+" not in text
-        values: dict[str, str] = {}
-        for pair in text.split("&"):
-            name, _, value = pair.partition("=")
-            if not is_plain:
-                name = unquote_plus(name, errors="strict")
-                value = unquote_plus(value, errors="strict")
-            if name in values:
-                raise ApiError(errors.DUPLICATE_PARAMETER)
-            if pair:
-                values[name] = value
-        return values
+        pairs = [pair.partition("=")[::2] for pair in text.split("&")]
+        if "%" in text or "+" in text:
+            pairs = [(_decoded(name), _decoded(value)) for name, value in pairs]
     except UnicodeDecodeError:
         raise ApiError(errors.ILLEGAL_CHARACTERS) from None
+    values = dict(pairs)
+    if len(values) < len(pairs) and _has_duplicates(pairs):
+        raise ApiError(errors.DUPLICATE_PARAMETER)
+    return values
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text, errors="strict")
+
+
+def _has_duplicates(pairs: list[tuple[str, str]]) -> bool:
+    """Two `&` in a row make a pair without a name, which may come as often as it likes."""
+    names = [name for name, _ in pairs if name]
+    return len(set(names)) < len(names)
