@@ -1,11 +1,13 @@
 """Orders through the REST API: what is sent, what comes back, and what the account then holds."""
 
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
 from cambist.engine.commands import MarketStatus
-from tests.integration.rest_market import RestMarket, Trader, rest_market
+from tests.integration.rest_market import RestMarket, Trader, limit_order, ok, rest_market
 
 ORDER = "/api/v3/order"
 
@@ -248,6 +250,43 @@ def test_times_come_in_microseconds_when_asked_for(empty_book):
             f"/api/v3/openOrders?{query}", headers=ann.headers() | {"X-MBX-TIME-UNIT": unit}
         )
         assert len(str(response.json()[0]["time"])) == digits
+
+
+def send(market: RestMarket, trader: Trader, method: str, query: str, body: str, content_type: str) -> Any:
+    return ok(
+        market.client.request(
+            method,
+            f"{ORDER}?{query}",
+            headers=trader.headers() | {"content-type": content_type},
+            content=body,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/x-www-form-urlencoded", "text/plain", ""]
+)
+def test_parameters_are_read_from_the_body_whatever_it_calls_itself(empty_book, content_type):
+    ann = empty_book.trader(USDT="1000")
+    wanted = limit_order("BUY", "0.1", "100", "BTCUSDT") | {"timestamp": empty_book.clock() // 1_000_000}
+    placed = send(empty_book, ann, "POST", "", ann.signed(urlencode(wanted)), content_type)
+    named = f"symbol=BTCUSDT&orderId={placed['orderId']}&timestamp={wanted['timestamp']}"
+    assert send(empty_book, ann, "DELETE", "", ann.signed(named), content_type)["status"] == "CANCELED"
+
+
+def test_parameters_may_be_split_between_query_and_body_and_the_query_wins(empty_book):
+    ann = empty_book.trader(USDT="1000")
+    query = urlencode(limit_order("BUY", "0.1", "100", "BTCUSDT"))
+    body = f"price=101&timestamp={empty_book.clock() // 1_000_000}"
+    signature = ann.signature(query + body)
+    placed = send(empty_book, ann, "POST", query, f"{body}&signature={signature}", "")
+    assert placed["price"] == "100.00000000"
+
+
+def test_numbers_are_compared_by_value(empty_book):
+    ann = empty_book.trader(USDT="1000")
+    for price in ("100", "100.0", "100.00000000", "00100.0000000000"):
+        assert ann.order("BUY", "0.1000000000", price)["price"] == "100.00000000"
 
 
 # Refusals
