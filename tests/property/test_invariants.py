@@ -5,6 +5,7 @@ hold in both. At the end the same commands, with other batch borders or over sna
 bytes and hashes.
 """
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -124,4 +125,5 @@ Histories.TestCase.settings = settings(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-TestHistories = Histories.TestCase
+# Only a failure takes long: Hypothesis then looks for the shortest history that shows it, for minutes.
+TestHistories = pytest.mark.timeout(900)(Histories.TestCase)
