@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -279,6 +280,20 @@ def test_an_answer_that_nobody_waits_for_any_more_disturbs_nobody(market):
     assert events.result(asyncio.run(main())).status == Status.OK
 
 
+def test_callers_on_two_event_loops_get_each_their_own_answers(market):
+    def caller(price: int) -> set[int]:
+        async def main():
+            return await asyncio.gather(*(market.port.submit(market.bid(price)) for _ in range(100)))
+
+        return {events.result(record).value for record in asyncio.run(main())}
+
+    with ThreadPoolExecutor(2) as threads:
+        first, second = threads.map(caller, (10, 20))
+    prices = {row[0]: row[7] for row in market.engine.open_orders(market.ann)}
+    assert {prices[order] for order in first} == {10}
+    assert {prices[order] for order in second} == {20}
+
+
 # Overload
 
 
@@ -442,6 +457,25 @@ def test_stop_answers_what_waits_seals_and_closes(market):
     assert market.server.problem is None
     with pytest.raises(Unavailable, match="is stopping"):
         market.port.call(market.bid())
+
+
+def test_whoever_calls_while_it_stops_gets_an_answer_or_a_refusal(market):
+    def calls_until_refused() -> int:
+        done = 0
+        while True:
+            try:
+                market.port.call(market.bid())
+            except Unavailable:
+                return done
+            done += 1
+
+    with ThreadPoolExecutor(8) as threads:
+        callers = [threads.submit(calls_until_refused) for _ in range(8)]
+        while market.server.query_blocking(lambda engine, _: engine.open_order_count) < 200:
+            pass
+        market.server.stop()
+        accepted = sum(caller.result(timeout=10) for caller in callers)
+    assert market.engine.open_order_count == accepted
 
 
 def test_a_failed_log_leaves_the_outcome_unknown_and_is_never_tried_again(market):
