@@ -56,6 +56,10 @@ class Gateway(Starlette):
             await super().__call__(scope, receive, send)
 
 
+class ClientGone(Exception):
+    """Hung up before the request was whole: there is nobody to answer and nothing to do."""
+
+
 class ApiApplication:
     def __init__(self, api: Api, body_max_bytes: int) -> None:
         self._api = api
@@ -65,7 +69,10 @@ class ApiApplication:
         if scope["type"] != "http":  # there are no WebSockets yet
             await send({"type": "websocket.close"})
             return
-        answer = await self._answer(scope, receive)
+        try:
+            answer = await self._answer(scope, receive)
+        except ClientGone:
+            return
         headers = [*_HEADERS, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
@@ -97,10 +104,17 @@ class ApiApplication:
         return await self._api.answer(request)
 
     async def _body(self, receive: Receive) -> bytes | None:
-        """None as soon as it is too large."""
-        message: Message = await receive()
+        """None as soon as it is too large. Raises ClientGone if it did not come to its end."""
+        message = await _next(receive)
         body: bytes = message.get("body", b"")
         while message.get("more_body") and len(body) <= self._body_max_bytes:
-            message = await receive()
+            message = await _next(receive)
             body += message.get("body", b"")
         return body if len(body) <= self._body_max_bytes else None
+
+
+async def _next(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message

@@ -1,5 +1,6 @@
 """The HTTP server before the application: uvicorn on uvloop and httptools, with bounds on what it reads."""
 
+import asyncio
 import importlib
 from typing import Any
 
@@ -11,19 +12,32 @@ from cambist.gateway.app import HEAD_MAX_BYTES
 from cambist.settings import Settings
 
 IDLE_S = 75
+REQUEST_WITHIN_S = 10  # from its first byte to its last
 SHUTDOWN_S = 5
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Lets go of a connection whose request head does not end, instead of collecting it for ever.
+    """Lets go of a connection whose request does not end in time, or whose head grows without an end.
 
+    A connection between two requests is uvicorn's to close, after IDLE_S.
     Known limit: the read in which a head begins is not counted, so a head may come to that and
     HEAD_MAX_BYTES.
     """
 
     _in_head = False
+    _in_request = True  # the first one, from the moment of connecting
     _head_bytes = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_request = False
+        self._watch()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         was_in_head = self._in_head
@@ -33,15 +47,28 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._head_bytes > HEAD_MAX_BYTES and not self.transport.is_closing():
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
+        self._watch()
 
     def on_message_begin(self) -> None:
-        self._in_head = True
+        self._in_head = self._in_request = True
         self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_request = False
+        super().on_message_complete()
+
+    def _watch(self) -> None:
+        """A request that came in one piece never needs a timer."""
+        if self._in_request and self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_WITHIN_S, self.transport.close)
+        elif not self._in_request and self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 def server_config(app: ASGIApp, settings: Settings, **overrides: Any) -> uvicorn.Config:

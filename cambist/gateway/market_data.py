@@ -27,9 +27,7 @@ from cambist.settings import Limits
 
 DEPTH_DEFAULT, DEPTH_MAX = 100, 5_000
 TRADES_DEFAULT, TRADES_MAX = 500, 1_000
-FILLS_LOOKED_AT = (
-    5_000  # by one request for aggregate trades, on the engine's thread
-)
+FILLS_LOOKED_AT = 5_000  # by one request for aggregate trades, on the engine's thread
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (DEPTH_MAX, 250))
 _MIN_TO_MARKET, _MAX_TO_MARKET = 1, 2  # bits of notional_flags
 

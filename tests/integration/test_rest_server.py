@@ -13,7 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
-from cambist.gateway import core
+from cambist.gateway import core, http
 from cambist.gateway.http import server_config
 from cambist.settings import Limits
 from tests.integration.rest_market import NO_LIMITS, RestMarket, Trader, limit_order, rest_market
@@ -193,6 +193,28 @@ def test_a_body_that_does_not_end_is_cut_off(server):
         connection.sendall(b"POST /api/v3/order HTTP/1.1\r\nhost: a\r\ncontent-length: 10000000\r\n\r\n")
         connection.sendall(b"x" * 200_000)
         assert connection.recv(1_000).startswith(b"HTTP/1.1 413")
+
+
+HALF_HEAD = b"GET /api/v3/ping HTTP/1.1\r\nhost: a\r\n"
+HALF_BODY = b"POST /api/v3/order HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc"
+
+
+@pytest.mark.parametrize("sent", [b"", HALF_HEAD, HALF_BODY], ids=["nothing", "half a head", "half a body"])
+def test_a_request_that_does_not_end_in_time_loses_its_connection(server, monkeypatch, sent):
+    monkeypatch.setattr(http, "REQUEST_WITHIN_S", 0.2)
+    with server.connect() as connection:
+        connection.sendall(sent)
+        assert connection.recv(1_000) == b""
+
+
+def test_a_connection_may_rest_between_two_requests(server, monkeypatch):
+    monkeypatch.setattr(http, "REQUEST_WITHIN_S", 0.1)
+    with server.connect() as connection:
+        for _ in range(2):
+            connection.sendall(HALF_HEAD)
+            connection.sendall(b"\r\n")
+            assert connection.recv(1_000).startswith(b"HTTP/1.1 200")
+            time.sleep(0.3)
 
 
 @pytest.mark.parametrize("line", [b"\x16\x03\x01\x02\x00", b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
