@@ -478,6 +478,13 @@ def test_whoever_calls_while_it_stops_gets_an_answer_or_a_refusal(market):
     assert market.engine.open_order_count == accepted
 
 
+def test_who_was_let_in_just_before_the_end_is_turned_away_after_it(market):
+    market.server.stop()
+    market.server._is_stopping = False  # as a caller saw it who was let in, and then had to wait
+    with pytest.raises(Unavailable):
+        market.port.call(market.bid())
+
+
 def test_a_failed_log_leaves_the_outcome_unknown_and_is_never_tried_again(market):
     async def main() -> None:
         waiting = fill_queue(market, 5)
