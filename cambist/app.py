@@ -20,7 +20,7 @@ import uvloop
 from cambist.control.client import running
 from cambist.control.exchange import Exchange, Report
 from cambist.control.sandbox import require_sandbox
-from cambist.control.server import ControlServer
+from cambist.control.server import ControlServer, require_short
 from cambist.demo import setup as demo_setup
 from cambist.engine.commands import Role
 from cambist.engine.views import MarketView
@@ -70,9 +70,10 @@ def create_exchange(home: Path, *, sandbox: bool) -> Settings:
     """A new, empty exchange. The settings file is written last: where it stands, everything is complete."""
     if (home / FILE_NAME).exists():
         raise AlreadyExists(f"there is an exchange in {home} already; CAMBIST_HOME may name another place")
+    settings = Settings(home=home, mode=Mode(sandbox=sandbox))
+    require_short(settings.socket_file)
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
-    settings = Settings(home=home, mode=Mode(sandbox=sandbox))
     _create_data(settings)
     write_default(home, sandbox=sandbox)
     return Settings.load(home)

@@ -62,6 +62,14 @@ def test_an_exchange_whose_directory_is_open_to_others_does_not_start(market):
     assert f"chmod 700 {market.home}" in answer.stderr
 
 
+def test_init_refuses_a_path_in_which_no_socket_fits(tmp_path):
+    home = tmp_path / ("x" * 100)
+    answer = Operator(home).call("init")
+    assert answer.status == 1
+    assert "shorter path" in answer.stderr
+    assert not home.exists()
+
+
 def test_init_leaves_an_exchange_that_is_there_alone(operator):
     answer = operator.call("init")
     assert answer.status == 1
