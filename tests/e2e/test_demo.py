@@ -1,7 +1,11 @@
 """`make run` from outside: a fresh demo, what a newcomer finds in it, and the same after a restart."""
 
 import json
+import os
+import signal
+import socket
 import stat
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +14,9 @@ from typing import Any
 import pytest
 
 from cambist.flow.rest import Credentials
-from tests.e2e.harness import WAIT_SECONDS, Exchange, cambist, running
+from cambist.log.file import verify
+from tests.conftest import CHECKOUT
+from tests.e2e.harness import HOST, WAIT_SECONDS, Exchange, cambist, environment, free_port, running
 
 FUNDS = {"BTC": "1.00000000", "ETH": "20.00000000", "ETP": "1000.00000000", "USDT": "50000.00000000"}
 
@@ -31,9 +37,9 @@ def open_orders(exchange: Exchange, user: Credentials) -> list[dict[str, Any]]:
     return found
 
 
-def wait_for(what: str, seen: Callable[[], object]) -> None:
+def wait_for(what: str, seen: Callable[[], object], seconds: int = WAIT_SECONDS) -> None:
     """Until `seen()` is true; fails after a while."""
-    deadline = time.monotonic() + WAIT_SECONDS
+    deadline = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
         time.sleep(0.1)
@@ -116,3 +122,33 @@ def test_after_a_restart_balances_and_orders_are_where_they_were(tmp_path: Path)
         assert exchange.json("/api/v3/trades?symbol=ETPBTC") == trades
         found = cambist(home, "verify")
         assert found["ledger_balanced"] and not found["problems"]
+
+
+@pytest.mark.long  # it sets up the checkout first, which may take minutes
+@pytest.mark.timeout(1_800)
+def test_make_run_starts_the_demo_and_ctrl_c_stops_it(tmp_path: Path) -> None:
+    home, port, output = tmp_path / "home", free_port(), tmp_path / "output"
+    with output.open("wb") as said:
+        make = subprocess.Popen(
+            ["make", "run"],
+            cwd=CHECKOUT,
+            env=environment(home, port),
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_for("the exchange", lambda: make.poll() is not None or is_listening(port), seconds=1_500)
+        assert make.poll() is None, output.read_text()
+        wait_for("its greeting", lambda: str(home / "demo" / "users.json") in output.read_text())
+        assert f"http://127.0.0.1:{port}" in output.read_text()
+    finally:
+        os.killpg(make.pid, signal.SIGINT)  # as the terminal does: to make and to the exchange
+        make.wait(WAIT_SECONDS)
+    wait_for("the end", lambda: not is_listening(port))
+    assert verify(home / "log").is_sealed
+
+
+def is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
