@@ -1,13 +1,16 @@
 """Every way in which engine and match server say no has a code and a text for clients."""
 
 import json
+import struct
 
 import pytest
 
+from cambist.engine.commands import Kind
 from cambist.engine.events import Status
 from cambist.errors import Conflict, ExchangeError, OutcomeUnknown, Overloaded, Refused, Unavailable
 from cambist.gateway import errors
-from cambist.gateway.errors import OF_STATUS, Refusal, body, of_error
+from cambist.gateway.errors import OF_STATUS, ApiError, Refusal, body, of_error
+from cambist.gateway.order_answers import require_ok
 
 SUCCESSES = {Status.OK}
 
@@ -59,6 +62,22 @@ def test_statuses_that_clients_act_on_have_the_known_code_and_text(status):
 def test_what_the_match_server_raises_becomes_an_answer(problem, http, code):
     refusal = of_error(problem)
     assert (refusal.http, refusal.code) == (http, code)
+
+
+def record(status: Status) -> bytes:
+    """A RESULT of a PLACE without events, as docs/formats/events.md lays it out."""
+    return struct.pack("<HBBIHB5xQQqQ", 48, 0, Kind.PLACE, 0, status, 0, 1, 1, 1, 0)
+
+
+@pytest.mark.parametrize("status", list(OF_STATUS), ids=lambda status: status.name)
+def test_what_no_request_may_lead_to_is_a_bug_and_all_else_a_refusal(status):
+    refusal = OF_STATUS[status]
+    with pytest.raises(RuntimeError if refusal is errors.UNKNOWN else ApiError):
+        require_ok(record(status))
+
+
+def test_a_success_is_no_refusal():
+    assert require_ok(record(Status.OK)).status == Status.OK
 
 
 def test_a_body_holds_code_and_text_and_nothing_else():
