@@ -208,13 +208,13 @@ def test_a_request_that_does_not_end_in_time_loses_its_connection(server, monkey
 
 
 def test_a_connection_may_rest_between_two_requests(server, monkeypatch):
-    monkeypatch.setattr(http, "REQUEST_WITHIN_S", 0.1)
+    monkeypatch.setattr(http, "REQUEST_WITHIN_S", 0.5)
     with server.connect() as connection:
         for _ in range(2):
             connection.sendall(HALF_HEAD)
             connection.sendall(b"\r\n")
             assert connection.recv(1_000).startswith(b"HTTP/1.1 200")
-            time.sleep(0.3)
+            time.sleep(0.7)
 
 
 @pytest.mark.parametrize("line", [b"\x16\x03\x01\x02\x00", b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
@@ -302,10 +302,10 @@ def test_orders_that_trade_do_not_count_at_once_or_later(tmp_path):
 
 
 def test_an_engine_that_does_not_answer_leaves_the_outcome_unknown(tmp_path, monkeypatch):
-    monkeypatch.setattr(core, "ANSWER_WITHIN_S", 0.05)
     with rest_market(tmp_path) as market:
         ann = market.trader(USDT="1000")
         ann.get("/api/v3/openOrders", symbol="BTCUSDT")
+        monkeypatch.setattr(core, "ANSWER_WITHIN_S", 0.05)
         gate = threading.Event()
         held = threading.Thread(target=market.server.query_blocking, args=(lambda engine, _: gate.wait(10),))
         held.start()
@@ -315,6 +315,7 @@ def test_an_engine_that_does_not_answer_leaves_the_outcome_unknown(tmp_path, mon
         finally:
             gate.set()
             held.join()
+            monkeypatch.undo()
         wait_until(lambda: is_open(ann, "late"))
 
 
