@@ -5,6 +5,8 @@ It is what `cambist run` runs, from the log's lock to the listening socket; only
 
 import multiprocessing
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
@@ -63,6 +65,16 @@ class Forked:
 
     def client(self) -> Client:
         return Client(HOST, self.port)
+
+
+@contextmanager
+def started(home: Path) -> Iterator[Forked]:
+    """Killed at the end of the block, if not before."""
+    exchange = Forked(home)
+    try:
+        yield exchange
+    finally:
+        exchange.reap()
 
 
 def _serve(home: Path, port: int, output: Path, ready: Connection) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cambist.flow.rest import Client, Credentials
@@ -45,15 +46,21 @@ class Answer(NamedTuple):
 class Exchange:
     """A running `cambist run`. Raises AssertionError, with what the process printed, if it does not start."""
 
-    def __init__(self, home: Path, *options: str, trace: Sequence[str | Path] = ()) -> None:
-        """`trace` is a command that runs another one, such as strace."""
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        trace: Sequence[str | Path] = (),
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`trace` is a command that runs another one, such as strace; `settings` go into the environment."""
         self.home = home
         self.port = free_port()
         self.output = home.parent / f"{home.name}.output"
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
                 [*trace, CAMBIST, "run", "--json", *options],
-                env=environment(home, self.port),
+                env={**environment(home, self.port), **settings},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -68,6 +75,10 @@ class Exchange:
         """As Ctrl-C would; its exit status. Safe to repeat."""
         if self._process.poll() is None:
             os.kill(self.pid, signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended by itself."""
         return self._process.wait(WAIT_SECONDS)
 
     def client(self) -> Client:
@@ -113,9 +124,14 @@ class Exchange:
 
 
 @contextmanager
-def running(home: Path, *options: str, trace: Sequence[str | Path] = ()) -> Iterator[Exchange]:
+def running(
+    home: Path,
+    *options: str,
+    trace: Sequence[str | Path] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Exchange]:
     """An exchange for as long as the block lasts, then stopped in order."""
-    exchange = Exchange(home, *options, trace=trace)
+    exchange = Exchange(home, *options, trace=trace, settings=settings)
     try:
         yield exchange
     finally:

@@ -3,6 +3,7 @@
 A is alice, who bids; B is bob, who offers. ETP/BTC has no fees, so what one gives is what the other gets.
 """
 
+import re
 import socket
 from collections.abc import Iterator
 from decimal import Decimal
@@ -12,6 +13,7 @@ import ccxt
 import pytest
 
 from cambist.flow.rest import Credentials
+from tests.conftest import CHECKOUT
 from tests.e2e.harness import HOST, Exchange, running
 
 PRICE, AMOUNT = 0.001, 10
@@ -20,7 +22,7 @@ SYMBOL = "ETP/BTC"
 
 @pytest.fixture(scope="module")
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
-    with running(tmp_path_factory.mktemp("ccxt") / "home", "--demo") as exchange:
+    with running(tmp_path_factory.mktemp("ccxt") / "var", "--demo") as exchange:
         yield exchange
 
 
@@ -206,6 +208,17 @@ def test_what_a_filter_refuses_says_which_filter(
     order = {"symbol": "ETPBTC", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
     with pytest.raises(raised, match=filter_name):
         alice.private_post_order({**order, "quantity": amount, "price": price})
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_example_in_the_readme_runs_as_it_stands(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], readme: str
+) -> None:
+    (example,) = re.findall("```python\n(.*?)```", (CHECKOUT / readme).read_text(), re.DOTALL)
+    monkeypatch.chdir(exchange.home.parent)  # where it finds var/demo/users.json
+    exec(example.replace("127.0.0.1:8000", f"{HOST}:{exchange.port}"), {})
+    printed = capsys.readouterr().out
+    assert " open " in printed and "'used': 0.01" in printed
 
 
 def test_a_wrong_secret_is_refused_as_authentication_error(exchange: Exchange) -> None:

@@ -6,8 +6,6 @@ cycle, and its log is read by an engine of our own.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -18,7 +16,7 @@ from cambist.engine.views import OrderView
 from cambist.log.segments import segments
 from cambist.money import format_atoms
 from tests.e2e.audit import Audit
-from tests.e2e.forked import Forked
+from tests.e2e.forked import Forked, started
 from tests.e2e.load import Kind, Record, Request, load_until_killed
 from tests.e2e.market import SYMBOL, Owner, create_exchange, report, settings_of
 
@@ -88,16 +86,6 @@ def test_the_audit_sees_what_it_is_there_to_see(tmp_path: Path) -> None:
         Audit(log_directory).catch_up(position, record.sent.keys() - {placed.request.name})
     with pytest.raises(AssertionError, match="have come apart"):
         Audit(log_directory).catch_up(position._replace(state_hash=bytes(16)), record.sent)
-
-
-@contextmanager
-def started(home: Path) -> Iterator[Forked]:
-    """Killed at the end of the block, if not before."""
-    exchange = Forked(home)
-    try:
-        yield exchange
-    finally:
-        exchange.reap()
 
 
 def kill_while_it_starts(home: Path, chance: Random) -> None:

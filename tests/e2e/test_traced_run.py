@@ -1,8 +1,5 @@
 """A traced exchange: each order's batch is on the disk before the first byte of its answer is on the wire."""
 
-import os
-import shutil
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,15 +15,6 @@ TRADERS = 6
 LOG = Path("/data/log")
 SEGMENT = "/data/log/1.log"
 CLIENT = "TCP:[127.0.0.1:8000->127.0.0.1:40000]"
-
-
-@pytest.fixture(scope="module")
-def can_trace() -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is missing: `make setup` installs it when run as root")
-    probe = subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, text=True)
-    if probe.returncode != 0:
-        pytest.skip(f"strace may not trace here: {probe.stderr.strip()}")
 
 
 @pytest.fixture(scope="module")

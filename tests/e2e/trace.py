@@ -12,16 +12,15 @@ from typing import NamedTuple
 
 # Every byte of a string is written as \x..
 STRACE = (
-    *("strace", "-f", "-yy", "-xx", "-s", "65536"),
+    *("strace", "-f", "-yy", "-xx", "-s", "65536", "-e", "signal=none"),
     *("-e", "trace=write,writev,sendto,sendmsg,pwrite64,pwritev,pwritev2,fdatasync"),
-    *("-e", "signal=none"),
 )
 
 _HEX = r"(?:\\x[0-9a-f]{2})*"
 _BEGIN = re.compile(r"(\d+) +(\w+)\(\d+<((?:->|[^>])*)>(.*)")
 _RESUMED = re.compile(r"(\d+) +<\.\.\. \w+ resumed>.*")
 _STRING = re.compile(rf'"({_HEX})"')
-_RESULT = re.compile(r"\) += (-?\d+)[^)]*(?:\([^)]*\))?$")
+_RESULT = re.compile(r"\) += (-?\d+)")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 _ACKNOWLEDGED = re.compile(rb'"clientOrderId":"([^"]+)"')
 _NEVER = 1 << 62
@@ -81,20 +80,21 @@ def acknowledged_after_sync(calls: Sequence[Call], log_directory: Path) -> set[s
     return names
 
 
+def log_calls(calls: Iterable[Call], log_directory: Path) -> list[Call]:
+    """Those that write or sync the log's own files."""
+    return [call for call in calls if re.fullmatch(rf"{re.escape(str(log_directory))}/.*\.log", call.target)]
+
+
 def _durable(calls: Sequence[Call], log_directory: Path) -> Iterator[tuple[bytes, int]]:
     """What was written to the log, and when the sync behind it had returned without an error."""
-    for write in calls:
-        if not (write.name.startswith("pwrite") and _is_log(write, log_directory)):
+    of_log = log_calls(calls, log_directory)
+    syncs = [call for call in of_log if call.name == "fdatasync"]
+    for write in of_log:
+        if write.name == "fdatasync" or write.result != len(write.data):
             continue
-        for sync in calls:
-            if sync.name == "fdatasync" and sync.target == write.target and sync.begin > write.end:
-                if sync.result == 0 and write.result == len(write.data):
-                    yield write.data, sync.end
-                break
-
-
-def _is_log(call: Call, log_directory: Path) -> bool:
-    return call.target.startswith(f"{log_directory}/") and call.target.endswith(".log")
+        behind = [sync for sync in syncs if sync.target == write.target and sync.begin > write.end]
+        if behind and behind[0].result == 0:
+            yield write.data, behind[0].end
 
 
 def _replies(calls: Iterable[Call]) -> Iterator[Reply]:
