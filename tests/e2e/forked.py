@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 from cambist import app
@@ -81,5 +82,14 @@ def _serve(home: Path, port: int, output: Path, ready: Connection) -> None:
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    Thread(target=_end_with_parent, daemon=True).start()
     exchange = app.open_exchange(Settings.load(home, environment(home, port)), lambda done, total: None)
     app.serve(exchange, demo=False, started=lambda _: ready.send(exchange.query(Position.of)))
+
+
+def _end_with_parent() -> None:
+    """Or an exchange would outlive a test run that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
