@@ -3,14 +3,16 @@
 //! A *seat* is one account in one market. It names the two balance rows that the account's orders there use and heads
 //! the list of its open orders, so that a fill or a cancel looks nothing up.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use crate::index::{hash_pair, hash_text, hash_u64, Index};
 use crate::wire::*;
 
 pub const NIL: u32 = u32::MAX;
 
+/// An order at rest, or taking. Aligned so that it never lies across three cache lines.
 #[derive(Clone, Copy, Default)]
+#[repr(align(32))]
 pub struct Order {
     pub id: u64,
     pub price: Ticks,
@@ -75,26 +77,18 @@ impl Order {
     }
 }
 
-/// What taking an order out of the book needs to know of it.
-struct Links {
-    id: u64,
-    remaining: Lots,
-    seat: u32,
-    level: u32,
-    prev: u32,
-    next: u32,
-    seat_prev: u32,
-    seat_next: u32,
-    client: u32,
-    side: u8,
-}
-
 #[derive(Clone, Copy)]
 pub struct Level {
     pub price: Ticks,
     pub quantity: Lots,
     pub head: u32,
     tail: u32,
+}
+
+impl Level {
+    const fn empty(price: Ticks) -> Self {
+        Level { price, quantity: 0, head: NIL, tail: NIL }
+    }
 }
 
 /// One side of a market. Keys grow from the best price to the worst: asks by price, bids by its complement.
@@ -105,6 +99,30 @@ pub struct Side {
     best_price: Ticks,
     /// All that rests here; bounded so that no sum of levels overflows.
     pub lots: Lots,
+}
+
+impl Side {
+    /// Its best price, if anything rests here.
+    #[inline]
+    pub fn best_price(&self) -> Option<Ticks> {
+        (self.best != NIL).then_some(self.best_price)
+    }
+}
+
+/// Both sides of a market.
+#[derive(Default)]
+pub struct Sides([Side; 2]);
+
+impl Sides {
+    #[inline]
+    pub fn of(&self, side: u8) -> &Side {
+        &self.0[(side & 1) as usize]
+    }
+
+    #[inline]
+    fn of_mut(&mut self, side: u8) -> &mut Side {
+        &mut self.0[(side & 1) as usize]
+    }
 }
 
 #[inline]
@@ -159,7 +177,7 @@ pub struct Book {
     by_id: Index,
     levels: Vec<Level>,
     free_levels: Vec<u32>,
-    sides: Vec<[Side; 2]>,
+    sides: Vec<Sides>,
     pub seats: Vec<Seat>,
     by_seat: Index,
     client_ids: Vec<ClientId>,
@@ -171,7 +189,7 @@ pub struct Book {
 impl Book {
     pub fn add_market(&mut self) {
         let side = || Side { levels: BTreeMap::new(), best: NIL, best_price: 0, lots: 0 };
-        self.sides.push([side(), side()]);
+        self.sides.push(Sides([side(), side()]));
     }
 
     pub fn open_orders(&self) -> usize {
@@ -181,11 +199,6 @@ impl Book {
     #[inline]
     pub fn order(&self, slot: u32) -> &Order {
         &self.orders[slot as usize]
-    }
-
-    #[inline]
-    pub fn order_mut(&mut self, slot: u32) -> &mut Order {
-        &mut self.orders[slot as usize]
     }
 
     #[inline]
@@ -199,20 +212,24 @@ impl Book {
     }
 
     #[inline]
-    pub fn side(&self, market: u32, side: u8) -> &Side {
-        &self.sides[market as usize - 1][side as usize]
+    pub fn sides(&self, market: u32) -> &Sides {
+        &self.sides[place_of(market)]
+    }
+
+    #[inline]
+    fn side(&self, market: u32, side: u8) -> &Side {
+        self.sides(market).of(side)
+    }
+
+    #[inline]
+    fn side_mut(&mut self, market: u32, side: u8) -> &mut Side {
+        self.sides[place_of(market)].of_mut(side)
     }
 
     #[inline]
     pub fn best(&self, market: u32, side: u8) -> Option<u32> {
         let best = self.side(market, side).best;
         (best != NIL).then_some(best)
-    }
-
-    #[inline]
-    pub fn best_price(&self, market: u32, side: u8) -> Option<Ticks> {
-        let side = self.side(market, side);
-        (side.best != NIL).then_some(side.best_price)
     }
 
     /// Levels of one side, best first.
@@ -240,6 +257,11 @@ impl Book {
         if text.is_empty() {
             return None;
         }
+        self.look_up_client_id(account, text)
+    }
+
+    #[inline(never)]
+    fn look_up_client_id(&self, account: u32, text: &[u8]) -> Option<u32> {
         self.by_client_id.find(hash_text(account, text), |slot| {
             let order = self.order(slot);
             self.seats[order.seat as usize].account == account && self.client_id(order) == text
@@ -255,8 +277,17 @@ impl Book {
         }
     }
 
+    /// The seat of an account in a market. `recent` is where to look first, if it is a seat of the account at all.
     #[inline]
-    pub fn find_seat(&self, account: u32, market: u32) -> Option<u32> {
+    pub fn find_seat(&self, recent: u32, account: u32, market: u32) -> Option<u32> {
+        match self.seats.get(recent as usize) {
+            Some(seat) if seat.market == market => Some(recent),
+            _ => self.look_up_seat(account, market),
+        }
+    }
+
+    #[inline(never)]
+    fn look_up_seat(&self, account: u32, market: u32) -> Option<u32> {
         self.by_seat.find(hash_pair(account, market), |seat| {
             let seat = &self.seats[seat as usize];
             seat.account == account && seat.market == market
@@ -279,46 +310,39 @@ impl Book {
         seat
     }
 
-    /// Puts what is left of an order at the end of its level's queue.
+    /// Puts what is left of an order at the end of its level's queue. Returns its slot and what the level holds now.
     #[inline]
-    pub fn rest(&mut self, market: u32, order: &mut Order, client_id: &[u8]) -> u32 {
-        let level = self.level_at(market, order.side, order.price);
-        let queue = &mut self.levels[level as usize];
-        queue.quantity += order.remaining;
-        order.level = level;
-        order.prev = queue.tail;
-        order.seat_prev = self.seats[order.seat as usize].tail;
-        let slot = match self.free_orders.pop() {
-            Some(slot) => {
-                self.orders[slot as usize] = *order;
-                slot
-            }
-            None => {
-                self.orders.push(*order);
-                self.orders.len() as u32 - 1
-            }
-        };
-        if queue.tail == NIL {
-            queue.head = slot;
-        } else {
-            self.orders[queue.tail as usize].next = slot;
+    pub fn rest(&mut self, market: u32, mut order: Order, client_id: &[u8]) -> (u32, Lots) {
+        let at = self.level_at(market, order.side, order.price);
+        let slot = self.free_orders.last().copied().unwrap_or(self.orders.len() as u32);
+        let level = &mut self.levels[at as usize];
+        level.quantity += order.remaining;
+        let total = level.quantity;
+        order.level = at;
+        order.prev = std::mem::replace(&mut level.tail, slot);
+        match order.prev {
+            NIL => level.head = slot,
+            prev => self.orders[prev as usize].next = slot,
         }
-        queue.tail = slot;
         let seat = &mut self.seats[order.seat as usize];
-        if seat.tail == NIL {
-            seat.head = slot;
-        } else {
-            self.orders[seat.tail as usize].seat_next = slot;
-        }
-        seat.tail = slot;
         seat.open_orders += 1;
-        self.sides[market as usize - 1][order.side as usize].lots += order.remaining;
+        order.seat_prev = std::mem::replace(&mut seat.tail, slot);
+        match order.seat_prev {
+            NIL => seat.head = slot,
+            prev => self.orders[prev as usize].seat_next = slot,
+        }
+        if self.free_orders.pop().is_some() {
+            self.orders[slot as usize] = order;
+        } else {
+            self.orders.push(order);
+        }
+        self.side_mut(market, order.side).lots += order.remaining;
         self.by_id.insert(hash_u64(order.id), slot);
         self.open += 1;
         if !client_id.is_empty() {
             self.name(slot, client_id);
         }
-        slot
+        (slot, total)
     }
 
     /// Links every seat's orders anew in the order given, oldest first: a restored book was filled queue by queue.
@@ -339,28 +363,35 @@ impl Book {
         }
     }
 
+    /// The level of a price, made when it is missing.
+    #[inline]
     fn level_at(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
-        let book_side = &mut self.sides[market as usize - 1][side as usize];
-        if book_side.best != NIL && book_side.best_price == price {
-            return book_side.best;
+        let here = self.side(market, side);
+        if here.best != NIL && here.best_price == price {
+            return here.best;
         }
-        let key_here = key(side, price);
-        if let Some(&level) = book_side.levels.get(&key_here) {
-            return level;
-        }
-        let empty = Level { price, quantity: 0, head: NIL, tail: NIL };
+        self.find_level(market, side, price)
+    }
+
+    #[inline(never)]
+    fn find_level(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
+        let book_side = self.sides[place_of(market)].of_mut(side);
+        let vacant = match book_side.levels.entry(key(side, price)) {
+            Entry::Occupied(level) => return *level.get(),
+            Entry::Vacant(vacant) => vacant,
+        };
         let level = match self.free_levels.pop() {
             Some(level) => {
-                self.levels[level as usize] = empty;
+                self.levels[level as usize] = Level::empty(price);
                 level
             }
             None => {
-                self.levels.push(empty);
+                self.levels.push(Level::empty(price));
                 self.levels.len() as u32 - 1
             }
         };
-        book_side.levels.insert(key_here, level);
-        if book_side.best == NIL || key(side, book_side.best_price) > key_here {
+        vacant.insert(level);
+        if book_side.best == NIL || key(side, book_side.best_price) > key(side, price) {
             (book_side.best, book_side.best_price) = (level, price);
         }
         level
@@ -374,7 +405,7 @@ impl Book {
         order.executed_quote += quote;
         order.updated_ns = time_ns;
         self.levels[order.level as usize].quantity -= quantity;
-        self.sides[market as usize - 1][order.side as usize].lots -= quantity;
+        self.sides[place_of(market)].of_mut(order.side).lots -= quantity;
     }
 
     /// Lessens what an order asks for; it keeps its place.
@@ -384,7 +415,7 @@ impl Book {
         order.remaining -= by;
         order.updated_ns = time_ns;
         self.levels[order.level as usize].quantity -= by;
-        self.sides[market as usize - 1][order.side as usize].lots -= by;
+        self.sides[place_of(market)].of_mut(order.side).lots -= by;
     }
 
     /// Gives an open order a client id in place of the one it has.
@@ -423,57 +454,51 @@ impl Book {
         self.by_client_id.remove(tag, slot);
     }
 
-    /// Takes an order out of its queue, its seat and every index. The slot's contents stay readable until it is
-    /// reused. An empty level goes too.
+    /// Takes an order out of its queue, its seat and every index; an empty level goes too. Returns what the level still
+    /// holds. The slot's contents stay readable until it is reused.
     #[inline]
-    pub fn remove(&mut self, market: u32, slot: u32) {
+    pub fn remove(&mut self, market: u32, slot: u32) -> Lots {
         let order = &self.orders[slot as usize];
-        let order = Links {
-            id: order.id,
-            remaining: order.remaining,
-            seat: order.seat,
-            level: order.level,
-            prev: order.prev,
-            next: order.next,
-            seat_prev: order.seat_prev,
-            seat_next: order.seat_next,
-            client: order.client,
-            side: order.side,
-        };
+        let (id, side, remaining) = (order.id, order.side, order.remaining);
+        let (at, seat) = (order.level, order.seat);
+        let (prev, next, seat_prev, seat_next) = (order.prev, order.next, order.seat_prev, order.seat_next);
         if order.client != NIL {
             self.unname(slot);
         }
-        self.sides[market as usize - 1][order.side as usize].lots -= order.remaining;
-        let level = &mut self.levels[order.level as usize];
-        level.quantity -= order.remaining;
-        match order.prev {
-            NIL => level.head = order.next,
-            prev => self.orders[prev as usize].next = order.next,
+        self.side_mut(market, side).lots -= remaining;
+        let level = &mut self.levels[at as usize];
+        level.quantity -= remaining;
+        let left = level.quantity;
+        match prev {
+            NIL => level.head = next,
+            prev => self.orders[prev as usize].next = next,
         }
-        match order.next {
-            NIL => level.tail = order.prev,
-            next => self.orders[next as usize].prev = order.prev,
+        match next {
+            NIL => level.tail = prev,
+            next => self.orders[next as usize].prev = prev,
         }
-        if level.head == NIL {
-            self.drop_level(market, order.side, order.level);
+        if prev == NIL && next == NIL {
+            self.drop_level(market, side, at);
         }
-        let seat = &mut self.seats[order.seat as usize];
+        let seat = &mut self.seats[seat as usize];
         seat.open_orders -= 1;
-        match order.seat_prev {
-            NIL => seat.head = order.seat_next,
-            prev => self.orders[prev as usize].seat_next = order.seat_next,
+        match seat_prev {
+            NIL => seat.head = seat_next,
+            prev => self.orders[prev as usize].seat_next = seat_next,
         }
-        match order.seat_next {
-            NIL => seat.tail = order.seat_prev,
-            next => self.orders[next as usize].seat_prev = order.seat_prev,
+        match seat_next {
+            NIL => seat.tail = seat_prev,
+            next => self.orders[next as usize].seat_prev = seat_prev,
         }
-        self.by_id.remove(hash_u64(order.id), slot);
+        self.by_id.remove(hash_u64(id), slot);
         self.free_orders.push(slot);
         self.open -= 1;
+        left
     }
 
+    #[inline(never)]
     fn drop_level(&mut self, market: u32, side: u8, level: u32) {
-        let book_side = &mut self.sides[market as usize - 1][side as usize];
+        let book_side = self.sides[place_of(market)].of_mut(side);
         book_side.levels.remove(&key(side, self.levels[level as usize].price));
         if book_side.best == level {
             book_side.best = book_side.levels.first_key_value().map_or(NIL, |(_, &best)| best);

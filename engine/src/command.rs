@@ -23,6 +23,7 @@ pub struct Header {
 impl Header {
     #[inline]
     pub fn read(bytes: &[u8]) -> Header {
+        let bytes: &[u8; HEADER] = bytes.first_chunk().expect("framing was checked");
         Header {
             kind: bytes[2],
             flags: bytes[3],
@@ -107,9 +108,18 @@ pub struct MarketList<'a> {
     pub symbol: &'a [u8],
 }
 
-/// Checks that the strings of a command end it exactly, padded with zeros, and gives them back.
+/// Checks that the strings of a command end it exactly, padded with zeros, and gives them back. Most have none.
 #[inline]
 fn strings<const N: usize>(bytes: &[u8], at: usize, lengths: [u8; N]) -> Result<[&[u8]; N], Status> {
+    if lengths == [0; N] {
+        require(bytes.len() == at)?;
+        return Ok([&[]; N]);
+    }
+    cut_strings(bytes, at, lengths)
+}
+
+#[inline(never)]
+fn cut_strings<const N: usize>(bytes: &[u8], at: usize, lengths: [u8; N]) -> Result<[&[u8]; N], Status> {
     let total: usize = lengths.iter().map(|&length| length as usize).sum();
     if bytes.len() != at + padded(total) || !is_zero(&bytes[at + total..]) {
         return Err(status::MALFORMED);
@@ -122,7 +132,13 @@ fn strings<const N: usize>(bytes: &[u8], at: usize, lengths: [u8; N]) -> Result<
     }))
 }
 
+#[inline]
 fn is_client_id(text: &[u8]) -> bool {
+    text.is_empty() || is_spelt_well(text)
+}
+
+#[inline(never)]
+fn is_spelt_well(text: &[u8]) -> bool {
     text.len() <= CLIENT_ID_MAX && text.iter().all(|c| c.is_ascii_alphanumeric() || b"-_.:/".contains(c))
 }
 
@@ -145,6 +161,11 @@ fn budget(bytes: &[u8], at: usize, flags: u8) -> Result<(Atoms, usize), Status> 
     if flags & FLAG_EXTENSION == 0 {
         return Ok((0, at));
     }
+    extended_budget(bytes, at)
+}
+
+#[inline(never)]
+fn extended_budget(bytes: &[u8], at: usize) -> Result<(Atoms, usize), Status> {
     require(bytes.len() >= at + EXTENSION && is_zero(&bytes[at + 16..at + EXTENSION]))?;
     let budget = u128_at(bytes, at);
     require(budget < AMOUNT_LIMIT as u128)?;
@@ -172,16 +193,17 @@ fn check_terms(terms: &Terms, quantity_may_be_zero: bool) -> Result<(), Status> 
 
 #[inline]
 pub fn place<'a>(bytes: &'a [u8], flags: u8) -> Result<Terms<'a>, Status> {
-    require(bytes.len() >= 48 && flags <= FLAG_EXTENSION && u64_at(bytes, 24) >> 40 == 0)?;
+    let fixed: &[u8; 48] = bytes.first_chunk().ok_or(status::MALFORMED)?;
+    require(flags <= FLAG_EXTENSION && u64_at(fixed, 24) >> 40 == 0)?;
     let (budget, at) = budget(bytes, 48, flags)?;
-    let [client_id] = strings(bytes, at, [bytes[28]])?;
+    let [client_id] = strings(bytes, at, [fixed[28]])?;
     let terms = Terms {
-        side: bytes[24],
-        order_type: bytes[25],
-        time_in_force: bytes[26],
-        stp: bytes[27],
-        price: u64_at(bytes, 32),
-        quantity: u64_at(bytes, 40),
+        side: fixed[24],
+        order_type: fixed[25],
+        time_in_force: fixed[26],
+        stp: fixed[27],
+        price: u64_at(fixed, 32),
+        quantity: u64_at(fixed, 40),
         budget,
         client_id,
     };
@@ -191,9 +213,10 @@ pub fn place<'a>(bytes: &'a [u8], flags: u8) -> Result<Terms<'a>, Status> {
 
 #[inline]
 pub fn cancel<'a>(bytes: &'a [u8], flags: u8) -> Result<Cancel<'a>, Status> {
-    require(bytes.len() >= 40 && flags == 0 && u64_at(bytes, 32) >> 16 == 0)?;
-    let [client_id, request_id] = strings(bytes, 40, [bytes[32], bytes[33]])?;
-    let target = target(u64_at(bytes, 24), client_id)?;
+    let fixed: &[u8; 40] = bytes.first_chunk().ok_or(status::MALFORMED)?;
+    require(flags == 0 && u64_at(fixed, 32) >> 16 == 0)?;
+    let [client_id, request_id] = strings(bytes, 40, [fixed[32], fixed[33]])?;
+    let target = target(u64_at(fixed, 24), client_id)?;
     require(is_client_id(request_id))?;
     Ok(Cancel { target, request_id })
 }
@@ -206,23 +229,24 @@ fn target<'a>(order_id: u64, client_id: &'a [u8]) -> Result<Target<'a>, Status> 
 
 #[inline]
 pub fn cancel_replace<'a>(bytes: &'a [u8], flags: u8) -> Result<CancelReplace<'a>, Status> {
-    require(bytes.len() >= 56 && flags <= FLAG_EXTENSION && bytes[31] <= 1)?;
+    let fixed: &[u8; 56] = bytes.first_chunk().ok_or(status::MALFORMED)?;
+    require(flags <= FLAG_EXTENSION && fixed[31] <= 1)?;
     let (budget, at) = budget(bytes, 56, flags)?;
-    let [client_id, target_id, request_id] = strings(bytes, at, [bytes[28], bytes[29], bytes[30]])?;
+    let [client_id, target_id, request_id] = strings(bytes, at, [fixed[28], fixed[29], fixed[30]])?;
     let terms = Terms {
-        side: bytes[24],
-        order_type: bytes[25],
-        time_in_force: bytes[26],
-        stp: bytes[27],
-        price: u64_at(bytes, 32),
-        quantity: u64_at(bytes, 40),
+        side: fixed[24],
+        order_type: fixed[25],
+        time_in_force: fixed[26],
+        stp: fixed[27],
+        price: u64_at(fixed, 32),
+        quantity: u64_at(fixed, 40),
         budget,
         client_id,
     };
     check_terms(&terms, true)?;
-    let target = target(u64_at(bytes, 48), target_id)?;
+    let target = target(u64_at(fixed, 48), target_id)?;
     require(is_client_id(request_id))?;
-    Ok(CancelReplace { target, request_id, allow_failure: bytes[31] == 1, terms })
+    Ok(CancelReplace { target, request_id, allow_failure: fixed[31] == 1, terms })
 }
 
 pub fn amend<'a>(bytes: &'a [u8], flags: u8) -> Result<Amend<'a>, Status> {

@@ -65,13 +65,14 @@ impl Engine {
     pub fn apply(&mut self, batch: &[u8]) -> Result<&[u8], Broken> {
         self.check_framing(batch)?;
         self.time_ns = i64_at(batch, 8);
-        self.events.clear();
+        self.events.begin_batch();
         let mut at = BATCH_HEADER;
         while at < batch.len() {
             let length = u16_at(batch, at) as usize;
             self.run(&batch[at..at + length]);
             at += length;
         }
+        self.events.end_batch();
         Ok(self.events.bytes())
     }
 
@@ -205,11 +206,11 @@ impl Engine {
 
     #[inline]
     pub fn market(&self, id: u32) -> Option<&Market> {
-        self.markets.get((id as usize).wrapping_sub(1))
+        self.markets.get(place_of(id))
     }
 
     pub fn asset(&self, id: u32) -> Option<&Asset> {
-        self.assets.get((id as usize).wrapping_sub(1))
+        self.assets.get(place_of(id))
     }
 
     /// Checks the invariants that tie books, holds and balances together; `Err` says what is wrong.
@@ -243,7 +244,8 @@ impl Engine {
                     for slot in self.book.queue(level) {
                         let order = self.book.order(slot);
                         let seat = &self.book.seats[order.seat as usize];
-                        held[seat.paid_row(side) as usize] += self.hold_of(market, side, order.price, order.remaining);
+                        let terms = &self.markets[place_of(market)];
+                        held[seat.paid_row(side) as usize] += terms.hold_of(side, order.price, order.remaining);
                     }
                 }
             }

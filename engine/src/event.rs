@@ -87,9 +87,8 @@ fn high(atoms: Atoms) -> u64 {
 
 /// The output of one batch and the rolling hash over all output so far.
 ///
-/// Records are made of whole words in registers, written once and hashed on the way: building them from smaller
-/// stores and reading those back costs several times as much. The buffer is reused, so a steady engine allocates
-/// nothing here.
+/// Records are made of whole words in registers and stored once: building them from smaller stores costs several times
+/// as much. The buffer is reused, so a steady engine allocates nothing here.
 #[derive(Default)]
 pub struct Events {
     words: Vec<u64>,
@@ -98,8 +97,13 @@ pub struct Events {
 }
 
 impl Events {
-    pub fn clear(&mut self) {
+    pub fn begin_batch(&mut self) {
         self.words.clear();
+    }
+
+    /// Takes the batch into the rolling hash, in one go: that is much cheaper than record by record.
+    pub fn end_batch(&mut self) {
+        self.hash.roll(&self.words);
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -109,7 +113,6 @@ impl Events {
     #[inline]
     fn put<const N: usize>(&mut self, words: [u64; N]) {
         self.words.extend_from_slice(&words);
-        self.hash.roll(&words);
     }
 
     /// Texts after one another, padded with zeros to whole words. Most orders have none.
@@ -136,18 +139,19 @@ impl Events {
         }
     }
 
-    /// Leaves room for the RESULT, which is known last and hashed last.
+    /// Leaves room for the RESULT, which is known last.
     #[inline]
     pub fn begin_command(&mut self) {
         self.command_start = self.words.len();
-        self.words.extend_from_slice(&[0; RESULT / 8]);
+        self.put([0; RESULT / 8]);
     }
 
     #[inline]
     pub fn end_command(&mut self, header: &Header, sequence: u64, time_ns: i64, outcome: &Outcome) {
         let following = ((self.words.len() - self.command_start) * 8 - RESULT) as u32;
         let flags = ((outcome.repeat as u8) * FLAG_REPEAT) | ((outcome.more as u8) * FLAG_MORE);
-        let words = [
+        let place = self.words[self.command_start..].first_chunk_mut().expect("begin_command made room");
+        *place = [
             head(RESULT / 8, event::RESULT, header.kind, following),
             outcome.status as u64 | (flags as u64) << 16 | (header.session as u64) << 32,
             header.number,
@@ -155,8 +159,6 @@ impl Events {
             time_ns as u64,
             outcome.value,
         ];
-        self.words[self.command_start..self.command_start + RESULT / 8].copy_from_slice(&words);
-        self.hash.roll(&words);
     }
 
     #[inline]
@@ -244,20 +246,26 @@ impl Events {
         self.put([head(4, event::LEVEL, side, market), price, quantity, update_id]);
     }
 
+    /// A balance whose total is what it was.
     #[inline]
-    pub fn balance(&mut self, account: u32, asset: u32, available: Atoms, held: Atoms, posting: Atoms) {
-        let posted = posting != 0;
+    pub fn balance_held(&mut self, account: u32, asset: u32, available: Atoms, held: Atoms) {
+        let head = head(6, event::BALANCE, 0, asset);
+        self.put([head, account as u64, low(available), high(available), low(held), high(held)]);
+    }
+
+    /// A balance with what was posted to it.
+    #[inline]
+    pub fn balance_posted(&mut self, account: u32, asset: u32, available: Atoms, held: Atoms, posting: Atoms) {
         self.put([
-            head(6 + 2 * posted as usize, event::BALANCE, posted as u8, asset),
+            head(8, event::BALANCE, 1, asset),
             account as u64,
             low(available),
             high(available),
             low(held),
             high(held),
+            low(posting),
+            high(posting),
         ]);
-        if posted {
-            self.put([low(posting), high(posting)]);
-        }
     }
 
     pub fn account(&mut self, id: u32, account: &crate::ledger::Account) {
@@ -331,32 +339,116 @@ fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
-/// Hash of every record so far, in the order of writing; the RESULT of a command comes after its events.
+/// Words of one block of the rolling hash: two for each of its lanes.
+const BLOCK: usize = 8;
+
+/// Hash of every event word so far, in order.
 ///
-/// Two lanes of folded 64 x 64 multiplications; each keeps a rotated copy of itself in the sum, so that a product of
-/// zero forgets nothing. It makes histories comparable; it is not a defence against somebody who forges one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Four lanes take two words each of every block; words that do not fill a block wait for the next batch, so that the
+/// borders of batches leave no trace. With the other words given, each step maps lane and word one to one: a single
+/// changed word always changes the lane. It makes histories comparable; it is not a defence against somebody who
+/// forges one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RollingHash {
-    pub a: u64,
-    pub b: u64,
+    pub lanes: [u64; 4],
+    waiting: [u64; BLOCK],
+    waits: usize,
+}
+
+impl Default for RollingHash {
+    fn default() -> Self {
+        RollingHash { lanes: [K0, K1, K2, K0 ^ K1], waiting: [0; BLOCK], waits: 0 }
+    }
+}
+
+#[inline]
+fn step(lane: u64, first: u64, second: u64) -> u64 {
+    (lane ^ first).rotate_left(29).wrapping_add(second).wrapping_mul(K0)
 }
 
 impl RollingHash {
-    #[inline]
-    fn roll<const N: usize>(&mut self, words: &[u64; N]) {
-        for pair in words.chunks_exact(2) {
-            let mixed = fold(self.a ^ pair[0], K0 ^ pair[1]).wrapping_add(self.a.rotate_left(29));
-            self.a = self.b;
-            self.b = mixed;
+    /// The hash with these lanes and waiting words, if it can be.
+    pub fn resume(lanes: [u64; 4], waiting: &[u64]) -> Option<Self> {
+        let mut hash = RollingHash { lanes, waiting: [0; BLOCK], waits: waiting.len() };
+        (waiting.len() < BLOCK).then(|| hash.waiting[..waiting.len()].copy_from_slice(waiting))?;
+        Some(hash)
+    }
+
+    pub fn waiting(&self) -> &[u64] {
+        &self.waiting[..self.waits]
+    }
+
+    fn roll(&mut self, words: &[u64]) {
+        let (first, words) = words.split_at(words.len().min((BLOCK - self.waits) % BLOCK));
+        first.iter().for_each(|&word| self.push(word));
+        let blocks = words.chunks_exact(BLOCK);
+        let rest = blocks.remainder();
+        let mut lanes = self.lanes;
+        for block in blocks {
+            mix(&mut lanes, block);
         }
-        if N % 2 == 1 {
-            let mixed = fold(self.a ^ words[N - 1], K1).wrapping_add(self.a.rotate_left(31));
-            self.a = self.b;
-            self.b = mixed;
+        self.lanes = lanes;
+        rest.iter().for_each(|&word| self.push(word));
+    }
+
+    fn push(&mut self, word: u64) {
+        self.waiting[self.waits] = word;
+        self.waits += 1;
+        if self.waits == BLOCK {
+            mix(&mut self.lanes, &self.waiting);
+            self.waits = 0;
         }
     }
 
     pub fn value(&self) -> u64 {
-        fold(self.a ^ K1, self.b ^ K2).wrapping_add(self.a ^ self.b.rotate_left(32))
+        let state = self.lanes.iter().chain(self.waiting());
+        let mixed = state.fold(self.waits as u64, |mixed, &word| fold(mixed ^ word, K1).wrapping_add(word ^ K2));
+        fold(mixed ^ K2, K0)
+    }
+}
+
+#[inline]
+fn mix(lanes: &mut [u64; 4], block: &[u64]) {
+    for (lane, pair) in lanes.iter_mut().zip(block.chunks_exact(2)) {
+        *lane = step(*lane, pair[0], pair[1]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash_in_parts(words: &[u64], mut part: impl FnMut() -> usize) -> u64 {
+        let (mut hash, mut left) = (RollingHash::default(), words);
+        while !left.is_empty() {
+            let (now, later) = left.split_at(part().min(left.len()));
+            hash.roll(now);
+            let again = RollingHash::resume(hash.lanes, hash.waiting()).expect("a hash that was");
+            assert_eq!(again.value(), hash.value());
+            (hash, left) = (again, later);
+        }
+        hash.value()
+    }
+
+    #[test]
+    fn the_hash_knows_no_borders_and_every_bit() {
+        let words: Vec<u64> = (0..37u64).map(|at| at * at).collect();
+        let whole = hash_in_parts(&words, || 37);
+        let mut part = 0;
+        let growing = || {
+            part += 1;
+            part
+        };
+        assert_eq!(hash_in_parts(&words, growing), whole);
+        assert_eq!(hash_in_parts(&words, || 1), whole);
+        let mut seen = std::collections::BTreeSet::from([whole]);
+        for bit in 0..37 * 64 {
+            let mut changed = words.clone();
+            changed[bit / 64] ^= 1 << (bit % 64);
+            assert_ne!(hash_in_parts(&changed, || 37), whole, "bit {bit} is not seen");
+        }
+        for length in 0..37 {
+            assert!(seen.insert(hash_in_parts(&words[..length], || 37)), "{length} words are not told apart");
+        }
     }
 }

@@ -44,6 +44,11 @@ impl Table {
         Table { entries: vec![EMPTY; 1 << bits], shift: 32 - bits }
     }
 
+    /// Entries that it may hold.
+    fn limit(&self) -> usize {
+        self.entries.len() / 4 * 3
+    }
+
     #[inline]
     fn home(&self, tag: u32) -> usize {
         (tag >> self.shift) as usize
@@ -55,15 +60,30 @@ impl Table {
     }
 
     #[inline]
-    fn find(&self, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<usize> {
+    fn find(&self, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         let mut at = self.home(tag);
         loop {
             let entry = self.entries[at];
+            if (entry >> 32) as u32 == tag && entry as u32 != 0 && is_it(entry as u32 - 1) {
+                return Some(entry as u32 - 1);
+            }
             if entry == EMPTY {
                 return None;
             }
-            if (entry >> 32) as u32 == tag && entry as u32 != 0 && is_it(entry as u32 - 1) {
+            at = self.next(at);
+        }
+    }
+
+    #[inline]
+    fn position(&self, entry: u64) -> Option<usize> {
+        let mut at = self.home((entry >> 32) as u32);
+        loop {
+            let found = self.entries[at];
+            if found == entry {
                 return Some(at);
+            }
+            if found == EMPTY {
+                return None;
             }
             at = self.next(at);
         }
@@ -106,6 +126,14 @@ pub struct Index {
     old: Option<Table>,
     moved: usize,
     len: usize,
+    /// With fewer entries an insertion has nothing to do but to insert; 0 while a move is going on.
+    calm_below: usize,
+}
+
+/// Never EMPTY and never MOVED: the slot counts from 1 in it.
+#[inline]
+fn entry(tag: u32, slot: u32) -> u64 {
+    (tag as u64) << 32 | (slot as u64 + 1)
 }
 
 impl Default for Index {
@@ -117,47 +145,65 @@ impl Default for Index {
 impl Index {
     pub fn with_capacity(entries: usize) -> Self {
         let bits = (entries * 4 / 3 + 1).next_power_of_two().trailing_zeros().clamp(6, 31);
-        Index { live: Table::new(bits), old: None, moved: 0, len: 0 }
+        let live = Table::new(bits);
+        let calm_below = live.limit();
+        Index { live, old: None, moved: 0, len: 0, calm_below }
     }
 
     #[inline]
     pub fn find(&self, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
-        if let Some(at) = self.live.find(tag, &is_it) {
-            return Some(self.live.entries[at] as u32 - 1);
+        match self.live.find(tag, &is_it) {
+            None if self.old.is_some() => self.find_old(tag, is_it),
+            found => found,
         }
-        let old = self.old.as_ref()?;
-        old.find(tag, is_it).map(|at| old.entries[at] as u32 - 1)
+    }
+
+    #[inline(never)]
+    fn find_old(&self, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        self.old.as_ref()?.find(tag, is_it)
     }
 
     /// Adds a key that is not there yet.
     #[inline]
     pub fn insert(&mut self, tag: u32, slot: u32) {
-        if self.old.is_some() {
-            self.move_some();
-        } else if (self.len + 1) * 4 > self.live.entries.len() * 3 {
-            self.grow();
+        if self.len >= self.calm_below {
+            self.make_room();
         }
-        self.live.insert((tag as u64) << 32 | (slot as u64 + 1));
+        self.live.insert(entry(tag, slot));
         self.len += 1;
     }
 
     /// Removes the entry of `slot`; it must be there.
     #[inline]
     pub fn remove(&mut self, tag: u32, slot: u32) {
-        if let Some(at) = self.live.find(tag, |found| found == slot) {
-            self.live.remove(at);
-        } else {
-            let old = self.old.as_mut().expect("an indexed slot is in one of the tables");
-            let at = old.find(tag, |found| found == slot).expect("an indexed slot is in one of the tables");
-            old.entries[at] = MOVED;
+        match self.live.position(entry(tag, slot)) {
+            Some(at) => self.live.remove(at),
+            None => self.remove_old(tag, slot),
         }
         self.len -= 1;
+    }
+
+    #[inline(never)]
+    fn remove_old(&mut self, tag: u32, slot: u32) {
+        let old = self.old.as_mut().expect("an indexed slot is in one of the tables");
+        let at = old.position(entry(tag, slot)).expect("an indexed slot is in one of the tables");
+        old.entries[at] = MOVED;
+    }
+
+    #[inline(never)]
+    fn make_room(&mut self) {
+        if self.old.is_some() {
+            self.move_some();
+        } else {
+            self.grow();
+        }
     }
 
     fn grow(&mut self) {
         let bits = self.live.entries.len().trailing_zeros() + 1;
         self.old = Some(std::mem::replace(&mut self.live, Table::new(bits)));
         self.moved = 0;
+        self.calm_below = 0;
         self.move_some();
     }
 
@@ -175,6 +221,7 @@ impl Index {
         self.moved = end;
         if end == old.entries.len() {
             self.old = None;
+            self.calm_below = self.live.limit();
         }
     }
 }

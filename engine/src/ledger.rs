@@ -25,6 +25,8 @@ pub struct Account {
     pub first_row: u32,
     pub first_seat: u32,
     pub last_seat: u32,
+    /// Where the account placed its last order, and most likely places the next. Only a hint: not part of the state.
+    pub recent_seat: u32,
 }
 
 impl Account {
@@ -41,15 +43,34 @@ impl Account {
             first_row: NONE,
             first_seat: NONE,
             last_seat: NONE,
+            recent_seat: NONE,
         }
     }
 
+    /// Whether it may place orders; if not, why.
+    #[inline]
+    pub fn check_may_trade(&self) -> Result<(), Status> {
+        if self.class != class::USER && self.class != class::HOUSE {
+            return Err(status::WRONG_ACCOUNT_CLASS);
+        }
+        if self.frozen {
+            return Err(status::ACCOUNT_FROZEN);
+        }
+        if !self.may(permission::TRADE) {
+            return Err(status::ACCOUNT_MAY_NOT);
+        }
+        Ok(())
+    }
+
+    #[inline]
     pub fn may(&self, permission: u8) -> bool {
         self.permissions & permission != 0
     }
 }
 
+/// A balance. One cache line, since every command reads and writes some.
 #[derive(Clone, Copy)]
+#[repr(align(64))]
 pub struct Row {
     pub available: Atoms,
     pub held: Atoms,
@@ -63,7 +84,8 @@ pub struct Row {
 struct Touched {
     row: u32,
     available: Atoms,
-    held: Atoms,
+    /// Available and held.
+    total: Atoms,
 }
 
 pub struct Ledger {
@@ -71,6 +93,8 @@ pub struct Ledger {
     pub rows: Vec<Row>,
     index: Index,
     touched: Vec<Touched>,
+    /// What this command posted, by asset.
+    sums: Vec<(u32, Atoms)>,
     command: u64,
 }
 
@@ -81,7 +105,7 @@ impl Ledger {
             let id = at + 1;
             accounts[id] = Account::new(class, 0, 7, id as u32, 0);
         }
-        Ledger { accounts, rows: Vec::new(), index: Index::default(), touched: Vec::new(), command: 0 }
+        Ledger { accounts, rows: Vec::new(), index: Index::default(), touched: Vec::new(), sums: Vec::new(), command: 0 }
     }
 
     #[inline]
@@ -137,29 +161,34 @@ impl Ledger {
         let found = &mut self.rows[row as usize];
         if found.touched != self.command {
             found.touched = self.command;
-            self.touched.push(Touched { row, available: found.available, held: found.held });
+            let total = found.available + found.held;
+            self.touched.push(Touched { row, available: found.available, total });
         }
         found
     }
 
-    /// Moves `amount` from available to held; it must be there.
+    /// Moves `amount` from available to held, or back if it is negative; it must be there.
     #[inline]
     pub fn hold(&mut self, row: u32, amount: Atoms) {
         let row = self.touch(row);
         row.available -= amount;
         row.held += amount;
-        debug_assert!(row.available >= 0);
+        debug_assert!(row.available >= 0 && row.held >= 0);
     }
 
-    /// A hold (or, negative, a release) that is all a command does to balances: told at once, without the bookkeeping
-    /// that finds out at the end what changed. No posting is made, so there is nothing to sum.
+    /// The last change that a command makes to balances: a hold or, negative, a release. When it is the first as well,
+    /// the balance is told at once, without the bookkeeping that finds out at the end what changed; nothing is posted,
+    /// so there is nothing to sum.
     #[inline]
-    pub fn hold_alone(&mut self, row: u32, amount: Atoms, events: &mut Events) {
+    pub fn hold_last(&mut self, row: u32, amount: Atoms, events: &mut Events) {
+        if !self.touched.is_empty() {
+            return self.hold(row, amount);
+        }
         let row = &mut self.rows[row as usize];
         row.available -= amount;
         row.held += amount;
-        debug_assert!(self.touched.is_empty() && row.available >= 0 && row.held >= 0);
-        events.balance(row.account, row.asset, row.available, row.held, 0);
+        debug_assert!(amount != 0 && row.available >= 0 && row.held >= 0);
+        events.balance_held(row.account, row.asset, row.available, row.held);
     }
 
     #[inline]
@@ -194,32 +223,30 @@ impl Ledger {
         }
     }
 
+    #[inline(never)]
     fn tell_touched(&mut self, events: &mut Events) {
-        let (mut first_asset, mut first_sum) = (NONE, 0);
-        let mut others: Vec<(u32, Atoms)> = Vec::new(); // a command seldom posts more than two assets
         for touched in &self.touched {
             let row = &self.rows[touched.row as usize];
-            let posting = row.available + row.held - touched.available - touched.held;
-            if posting == 0 && row.available == touched.available {
-                continue;
-            }
-            events.balance(row.account, row.asset, row.available, row.held, posting);
-            if posting == 0 {
-                continue;
-            }
-            if first_asset == NONE {
-                first_asset = row.asset;
-            }
-            if row.asset == first_asset {
-                first_sum += posting;
-            } else if let Some((_, sum)) = others.iter_mut().find(|(asset, _)| *asset == row.asset) {
-                *sum += posting;
-            } else {
-                others.push((row.asset, posting));
+            let posting = row.available + row.held - touched.total;
+            if posting != 0 {
+                events.balance_posted(row.account, row.asset, row.available, row.held, posting);
+                add_to(&mut self.sums, row.asset, posting);
+            } else if row.available != touched.available {
+                events.balance_held(row.account, row.asset, row.available, row.held);
             }
         }
         self.touched.clear();
-        assert!(first_sum == 0 && others.iter().all(|(_, sum)| *sum == 0), "postings do not sum to zero");
+        assert!(self.sums.iter().all(|&(_, sum)| sum == 0), "postings do not sum to zero");
+        self.sums.clear();
+    }
+}
+
+/// Adds to the sum of an asset. A command seldom posts more than two.
+#[inline]
+fn add_to(sums: &mut Vec<(u32, Atoms)>, asset: u32, posting: Atoms) {
+    match sums.iter_mut().find(|(summed, _)| *summed == asset) {
+        Some((_, sum)) => *sum += posting,
+        None => sums.push((asset, posting)),
     }
 }
 

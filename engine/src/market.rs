@@ -110,25 +110,57 @@ impl Market {
         product(quantity, self.lot_atoms)
     }
 
+    /// What an order on `side` pays with.
+    pub fn asset_paid(&self, side: u8) -> u32 {
+        if side == side::BUY {
+            self.quote
+        } else {
+            self.base
+        }
+    }
+
+    /// Atoms that an order on `side` holds for `lots` at `price`.
+    #[inline]
+    pub fn hold_of(&self, side: u8, price: Ticks, lots: Lots) -> Atoms {
+        if side == side::BUY {
+            self.notional(price, lots)
+        } else {
+            self.base_atoms(lots)
+        }
+    }
+
     /// The filters of the public API that look at nothing but the order and the last price.
     #[inline]
     pub fn check_filters(&self, terms: &Terms) -> Result<(), Status> {
+        if terms.order_type == order_type::MARKET {
+            return self.check_market_filters(terms);
+        }
         let filters = &self.filters;
-        let is_market = terms.order_type == order_type::MARKET;
-        if !is_market && !(filters.price_min..=filters.price_max).contains(&terms.price) {
+        if !(filters.price_min..=filters.price_max).contains(&terms.price) {
             return Err(status::PRICE_FILTER);
         }
+        if !(filters.lot_min..=filters.lot_max).contains(&terms.quantity) {
+            return Err(status::LOT_SIZE);
+        }
+        let notional = self.notional(terms.price, terms.quantity);
+        if notional < filters.notional_min || notional > filters.notional_max {
+            return Err(status::NOTIONAL);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn check_market_filters(&self, terms: &Terms) -> Result<(), Status> {
+        let filters = &self.filters;
         if terms.budget == 0 {
             if !(filters.lot_min..=filters.lot_max).contains(&terms.quantity) {
                 return Err(status::LOT_SIZE);
             }
-            if is_market && !(filters.market_lot_min..=filters.market_lot_max).contains(&terms.quantity) {
+            if !(filters.market_lot_min..=filters.market_lot_max).contains(&terms.quantity) {
                 return Err(status::MARKET_LOT_SIZE);
             }
         }
-        let notional = if !is_market {
-            self.notional(terms.price, terms.quantity)
-        } else if terms.budget > 0 {
+        let notional = if terms.budget > 0 {
             terms.budget
         } else if self.last_price > 0 {
             // The last price may be from before the filters shrank, so the product is not bounded by them.
@@ -136,13 +168,13 @@ impl Market {
         } else {
             return Ok(());
         };
-        let minimum_applies = !is_market || filters.notional_flags & 1 != 0;
-        let maximum_applies = !is_market || filters.notional_flags & 2 != 0;
-        if (minimum_applies && notional < filters.notional_min) || (maximum_applies && notional > filters.notional_max)
-        {
-            return Err(status::NOTIONAL);
+        let minimum = if filters.notional_flags & 1 != 0 { filters.notional_min } else { 0 };
+        let maximum = if filters.notional_flags & 2 != 0 { filters.notional_max } else { Atoms::MAX };
+        if (minimum..=maximum).contains(&notional) {
+            Ok(())
+        } else {
+            Err(status::NOTIONAL)
         }
-        Ok(())
     }
 }
 

@@ -22,12 +22,13 @@ pub struct Session {
     pub last_number: u64,
     /// Sequence of the newest command, by which the session unused longest is found.
     pub last_used: u64,
-    pub kept: Vec<Kept>,
+    pub kept: Box<[Kept; WINDOW as usize]>,
 }
 
 impl Session {
     pub fn new(id: u32, role: u8, name: &[u8], sequence: u64) -> Self {
         let kept = vec![Kept::default(); WINDOW as usize];
+        let kept = kept.try_into().unwrap_or_else(|_| unreachable!("WINDOW results"));
         Session { id, role, name: name.to_vec(), last_number: 0, last_used: sequence, kept }
     }
 

@@ -13,7 +13,7 @@ use crate::reference::Reference;
 use crate::session::{Kept, Session, WINDOW};
 use crate::wire::*;
 
-const MAGIC: &[u8; 8] = b"CAMBENG1";
+const MAGIC: &[u8; 8] = b"CAMBENG2";
 
 /// Little-endian words after one another.
 #[derive(Default)]
@@ -156,8 +156,10 @@ impl Engine {
     fn write_progress(&self, out: &mut Writer) {
         out.u64(self.sequence);
         out.i64(self.time_ns);
-        out.u64(self.events.hash.a);
-        out.u64(self.events.hash.b);
+        let hash = &self.events.hash;
+        hash.lanes.iter().for_each(|&lane| out.u64(lane));
+        out.u8(hash.waiting().len() as u8);
+        hash.waiting().iter().for_each(|&word| out.u64(word));
         out.u32(self.sessions.opened);
         out.count(self.sessions.list.len());
         for session in &self.sessions.list {
@@ -283,7 +285,7 @@ impl Engine {
     fn read_progress(&mut self, input: &mut Reader) -> Read<()> {
         self.sequence = input.u64()?;
         self.time_ns = input.i64()?;
-        self.events.hash = RollingHash { a: input.u64()?, b: input.u64()? };
+        self.events.hash = read_hash(input)?;
         self.sessions.opened = input.u32()?;
         for _ in 0..input.count()? {
             let (id, role, name) = (input.u32()?, input.u8()?, input.text()?);
@@ -396,7 +398,7 @@ impl Engine {
             order.remaining = remaining;
             order.executed_quote = executed_quote;
             order.updated_ns = updated_ns;
-            by_age.push((id, self.book.rest(market, &mut order, client_id)));
+            by_age.push((id, self.book.rest(market, order, client_id).0));
         }
         by_age.sort_unstable();
         self.book.seat_by_age(by_age.into_iter().map(|(_, slot)| slot));
@@ -448,6 +450,12 @@ fn read_market(input: &mut Reader) -> Read<Market> {
         trade_id,
         fee_rows: [0; 2],
     })
+}
+
+fn read_hash(input: &mut Reader) -> Read<RollingHash> {
+    let lanes = [input.u64()?, input.u64()?, input.u64()?, input.u64()?];
+    let waiting: Vec<u64> = (0..input.u8()?).map(|_| input.u64()).collect::<Read<_>>()?;
+    RollingHash::resume(lanes, &waiting).ok_or_else(|| Broken("snapshot holds an impossible event hash".into()))
 }
 
 fn read_rates(input: &mut Reader) -> Read<Rates> {

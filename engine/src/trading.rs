@@ -2,10 +2,12 @@
 //!
 //! An order's funds are held before it can match; a fill moves base, quote and fees in the same step.
 
-use crate::book::{Order, NIL};
+use crate::book::{Book, Order, NIL};
 use crate::command::{self, Header, Target, Terms};
 use crate::engine::{Engine, Pending};
 use crate::event::{Closed, Fill, Outcome};
+use crate::ledger::Ledger;
+use crate::market::Market;
 use crate::wire::*;
 
 /// Makers that one command may touch, so that it ends within a few milliseconds. What is left then expires.
@@ -15,20 +17,17 @@ const CANCELS_PER_STEP: u64 = 64;
 /// Lots that may rest on one side of a market, so that no sum overflows.
 const SIDE_LOTS_MAX: Lots = 1 << 62;
 
-/// Who sends the order, as far as matching needs it.
-#[derive(Clone, Copy)]
-struct Sender {
-    account: u32,
-    tier: u8,
-    stp_group: u32,
-}
-
 /// An order while it takes.
 struct Taker<'a> {
     order: Order,
     market: u32,
-    sender: Sender,
+    account: u32,
+    tier: u8,
+    stp_group: u32,
     client_id: &'a [u8],
+    /// The balance rows that it pays from and receives on.
+    pays: u32,
+    gets: u32,
     /// Atoms still held for it.
     held: Atoms,
     /// Atoms held per lot: what a fill frees. 0 where the hold is used up by what is paid (MARKET buys).
@@ -36,6 +35,15 @@ struct Taker<'a> {
     /// What a MARKET order by budget may still spend (buy) or receive (sell).
     budget: Atoms,
     by_quote: bool,
+}
+
+/// An order that was taken out of the book before it was filled, and what is to be freed for it.
+struct Gone {
+    id: u64,
+    row: u32,
+    held: Atoms,
+    /// What its level still holds.
+    left: Lots,
 }
 
 impl Taker<'_> {
@@ -74,189 +82,122 @@ impl Engine {
         Ok(Outcome::ok(id))
     }
 
-    /// Guards, in the order of docs/formats/rules.md; then the order is accepted and its id returned.
-    #[inline]
+    /// Guards, in the order of docs/formats/rules.md; then the order is accepted and its id returned. Inlined, since
+    /// nearly every command comes this way.
+    #[inline(always)]
     fn place_terms(&mut self, header: &Header, terms: &Terms) -> Result<u64, Status> {
-        let (account_id, market_id) = (header.account, header.market);
-        let account = self.ledger.account(account_id).ok_or(status::UNKNOWN_ACCOUNT)?;
-        if account.class != class::USER && account.class != class::HOUSE {
-            return Err(status::WRONG_ACCOUNT_CLASS);
-        }
-        if account.frozen {
-            return Err(status::ACCOUNT_FROZEN);
-        }
-        if !account.may(permission::TRADE) {
-            return Err(status::ACCOUNT_MAY_NOT);
-        }
-        let sender = Sender { account: account_id, tier: account.tier, stp_group: account.stp_group };
-        let market = self.market(market_id).ok_or(status::UNKNOWN_MARKET)?;
+        let account = self.ledger.account(header.account).ok_or(status::UNKNOWN_ACCOUNT)?;
+        account.check_may_trade()?;
+        let market = self.markets.get_mut(place_of(header.market)).ok_or(status::UNKNOWN_MARKET)?;
         if market.state != market_state::TRADING {
             return Err(status::MARKET_CLOSED);
         }
         market.check_filters(terms)?;
-        let seat = self.book.find_seat(account_id, market_id);
+        let seat = self.book.find_seat(account.recent_seat, header.account, header.market);
         let open_orders = seat.map_or(0, |seat| self.book.seats[seat as usize].open_orders);
         if open_orders >= market.filters.max_orders {
             return Err(status::MAX_NUM_ORDERS);
         }
-        if self.book.find_client_id(account_id, terms.client_id).is_some() {
+        if self.book.find_client_id(header.account, terms.client_id).is_some() {
             return Err(status::DUPLICATE_CLIENT_ID);
         }
-        if terms.order_type == order_type::LIMIT_MAKER && self.would_take(market_id, terms) {
+        let sides = self.book.sides(header.market);
+        let best = sides.of(terms.side ^ 1).best_price();
+        let would_take = best.is_some_and(|price| accepts(terms.side, terms.price, price));
+        if terms.order_type == order_type::LIMIT_MAKER && would_take {
             return Err(status::WOULD_TAKE);
         }
-        if self.book.side(market_id, terms.side).lots + terms.quantity > SIDE_LOTS_MAX {
+        if sides.of(terms.side).lots + terms.quantity > SIDE_LOTS_MAX {
             return Err(status::LIMIT_REACHED);
         }
-        let hold = self.hold_for(market_id, terms, sender.stp_group);
-        let paid_asset = if terms.side == side::BUY { market.quote } else { market.base };
+        let hold = if terms.order_type == order_type::MARKET {
+            market_hold(&self.book, &self.ledger, market, header, terms, account.stp_group)
+        } else {
+            market.hold_of(terms.side, terms.price, terms.quantity)
+        };
         let available = match seat {
-            Some(seat) => {
-                let row = self.book.seats[seat as usize].paid_row(terms.side);
-                self.ledger.rows[row as usize].available
-            }
-            None => self.ledger.available(account_id, paid_asset),
+            Some(seat) => self.ledger.rows[self.book.seats[seat as usize].paid_row(terms.side) as usize].available,
+            None => self.ledger.available(header.account, market.asset_paid(terms.side)),
         };
         if available < hold {
             return Err(status::INSUFFICIENT_BALANCE);
         }
-        let seat = seat.unwrap_or_else(|| self.take_seat(account_id, market_id));
-        Ok(self.accept(market_id, sender, seat, terms, hold))
+        let seat = match seat {
+            Some(seat) if seat == account.recent_seat => seat,
+            _ => sit_down(&mut self.book, &mut self.ledger, market, header.account, header.market),
+        };
+
+        // From here on nothing is refused: the order exists, holds its funds, trades, and rests or ends.
+        self.last_order_id += 1;
+        let order = Order::new(self.last_order_id, terms, terms.quantity, self.time_ns, seat);
+        self.events.accepted(&order, header.market, header.account, terms.budget, terms.client_id);
+        if would_take || terms.order_type == order_type::MARKET || terms.time_in_force != time_in_force::GTC {
+            return Ok(self.accept_taker(header, terms, seat, hold, would_take));
+        }
+        let (_, total) = self.book.rest(header.market, order, terms.client_id);
+        market.update_id += 1;
+        self.events.level(header.market, terms.side, terms.price, total, market.update_id);
+        let row = self.book.seats[seat as usize].paid_row(terms.side);
+        self.ledger.hold_last(row, hold, &mut self.events);
+        Ok(order.id)
     }
 
-    fn would_take(&self, market: u32, terms: &Terms) -> bool {
-        let best = self.book.best_price(market, terms.side ^ 1);
-        best.is_some_and(|price| accepts(terms.side, terms.price, price))
+    /// `place_terms` for commands that are rare enough to call it.
+    #[inline(never)]
+    fn place_apart(&mut self, header: &Header, terms: &Terms) -> Result<u64, Status> {
+        self.place_terms(header, terms)
     }
 
-    /// Atoms that an order on `side` holds for `lots` at `price`.
-    #[inline]
-    pub(crate) fn hold_of(&self, market: u32, side: u8, price: Ticks, lots: Lots) -> Atoms {
-        let market = &self.markets[market as usize - 1];
-        if side == side::BUY {
-            market.notional(price, lots)
-        } else {
-            market.base_atoms(lots)
-        }
-    }
-
-    /// What an arriving order must hold before it may match.
-    #[inline]
-    fn hold_for(&self, market: u32, terms: &Terms, stp_group: u32) -> Atoms {
-        if terms.order_type != order_type::MARKET {
-            return self.hold_of(market, terms.side, terms.price, terms.quantity);
-        }
-        match (terms.side, terms.budget) {
-            (side::BUY, 0) => self.walk(market, terms, stp_group).1,
-            (side::BUY, budget) => budget,
-            (_, 0) => self.markets[market as usize - 1].base_atoms(terms.quantity),
-            (_, _) => self.markets[market as usize - 1].base_atoms(self.walk(market, terms, stp_group).0),
-        }
-    }
-
-    /// A dry run of matching: the lots that would execute and their value, with the same stops as the real one.
-    fn walk(&self, market_id: u32, terms: &Terms, stp_group: u32) -> (Lots, Atoms) {
-        let market = &self.markets[market_id as usize - 1];
-        let (mut lots, mut value, mut makers) = (0, 0, 0);
-        for level in self.book.levels(market_id, terms.side ^ 1) {
-            if terms.order_type != order_type::MARKET && !accepts(terms.side, terms.price, level.price) {
-                break;
-            }
-            let lot_value = market.lot_value(level.price);
-            for slot in self.book.queue(level) {
-                let left =
-                    if terms.budget > 0 { affordable(terms.budget - value, lot_value) } else { terms.quantity - lots };
-                if left == 0 || makers == MAKERS_MAX {
-                    return (lots, value);
-                }
-                makers += 1;
-                let maker = self.book.order(slot);
-                if terms.stp != stp::NONE && self.group_of(maker) == stp_group {
-                    if terms.stp == stp::EXPIRE_MAKER {
-                        continue;
-                    }
-                    return (lots, value);
-                }
-                let taken = left.min(maker.remaining);
-                lots += taken;
-                value += lot_value * taken as Atoms;
-            }
-        }
-        (lots, value)
+    /// The account's first order in a market: its balance rows there, and its place in the account's list of seats.
+    pub(crate) fn take_seat(&mut self, account: u32, market: u32) -> u32 {
+        take_seat(&mut self.book, &mut self.ledger, &self.markets[place_of(market)], account, market)
     }
 
     #[inline]
     fn group_of(&self, order: &Order) -> u32 {
-        let account = self.book.seats[order.seat as usize].account;
-        self.ledger.accounts[account as usize].stp_group
+        stp_group_of(&self.book, &self.ledger, order)
     }
 
-    /// The account's first order in a market: its balance rows there, and its place in the account's list of seats.
-    pub(crate) fn take_seat(&mut self, account: u32, market_id: u32) -> u32 {
-        let market = &self.markets[market_id as usize - 1];
-        let (base, quote) = (market.base, market.quote);
-        let (base_row, quote_row) = (self.ledger.row(account, base), self.ledger.row(account, quote));
-        let seat = self.book.add_seat(account, market_id, base_row, quote_row);
-        let owner = &mut self.ledger.accounts[account as usize];
-        match owner.last_seat {
-            NIL => owner.first_seat = seat,
-            last => self.book.seats[last as usize].next_of_account = seat,
-        }
-        owner.last_seat = seat;
-        seat
-    }
-
-    /// From here on nothing is refused: the order exists, holds its funds, trades, and rests or ends.
-    #[inline]
-    fn accept(&mut self, market: u32, sender: Sender, seat: u32, terms: &Terms, hold: Atoms) -> u64 {
-        self.last_order_id += 1;
-        let order = Order::new(self.last_order_id, terms, terms.quantity, self.time_ns, seat);
-        self.events.accepted(&order, market, sender.account, terms.budget, terms.client_id);
-        self.ledger.hold(self.book.seats[seat as usize].paid_row(terms.side), hold);
-        let takes = terms.order_type == order_type::MARKET || self.would_take(market, terms);
-        if !takes && terms.time_in_force == time_in_force::GTC {
-            return self.rest(market, order, terms.client_id);
-        }
-        self.accept_taker(market, sender, order, terms, hold, takes)
-    }
-
-    #[inline]
-    fn rest(&mut self, market: u32, mut order: Order, client_id: &[u8]) -> u64 {
-        let slot = self.book.rest(market, &mut order, client_id);
-        self.emit_level(market, slot);
-        order.id
-    }
-
+    /// The order just accepted, if it does not simply rest: it takes what it may, and then rests or ends.
     #[inline(never)]
-    fn accept_taker(
-        &mut self,
-        market: u32,
-        sender: Sender,
-        order: Order,
-        terms: &Terms,
-        hold: Atoms,
-        takes: bool,
-    ) -> u64 {
+    fn accept_taker(&mut self, header: &Header, terms: &Terms, seat: u32, hold: Atoms, would_take: bool) -> u64 {
+        let account = &self.ledger.accounts[header.account as usize];
+        let seated = &self.book.seats[seat as usize];
         let mut taker = Taker {
-            order,
-            market,
-            sender,
+            order: Order::new(self.last_order_id, terms, terms.quantity, self.time_ns, seat),
+            market: header.market,
+            account: header.account,
+            tier: account.tier,
+            stp_group: account.stp_group,
             client_id: terms.client_id,
+            pays: seated.paid_row(terms.side),
+            gets: seated.paid_row(terms.side ^ 1),
             held: hold,
-            held_per_lot: self.held_per_lot(market, terms),
+            held_per_lot: self.held_per_lot(header.market, terms),
             budget: terms.budget,
             by_quote: terms.budget > 0,
         };
-        let must_fill = terms.time_in_force == time_in_force::FOK;
-        if !takes || (must_fill && self.walk(market, terms, sender.stp_group).0 < terms.quantity) {
+        self.ledger.hold(taker.pays, hold);
+        let takes = would_take || terms.order_type == order_type::MARKET;
+        let fills = || {
+            let market = &self.markets[place_of(header.market)];
+            walk(&self.book, &self.ledger, market, header.market, terms, taker.stp_group).0
+        };
+        if !takes || (terms.time_in_force == time_in_force::FOK && fills() < terms.quantity) {
             return self.end_taker(&taker, close_reason::EXPIRED);
         }
         let stop = self.take(&mut taker);
         self.conclude(taker, stop)
     }
 
+    fn rest(&mut self, market: u32, order: Order, client_id: &[u8]) -> u64 {
+        let (_, total) = self.book.rest(market, order, client_id);
+        self.emit_level(market, order.side, order.price, total);
+        order.id
+    }
+
     fn held_per_lot(&self, market: u32, terms: &Terms) -> Atoms {
-        let market = &self.markets[market as usize - 1];
+        let market = &self.markets[place_of(market)];
         match (terms.side, terms.order_type) {
             (side::BUY, order_type::MARKET) => 0,
             (side::BUY, _) => market.lot_value(terms.price),
@@ -279,13 +220,12 @@ impl Engine {
 
     fn end_taker(&mut self, taker: &Taker, reason: u8) -> u64 {
         if taker.held > 0 {
-            let row = self.book.seats[taker.order.seat as usize].paid_row(taker.order.side);
-            self.ledger.release(row, taker.held);
+            self.ledger.release(taker.pays, taker.held);
         }
         self.events.closed(&Closed {
             order: &taker.order,
             market: taker.market,
-            account: taker.sender.account,
+            account: taker.account,
             reason,
             rested: false,
             by_quote: taker.by_quote,
@@ -309,9 +249,7 @@ impl Engine {
             let before = self.book.level(level).quantity;
             let (stop, left) = self.take_level(taker, level, &mut makers);
             if left != before {
-                let market = &mut self.markets[taker.market as usize - 1];
-                market.update_id += 1;
-                self.events.level(taker.market, makers_side, price, left, market.update_id);
+                self.emit_level(taker.market, makers_side, price, left);
             }
             if let Some(stop) = stop {
                 return stop;
@@ -321,7 +259,7 @@ impl Engine {
 
     /// Takes from one level, oldest first. Returns why to stop, if so, and what the level still holds.
     fn take_level(&mut self, taker: &mut Taker, level: u32, makers: &mut u32) -> (Option<Stop>, Lots) {
-        let lot_value = self.markets[taker.market as usize - 1].lot_value(self.book.level(level).price);
+        let lot_value = self.markets[place_of(taker.market)].lot_value(self.book.level(level).price);
         loop {
             let slot = self.book.level(level).head;
             let maker = self.book.order(slot);
@@ -335,11 +273,12 @@ impl Engine {
             *makers += 1;
             let total = self.book.level(level).quantity;
             let is_last = maker.next_at_level() == NIL;
-            if taker.order.stp != stp::NONE && self.group_of(maker) == taker.sender.stp_group {
+            if taker.order.stp != stp::NONE && self.group_of(maker) == taker.stp_group {
                 let mode = taker.order.stp;
                 let left = if mode == stp::EXPIRE_TAKER { total } else { total - maker.remaining };
                 if mode != stp::EXPIRE_TAKER {
-                    self.close(slot, close_reason::EXPIRED_STP, &[]);
+                    let gone = self.take_out(slot, close_reason::EXPIRED_STP, &[]);
+                    self.ledger.release(gone.row, gone.held);
                 }
                 if mode != stp::EXPIRE_MAKER {
                     return (Some(Stop::SelfTrade), left);
@@ -352,7 +291,7 @@ impl Engine {
             let is_filled = quantity == maker.remaining;
             self.fill(taker, slot, quantity, lot_value);
             if is_filled {
-                self.close_filled(slot);
+                self.close_filled(taker.market, slot);
                 if is_last {
                     let is_done = !taker.by_quote && taker.order.remaining == 0;
                     return (is_done.then_some(Stop::Done), 0);
@@ -367,20 +306,19 @@ impl Engine {
     /// One fill: base, quote and fees move between taker, maker and the fee account, and nothing else does.
     #[inline]
     fn fill(&mut self, taker: &mut Taker, slot: u32, quantity: Lots, lot_value: Atoms) {
-        let maker = *self.book.order(slot);
-        let maker_seat = self.book.seats[maker.seat as usize];
-        let taker_seat = self.book.seats[taker.order.seat as usize];
-        let maker_tier = self.ledger.accounts[maker_seat.account as usize].tier;
-        let market = &mut self.markets[taker.market as usize - 1];
         let quote = lot_value.wrapping_mul(quantity as Atoms); // at most the maker's notional
+        self.book.fill(taker.market, slot, quantity, quote, self.time_ns);
+        let maker = self.book.order(slot);
+        let maker_seat = &self.book.seats[maker.seat as usize];
+        let maker_tier = self.ledger.accounts[maker_seat.account as usize].tier;
+        let market = &mut self.markets[place_of(taker.market)];
         let base = market.base_atoms(quantity);
         let taker_sells = taker.order.side == side::SELL;
         let (paid, received) = if taker_sells { (base, quote) } else { (quote, base) };
-        let taker_fee = market.fees.fee(received, taker.sender.tier, true, taker_sells);
+        let taker_fee = market.fees.fee(received, taker.tier, true, taker_sells);
         let maker_fee = market.fees.fee(paid, maker_tier, false, !taker_sells);
         market.trade_id += 1;
         market.last_price = maker.price;
-        let (trade_id, [fee_base_row, fee_quote_row]) = (market.trade_id, market.fee_rows);
 
         let freed = if taker.held_per_lot == 0 { paid } else { taker.held_per_lot.wrapping_mul(quantity as Atoms) };
         taker.held -= freed;
@@ -393,38 +331,28 @@ impl Engine {
         }
         taker.order.executed_quote += quote;
 
-        let (taker_pays, taker_gets) = if taker_sells {
-            (taker_seat.base_row, taker_seat.quote_row)
-        } else {
-            (taker_seat.quote_row, taker_seat.base_row)
-        };
-        let (maker_pays, maker_gets) = if taker_sells {
-            (maker_seat.quote_row, maker_seat.base_row)
-        } else {
-            (maker_seat.base_row, maker_seat.quote_row)
-        };
-        self.ledger.pay(taker_pays, freed, paid);
-        self.ledger.receive(taker_gets, received - taker_fee);
+        self.ledger.pay(taker.pays, freed, paid);
+        self.ledger.receive(taker.gets, received - taker_fee);
         // A maker holds exactly what it pays: it trades at its own price.
-        self.ledger.pay(maker_pays, received, received);
-        self.ledger.receive(maker_gets, paid - maker_fee);
+        self.ledger.pay(maker_seat.paid_row(maker.side), received, received);
+        self.ledger.receive(maker_seat.paid_row(taker.order.side), paid - maker_fee);
+        let [base_fee_row, quote_fee_row] = market.fee_rows;
         let (base_fee, quote_fee) = if taker_sells { (maker_fee, taker_fee) } else { (taker_fee, maker_fee) };
         if base_fee > 0 {
-            self.ledger.receive(fee_base_row, base_fee);
+            self.ledger.receive(base_fee_row, base_fee);
         }
         if quote_fee > 0 {
-            self.ledger.receive(fee_quote_row, quote_fee);
+            self.ledger.receive(quote_fee_row, quote_fee);
         }
-        self.book.fill(taker.market, slot, quantity, quote, self.time_ns);
         self.events.trade(&Fill {
             market: taker.market,
-            trade_id,
+            trade_id: market.trade_id,
             price: maker.price,
             quantity,
             maker_order: maker.id,
             taker_order: taker.order.id,
             maker_account: maker_seat.account,
-            taker_account: taker.sender.account,
+            taker_account: taker.account,
             taker_side: taker.order.side,
             quote,
             maker_fee,
@@ -434,21 +362,22 @@ impl Engine {
 
     /// A maker that is executed to the end: it holds nothing any more.
     #[inline]
-    fn close_filled(&mut self, slot: u32) {
+    fn close_filled(&mut self, market: u32, slot: u32) {
         self.emit_closed(slot, close_reason::FILLED, &[]);
-        let market = self.market_of(slot);
         self.book.remove(market, slot);
     }
 
-    /// Takes an order out of the book before it is filled and releases its hold. The caller emits LEVEL.
+    /// Takes an order out of the book before it is filled. The caller tells its level and frees what it held.
     #[inline]
-    fn close(&mut self, slot: u32, reason: u8, request_id: &[u8]) {
+    fn take_out(&mut self, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
         self.emit_closed(slot, reason, request_id);
-        let order = *self.book.order(slot);
-        let seat = self.book.seats[order.seat as usize];
-        let held = self.hold_of(seat.market, order.side, order.price, order.remaining);
-        self.ledger.release(seat.paid_row(order.side), held);
-        self.book.remove(seat.market, slot);
+        let order = self.book.order(slot);
+        let seat = &self.book.seats[order.seat as usize];
+        let market = &self.markets[place_of(seat.market)];
+        let held = market.hold_of(order.side, order.price, order.remaining);
+        let (id, row) = (order.id, seat.paid_row(order.side));
+        let left = self.book.remove(seat.market, slot);
+        Gone { id, row, held, left }
     }
 
     #[inline]
@@ -467,63 +396,56 @@ impl Engine {
         });
     }
 
+    /// Tells the total of a level that has changed.
     #[inline]
-    fn market_of(&self, slot: u32) -> u32 {
-        self.book.seats[self.book.order(slot).seat as usize].market
-    }
-
-    /// Tells the total of the level where an order rests, after it came or shrank.
-    #[inline]
-    fn emit_level(&mut self, market_id: u32, slot: u32) {
-        let (side, level) = (self.book.order(slot).side, *self.book.level_of(slot));
-        let market = &mut self.markets[market_id as usize - 1];
+    fn emit_level(&mut self, market_id: u32, side: u8, price: Ticks, total: Lots) {
+        let market = &mut self.markets[place_of(market_id)];
         market.update_id += 1;
-        self.events.level(market_id, side, level.price, level.quantity, market.update_id);
+        self.events.level(market_id, side, price, total, market.update_id);
     }
 
     /// The open order that a command of this account and market names.
     #[inline]
     fn find_target(&self, header: &Header, target: &Target) -> Result<u32, Status> {
-        self.ledger.account(header.account).ok_or(status::UNKNOWN_ACCOUNT)?;
         let slot = if target.order_id != 0 {
             self.book.find(target.order_id)
         } else {
             self.book.find_client_id(header.account, target.client_id)
         };
-        let slot = slot.ok_or(status::UNKNOWN_ORDER)?;
+        match slot {
+            Some(slot) if self.is_meant(header, target, slot) => Ok(slot),
+            // An account that has an order exists.
+            _ if self.ledger.account(header.account).is_none() => Err(status::UNKNOWN_ACCOUNT),
+            _ => Err(status::UNKNOWN_ORDER),
+        }
+    }
+
+    #[inline]
+    fn is_meant(&self, header: &Header, target: &Target, slot: u32) -> bool {
         let order = self.book.order(slot);
         let seat = &self.book.seats[order.seat as usize];
-        let is_meant = seat.account == header.account
+        seat.account == header.account
             && seat.market == header.market
-            && (target.client_id.is_empty() || self.book.client_id(order) == target.client_id);
-        if is_meant {
-            Ok(slot)
-        } else {
-            Err(status::UNKNOWN_ORDER)
-        }
+            && (target.client_id.is_empty() || self.book.client_id(order) == target.client_id)
     }
 
     #[inline]
     pub(crate) fn cancel(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
         let cancel = command::cancel(bytes, header.flags)?;
         let slot = self.find_target(header, &cancel.target)?;
-        Ok(Outcome::ok(self.cancel_slot(slot, close_reason::CANCELLED, cancel.request_id)))
+        let gone = self.cancel_slot(header.market, slot, close_reason::CANCELLED, cancel.request_id);
+        self.ledger.hold_last(gone.row, -gone.held, &mut self.events);
+        Ok(Outcome::ok(gone.id))
     }
 
-    /// Closes one order and tells its level; returns its id.
+    /// Closes one order and tells its level. The caller frees what it held.
     #[inline]
-    fn cancel_slot(&mut self, slot: u32, reason: u8, request_id: &[u8]) -> u64 {
-        let market = self.market_of(slot);
-        let (id, side, price) = {
-            let order = self.book.order(slot);
-            (order.id, order.side, order.price)
-        };
-        let left = self.book.level_of(slot).quantity - self.book.order(slot).remaining;
-        self.close(slot, reason, request_id);
-        let update_id = &mut self.markets[market as usize - 1].update_id;
-        *update_id += 1;
-        self.events.level(market, side, price, left, *update_id);
-        id
+    fn cancel_slot(&mut self, market: u32, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
+        let order = self.book.order(slot);
+        let (side, price) = (order.side, order.price);
+        let gone = self.take_out(slot, reason, request_id);
+        self.emit_level(market, side, price, gone.left);
+        gone
     }
 
     #[inline]
@@ -534,7 +456,7 @@ impl Engine {
         let slot = match self.find_target(header, &replace.target) {
             Ok(slot) => slot,
             Err(status::UNKNOWN_ORDER) if replace.allow_failure && !takes_remaining => {
-                let id = self.place_terms(header, &terms)?;
+                let id = self.place_apart(header, &terms)?;
                 return Ok(Outcome::with_status(status::REPLACED_WITHOUT_CANCEL, id));
             }
             Err(status) => return Err(status),
@@ -545,7 +467,8 @@ impl Engine {
         if takes_remaining {
             terms.quantity = self.book.order(slot).remaining;
         }
-        self.cancel_slot(slot, close_reason::REPLACED, replace.request_id);
+        let gone = self.cancel_slot(header.market, slot, close_reason::REPLACED, replace.request_id);
+        self.ledger.release(gone.row, gone.held);
         Ok(match self.place_terms(header, &terms) {
             Ok(id) => Outcome::ok(id),
             Err(refusal) => Outcome::with_status(status::REPLACE_REFUSED, refusal as u64),
@@ -558,7 +481,7 @@ impl Engine {
         if self.ledger.accounts[header.account as usize].frozen {
             return Err(status::ACCOUNT_FROZEN);
         }
-        let market = &self.markets[header.market as usize - 1];
+        let market = &self.markets[place_of(header.market)];
         if market.state != market_state::TRADING {
             return Err(status::MARKET_CLOSED);
         }
@@ -589,11 +512,13 @@ impl Engine {
             self.book.rename(slot, client_id);
         }
         let row = self.book.seats[order.seat as usize].paid_row(order.side);
-        self.ledger.release(row, self.hold_of(header.market, order.side, order.price, by));
+        let market = &self.markets[place_of(header.market)];
+        self.ledger.release(row, market.hold_of(order.side, order.price, by));
         let reduced = self.book.order(slot);
         let names = (header.market, header.account);
         self.events.amended(reduced, names, order.quantity, self.book.client_id(reduced), &old_client_id);
-        self.emit_level(header.market, slot);
+        let total = self.book.level_of(slot).quantity;
+        self.emit_level(header.market, order.side, order.price, total);
     }
 
     pub(crate) fn cancel_all(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
@@ -647,11 +572,13 @@ impl Engine {
         let mut cancelled = 0;
         let mut seat = self.ledger.accounts[work.account as usize].first_seat;
         while seat != NIL {
+            let market = self.book.seats[seat as usize].market;
             while let Some(slot) = self.oldest_to_cancel(seat, work) {
                 if cancelled == CANCELS_PER_STEP {
                     return (cancelled, true);
                 }
-                self.cancel_slot(slot, close_reason::CANCELLED, &[]);
+                let gone = self.cancel_slot(market, slot, close_reason::CANCELLED, &[]);
+                self.ledger.release(gone.row, gone.held);
                 cancelled += 1;
             }
             seat = self.book.seats[seat as usize].next_of_account;
@@ -674,4 +601,81 @@ fn accepts(taker_side: u8, limit: Ticks, price: Ticks) -> bool {
     } else {
         price >= limit
     }
+}
+
+/// What an arriving MARKET order must hold before it may match.
+#[inline(never)]
+fn market_hold(book: &Book, ledger: &Ledger, market: &Market, header: &Header, terms: &Terms, stp_group: u32) -> Atoms {
+    let walked = || walk(book, ledger, market, header.market, terms, stp_group);
+    match (terms.side, terms.budget) {
+        (side::BUY, 0) => walked().1,
+        (side::BUY, budget) => budget,
+        (_, 0) => market.base_atoms(terms.quantity),
+        (_, _) => market.base_atoms(walked().0),
+    }
+}
+
+/// A dry run of matching: the lots that would execute and their value, with the same stops as the real one.
+fn walk(
+    book: &Book,
+    ledger: &Ledger,
+    market: &Market,
+    market_id: u32,
+    terms: &Terms,
+    stp_group: u32,
+) -> (Lots, Atoms) {
+    let (mut lots, mut value, mut makers) = (0, 0, 0);
+    for level in book.levels(market_id, terms.side ^ 1) {
+        if terms.order_type != order_type::MARKET && !accepts(terms.side, terms.price, level.price) {
+            break;
+        }
+        let lot_value = market.lot_value(level.price);
+        for slot in book.queue(level) {
+            let left =
+                if terms.budget > 0 { affordable(terms.budget - value, lot_value) } else { terms.quantity - lots };
+            if left == 0 || makers == MAKERS_MAX {
+                return (lots, value);
+            }
+            makers += 1;
+            let maker = book.order(slot);
+            if terms.stp != stp::NONE && stp_group_of(book, ledger, maker) == stp_group {
+                if terms.stp == stp::EXPIRE_MAKER {
+                    continue;
+                }
+                return (lots, value);
+            }
+            let taken = left.min(maker.remaining);
+            lots += taken;
+            value += lot_value * taken as Atoms;
+        }
+    }
+    (lots, value)
+}
+
+#[inline]
+fn stp_group_of(book: &Book, ledger: &Ledger, order: &Order) -> u32 {
+    let account = book.seats[order.seat as usize].account;
+    ledger.accounts[account as usize].stp_group
+}
+
+/// The seat of an account that places an order elsewhere than last time, or for the first time.
+#[inline(never)]
+fn sit_down(book: &mut Book, ledger: &mut Ledger, market: &Market, account: u32, market_id: u32) -> u32 {
+    let recent = ledger.accounts[account as usize].recent_seat;
+    let known = book.find_seat(recent, account, market_id);
+    let seat = known.unwrap_or_else(|| take_seat(book, ledger, market, account, market_id));
+    ledger.accounts[account as usize].recent_seat = seat;
+    seat
+}
+
+fn take_seat(book: &mut Book, ledger: &mut Ledger, market: &Market, account: u32, market_id: u32) -> u32 {
+    let (base_row, quote_row) = (ledger.row(account, market.base), ledger.row(account, market.quote));
+    let seat = book.add_seat(account, market_id, base_row, quote_row);
+    let owner = &mut ledger.accounts[account as usize];
+    match owner.last_seat {
+        NIL => owner.first_seat = seat,
+        last => book.seats[last as usize].next_of_account = seat,
+    }
+    owner.last_seat = seat;
+    seat
 }

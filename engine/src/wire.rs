@@ -90,6 +90,12 @@ pub fn u128_at(bytes: &[u8], at: usize) -> u128 {
     u128::from_le_bytes(bytes[at..at + 16].try_into().expect("sixteen bytes"))
 }
 
+/// Where the thing of this id stands in its list; ids begin at 1, and 0 falls out of every list.
+#[inline]
+pub fn place_of(id: u32) -> usize {
+    (id as usize).wrapping_sub(1)
+}
+
 #[inline]
 pub fn padded(length: usize) -> usize {
     (length + 7) & !7
