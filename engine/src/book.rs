@@ -10,9 +10,7 @@ use crate::wire::*;
 
 pub const NIL: u32 = u32::MAX;
 
-/// An order at rest, or taking. Aligned so that it never lies across three cache lines.
 #[derive(Clone, Copy, Default)]
-#[repr(align(32))]
 pub struct Order {
     pub id: u64,
     pub price: Ticks,

@@ -68,9 +68,7 @@ impl Account {
     }
 }
 
-/// A balance. One cache line, since every command reads and writes some.
 #[derive(Clone, Copy)]
-#[repr(align(64))]
 pub struct Row {
     pub available: Atoms,
     pub held: Atoms,
