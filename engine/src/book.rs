@@ -309,7 +309,7 @@ impl Book {
     }
 
     /// Puts what is left of an order at the end of its level's queue. Returns its slot and what the level holds now.
-    #[inline]
+    #[inline(always)]
     pub fn rest(&mut self, market: u32, mut order: Order, client_id: &[u8]) -> (u32, Lots) {
         let at = self.level_at(market, order.side, order.price);
         let slot = self.free_orders.last().copied().unwrap_or(self.orders.len() as u32);
@@ -454,7 +454,7 @@ impl Book {
 
     /// Takes an order out of its queue, its seat and every index; an empty level goes too. Returns what the level still
     /// holds. The slot's contents stay readable until it is reused.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, market: u32, slot: u32) -> Lots {
         let order = &self.orders[slot as usize];
         let (id, side, remaining) = (order.id, order.side, order.remaining);

@@ -198,7 +198,7 @@ impl Events {
         ]);
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn closed(&mut self, closed: &Closed) {
         let order = closed.order;
         let texts = [closed.client_id, closed.request_id];

@@ -150,7 +150,7 @@ impl Index {
         Index { live, old: None, moved: 0, len: 0, calm_below }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, tag: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
         match self.live.find(tag, &is_it) {
             None if self.old.is_some() => self.find_old(tag, is_it),
@@ -174,7 +174,7 @@ impl Index {
     }
 
     /// Removes the entry of `slot`; it must be there.
-    #[inline]
+    #[inline(always)]
     pub fn remove(&mut self, tag: u32, slot: u32) {
         match self.live.position(entry(tag, slot)) {
             Some(at) => self.live.remove(at),

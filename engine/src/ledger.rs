@@ -103,7 +103,14 @@ impl Ledger {
             let id = at + 1;
             accounts[id] = Account::new(class, 0, 7, id as u32, 0);
         }
-        Ledger { accounts, rows: Vec::new(), index: Index::default(), touched: Vec::new(), sums: Vec::new(), command: 0 }
+        Ledger {
+            accounts,
+            rows: Vec::new(),
+            index: Index::default(),
+            touched: Vec::new(),
+            sums: Vec::new(),
+            command: 0,
+        }
     }
 
     #[inline]
@@ -177,7 +184,7 @@ impl Ledger {
     /// The last change that a command makes to balances: a hold or, negative, a release. When it is the first as well,
     /// the balance is told at once, without the bookkeeping that finds out at the end what changed; nothing is posted,
     /// so there is nothing to sum.
-    #[inline]
+    #[inline(always)]
     pub fn hold_last(&mut self, row: u32, amount: Atoms, events: &mut Events) {
         if !self.touched.is_empty() {
             return self.hold(row, amount);

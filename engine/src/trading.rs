@@ -368,7 +368,7 @@ impl Engine {
     }
 
     /// Takes an order out of the book before it is filled. The caller tells its level and frees what it held.
-    #[inline]
+    #[inline(always)]
     fn take_out(&mut self, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
         self.emit_closed(slot, reason, request_id);
         let order = self.book.order(slot);
@@ -405,7 +405,7 @@ impl Engine {
     }
 
     /// The open order that a command of this account and market names.
-    #[inline]
+    #[inline(always)]
     fn find_target(&self, header: &Header, target: &Target) -> Result<u32, Status> {
         let slot = if target.order_id != 0 {
             self.book.find(target.order_id)
@@ -439,7 +439,7 @@ impl Engine {
     }
 
     /// Closes one order and tells its level. The caller frees what it held.
-    #[inline]
+    #[inline(always)]
     fn cancel_slot(&mut self, market: u32, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
         let order = self.book.order(slot);
         let (side, price) = (order.side, order.price);
@@ -616,14 +616,7 @@ fn market_hold(book: &Book, ledger: &Ledger, market: &Market, header: &Header, t
 }
 
 /// A dry run of matching: the lots that would execute and their value, with the same stops as the real one.
-fn walk(
-    book: &Book,
-    ledger: &Ledger,
-    market: &Market,
-    market_id: u32,
-    terms: &Terms,
-    stp_group: u32,
-) -> (Lots, Atoms) {
+fn walk(book: &Book, ledger: &Ledger, market: &Market, market_id: u32, terms: &Terms, stp_group: u32) -> (Lots, Atoms) {
     let (mut lots, mut value, mut makers) = (0, 0, 0);
     for level in book.levels(market_id, terms.side ^ 1) {
         if terms.order_type != order_type::MARKET && !accepts(terms.side, terms.price, level.price) {
