@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cambist._matching import Engine
+from cambist._matching import Engine, History
 from cambist.engine import events
 from cambist.engine.events import CloseReason, OrderAccepted, OrderClosed, Trade
 from cambist.gateway.names import CLOSED_NAMES, open_name
@@ -32,6 +32,7 @@ class Audit:
 
     def __init__(self, log_directory: Path) -> None:
         self.engine = Engine()
+        self.history = History()
         self._log_directory = log_directory
         self._placed: dict[str, Placed] = {}
         self._closed: dict[int, CloseReason] = {}
@@ -40,7 +41,9 @@ class Audit:
     def catch_up(self, live: Position, sent: Container[str]) -> None:
         """Runs the log as far as the exchange had come, which must lead to where it stood."""
         for payload in read(self._log_directory, self.engine.sequence, live.sequence):
-            for record in events.split(self.engine.apply(payload)):
+            output = self.engine.apply(payload)
+            self.history.apply(output)
+            for record in events.split(output):
                 self._note(events.decode(record), sent)
         assert Position.of(self.engine) == live, "the exchange and its log have come apart"
         self.engine.check()

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from cambist.control import verify
-from cambist.engine.views import OrderView
+from cambist.engine.views import AccountTradeView, MarketView, OrderView
 from cambist.log.segments import segments
 from cambist.money import format_atoms
 from tests.e2e.audit import Audit
@@ -22,6 +22,7 @@ from tests.e2e.market import SYMBOL, Owner, create_exchange, report, settings_of
 
 IN_FLIGHT_MIN = 8
 SNAPSHOT_EVERY = 10  # kills; the next start begins there
+TRADES = 200  # the newest of each user, compared after each kill
 KILLED_WHILE_STARTING = 0.2  # part of the starts
 
 
@@ -94,8 +95,9 @@ def kill_while_it_starts(home: Path, chance: Random) -> None:
 
 
 def check_what_clients_see(exchange: Forked, owners: list[Owner], audit: Audit) -> None:
-    """Open orders and balances over REST are those of the audit's engine."""
+    """Open orders, balances and own trades over REST are those of the audit's engine."""
     client = exchange.client()
+    (market,) = (MarketView.of(row).market for row in audit.engine.markets())
     names = {asset: name for asset, name, *_ in audit.engine.assets()}
     for account, credentials in owners:
         orders = client.signed(credentials, "GET", "/api/v3/openOrders", symbol=SYMBOL)
@@ -108,3 +110,8 @@ def check_what_clients_see(exchange: Forked, owners: list[Owner], audit: Audit) 
             (names[asset], format_atoms(available, 8), format_atoms(held, 8))
             for asset, available, held in audit.engine.balances(account)
         }
+        trades = client.signed(credentials, "GET", "/api/v3/myTrades", symbol=SYMBOL, limit=TRADES)
+        known = [AccountTradeView(*row) for row in audit.history.account_trades(account, market, TRADES)]
+        assert [(each["id"], each["orderId"]) for each in trades] == [
+            (each.trade_id, each.order_id) for each in known
+        ]
