@@ -75,7 +75,7 @@ def test_the_audit_sees_what_it_is_there_to_see(tmp_path: Path) -> None:
     audit = Audit(log_directory)
     audit.catch_up(position, record.sent)
     audit.check(record.replies)
-    placed = next(reply for reply in record.replies if reply.request.kind == Kind.PLACE)
+    placed = next(each for each in record.replies if (each.request.kind, each.status) == (Kind.PLACE, 200))
     lost = Request(Kind.PLACE, "lost", {})
     with pytest.raises(AssertionError, match="lost is lost"):
         audit.check([placed._replace(request=lost)])
