@@ -35,6 +35,14 @@ impl Header {
     }
 }
 
+/// Kinds that concern no account, or no market or asset, leave that field zero.
+pub fn unused_fields_are_zero(header: &Header) -> Result<(), Status> {
+    let names_account = matches!(header.kind, kind::ACCOUNT_SET | kind::ACCOUNT_FREEZE);
+    let names_market =
+        matches!(header.kind, kind::ASSET_STATE | kind::MARKET_STATE | kind::MARKET_FILTERS | kind::MARKET_FEES);
+    require((names_account || header.account == 0) && (names_market || header.market == 0))
+}
+
 /// The terms of a new order.
 #[derive(Clone, Copy)]
 pub struct Terms<'a> {
@@ -265,6 +273,7 @@ pub fn money<'a>(bytes: &'a [u8], flags: u8) -> Result<Money<'a>, Status> {
     require(is_printable(reference) && is_printable(origin))?;
     let needs_origin = matches!(bytes[2], kind::REVERSE | kind::SETTLE | kind::RELEASE);
     require(needs_origin != origin.is_empty())?;
+    require(bytes[2] == kind::SETTLE || u32_at(bytes, 28) == 0)?;
     // Anything beyond the limit is one refusal, BAD_AMOUNT, whatever its size.
     let atoms = |at| u128_at(bytes, at).min(AMOUNT_LIMIT as u128) as Atoms;
     Ok(Money {

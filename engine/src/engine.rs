@@ -146,6 +146,19 @@ impl Engine {
             kind::CANCEL_ALL => self.cancel_all(header, bytes),
             kind::AMEND => self.amend(header, bytes),
             kind::CREDIT..=kind::CORRECTION => self.money(header, bytes),
+            _ => self.operate(header, bytes),
+        };
+        result.unwrap_or_else(Outcome::refused)
+    }
+
+    /// What operators do: accounts, assets, markets.
+    #[cold]
+    fn operate(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
+        if !matches!(header.kind, kind::ACCOUNT_CREATE..=kind::ACCOUNT_FREEZE | kind::ASSET_LIST..=kind::MARKET_FEES) {
+            return Err(status::UNKNOWN_KIND);
+        }
+        command::unused_fields_are_zero(header)?;
+        match header.kind {
             kind::ACCOUNT_CREATE => self.account_create(bytes),
             kind::ACCOUNT_SET => self.account_set(header, bytes),
             kind::ACCOUNT_FREEZE => self.account_freeze(header, bytes),
@@ -156,12 +169,17 @@ impl Engine {
             kind::MARKET_FILTERS => self.market_filters(header, bytes),
             kind::MARKET_FEES => self.market_fees(header, bytes),
             _ => Err(status::UNKNOWN_KIND),
-        };
-        result.unwrap_or_else(Outcome::refused)
+        }
     }
 
     /// The sequencer's own commands, which belong to no session.
     fn internal(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
+        if !matches!(header.kind, kind::SESSION_OPEN | kind::TAKE_OVER..=kind::CONTINUE) {
+            return Outcome::refused(status::UNKNOWN_SESSION);
+        }
+        if let Err(status) = command::unused_fields_are_zero(header) {
+            return Outcome::refused(status);
+        }
         let result = match header.kind {
             kind::SESSION_OPEN => self.session_open(bytes),
             kind::TAKE_OVER => self.take_over(bytes),

@@ -41,6 +41,34 @@ def market(**changes: Any) -> commands.MarketList:
     return commands.MarketList(**{**fields, **changes})
 
 
+ACCOUNT_FIELD, MARKET_FIELD = 16, 20  # offsets in a command
+
+
+class TestUnusedFields:
+    @pytest.mark.parametrize(
+        ("command", "field"),
+        [
+            (commands.AccountSet(account=1_002, tier=0, permissions=Permission.TRADE), MARKET_FIELD),
+            (commands.AccountFreeze(account=1_002, frozen=True), MARKET_FIELD),
+            (commands.AssetList(scale=2, name=b"NEW"), ACCOUNT_FIELD),
+            (commands.AssetList(scale=2, name=b"NEW"), MARKET_FIELD),
+            (commands.AssetState(market=BASE, state=AssetStatus.SUSPENDED), ACCOUNT_FIELD),
+            (commands.MarketState(market=MARKET, state=MarketStatus.HALTED), ACCOUNT_FIELD),
+            (commands.Time(), ACCOUNT_FIELD),
+            (commands.Continue(), MARKET_FIELD),
+        ],
+        ids=repr,
+    )
+    def test_an_account_or_market_that_a_kind_does_not_concern_is_malformed(
+        self, book: BookScript, command, field
+    ):
+        book.account("ann")
+        wrong = bytearray(book.venue.stamped(command))
+        wrong[field] = 1
+        assert book.venue.send_bytes(bytes(wrong)).result.status == Status.MALFORMED
+        assert book.venue.send(command).result.status == Status.OK
+
+
 class TestAccounts:
     def test_system_accounts_are_there_from_the_start(self, venue: Venue):
         classes = [row.account_class for row in venue.picture().accounts.values()]

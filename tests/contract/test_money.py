@@ -68,6 +68,7 @@ class TestCredit:
             ({"amount_atoms": 0}, Status.BAD_AMOUNT),
             ({"amount_atoms": LARGEST + 1}, Status.BAD_AMOUNT),
             ({"fee_atoms": 1}, Status.BAD_AMOUNT),
+            ({"fee_account": WITHDRAWAL_FEES}, Status.MALFORMED),
             ({"reference": b""}, Status.MALFORMED),
             ({"reference": b"r" * 121}, Status.MALFORMED),
             ({"reference": b"a b"}, Status.MALFORMED),

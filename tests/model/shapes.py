@@ -106,4 +106,5 @@ def _is_money(money: commands.Money) -> bool:
         _is_text(money.reference, PRINTABLE, 1, 120)
         and _is_text(money.origin, PRINTABLE, 0, 120)
         and ends_something == (money.origin != b"")
+        and (money.kind == Kind.SETTLE or money.fee_account == 0)
     )
