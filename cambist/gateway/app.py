@@ -12,7 +12,7 @@ from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.calls import Services
 from cambist.gateway.core import Core
 from cambist.gateway.limits import OrderLimits
-from cambist.gateway.markets import Markets
+from cambist.gateway.markets import Markets, read_markets
 from cambist.match.server import MatchServer, Port
 from cambist.settings import Settings
 from cambist.store.records import Records
@@ -37,7 +37,8 @@ def create_app(
 ) -> Starlette:
     """`port` must have the role trade: nothing that comes in here may do more."""
     core = Core(match_server, port)
-    services = Services(settings, core, Markets(core), OrderLimits(settings.limits))
+    markets = Markets(core, match_server.query_blocking(read_markets))
+    services = Services(settings, core, markets, OrderLimits(settings.limits))
     routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in page.ROUTES.items()]
     return Gateway(ApiApplication(Api(services, records, clock), settings.api.body_max_bytes), routes)
 

@@ -61,11 +61,14 @@ class Market(msgspec.Struct, frozen=True, gc=False):
 
 
 class Markets:
-    """The markets that were asked for so far."""
+    """The markets that are known so far: those at the start, and those that were asked for since.
 
-    def __init__(self, core: Core) -> None:
+    A cancel must not depend on a question that a full queue may turn away, so the start knows them all.
+    """
+
+    def __init__(self, core: Core, known: list[Market]) -> None:
         self._core = core
-        self._by_symbol: dict[str, Market] = {}
+        self._keep(known)
 
     async def named(self, symbol: str) -> Market:
         """Raises ApiError (-1121)."""
@@ -99,8 +102,11 @@ class Markets:
     async def refresh(self) -> list[Market]:
         """All markets, oldest first."""
         found = await self._core.query(read_markets)
-        self._by_symbol = {market.symbol: market for market in found}
+        self._keep(found)
         return found
+
+    def _keep(self, markets: list[Market]) -> None:
+        self._by_symbol = {market.symbol: market for market in markets}
 
 
 def read_markets(engine: Engine, _: History) -> list[Market]:

@@ -1,7 +1,7 @@
 """Snapshot files: the state after one sequence, so that a start need not replay the whole log.
 
 A snapshot gets its name only after it was read back from the disk and verified. The newest valid one
-counts; one older generation is kept. A damaged one is reported and left where it is. Format:
+counts; at least one older generation is kept. A damaged one is reported and left where it is. Format:
 docs/formats/snapshots.md.
 """
 
@@ -18,7 +18,7 @@ from cambist.log.errors import LogError
 
 SUFFIX = ".snapshot"
 VERSION = 1
-GENERATIONS = 2
+GENERATIONS_MIN = 2  # one to fall back on
 
 _MAGIC = b"CbSn"
 # magic, version, reserved, sequence, time, event hash, state hash, log id, lengths, checksums
@@ -49,8 +49,10 @@ class Newest(NamedTuple):
     damaged: list[SnapshotDamaged]
 
 
-def save(directory: Path, snapshot: Snapshot, disk: Disk | None = None) -> Path:
-    """Returns the path once the snapshot is durable.
+def save(
+    directory: Path, snapshot: Snapshot, disk: Disk | None = None, *, keep: int = GENERATIONS_MIN
+) -> Path:
+    """Returns the path once the snapshot is durable; the newest `keep` stay, this one counted.
 
     Raises OSError, or SnapshotDamaged if it reads back wrong; the older ones are still there then.
     """
@@ -74,7 +76,7 @@ def save(directory: Path, snapshot: Snapshot, disk: Disk | None = None) -> Path:
         raise SnapshotDamaged(f"{aside} does not read back as it was written")
     disk.rename(aside, path)
     disk.sync_directory(directory)
-    for old in _paths(directory)[GENERATIONS:]:
+    for old in _paths(directory)[max(keep, GENERATIONS_MIN) :]:
         disk.unlink(old)
     return path
 

@@ -99,7 +99,7 @@ def keep_snapshot(settings: Settings, state: State) -> Path:
         engine=engine.snapshot(),
         history=history.snapshot(),
     )
-    return snapshots.save(settings.snapshots_directory, snapshot)
+    return snapshots.save(settings.snapshots_directory, snapshot, keep=settings.snapshots.keep)
 
 
 def log_id(log_directory: Path) -> bytes:

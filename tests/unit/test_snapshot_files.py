@@ -39,6 +39,13 @@ def test_two_generations_are_kept(tmp_path):
     assert newest(tmp_path).snapshot == snapshot(1_000)
 
 
+@pytest.mark.parametrize(("keep", "kept"), [(3, [2, 3, 4]), (2, [3, 4]), (1, [3, 4])])
+def test_as_many_are_kept_as_the_settings_say_but_never_fewer_than_two(tmp_path, keep, kept):
+    for sequence in (1, 2, 3, 4):
+        save(tmp_path, snapshot(sequence), QuickDisk(), keep=keep)
+    assert names(tmp_path) == [f"{sequence:020}.snapshot" for sequence in kept]
+
+
 def test_every_byte_may_rot_and_the_older_snapshot_is_used(tmp_path):
     save(tmp_path, snapshot(1), QuickDisk())
     path = save(tmp_path, snapshot(2), QuickDisk())
