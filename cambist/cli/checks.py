@@ -4,8 +4,8 @@ Both run in this process, beside a running exchange as well: they read the log u
 acknowledged when they began, and compare where they arrive with what it says.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import click
@@ -15,6 +15,7 @@ from cambist.control import verify as checks
 from cambist.control.client import running
 from cambist.control.protocol import ShowPosition
 from cambist.control.verify import Position
+from cambist.log.file import FileLog
 from cambist.log.lock import DirectoryLock
 from cambist.settings import Settings
 
@@ -24,7 +25,7 @@ from cambist.settings import Settings
 def snapshot() -> Any:
     """Replay the log and keep the state it leads to, which makes the next start fast."""
     settings = Settings.load()
-    with _settled(settings) as position, progress("replaying the log") as report:
+    with _settled(settings, _synced) as position, progress("replaying the log") as report:
         return checks.make_snapshot(settings, position, report)
 
 
@@ -33,19 +34,37 @@ def snapshot() -> Any:
 def verify() -> Any:
     """Check every record of the log, the snapshots and the ledger; exit status 1 if anything is off."""
     settings = Settings.load()
-    with _settled(settings) as position, progress("verifying") as report:
+    with _settled(settings, _untouched) as position, progress("verifying") as report:
         return checks.verify(settings, position, report)
 
 
 @contextmanager
-def _settled(settings: Settings) -> Iterator[Position | None]:
+def _settled(
+    settings: Settings, hold: Callable[[Settings], AbstractContextManager[None]]
+) -> Iterator[Position | None]:
     """How far the running exchange has come; or None, and the log stays as it is during the block."""
     with running(settings.socket_file) as exchange:
         if exchange is not None:
             yield Position(**exchange.perform(ShowPosition(), lambda done, total: None))
             return
+    with hold(settings):
+        yield None
+
+
+@contextmanager
+def _synced(settings: Settings) -> Iterator[None]:
+    """What a killed process wrote and never synced is durable or cut off before a snapshot counts on it."""
+    log = FileLog.open(settings.log_directory, segment_bytes=settings.log.segment_bytes)
+    try:
+        yield
+    finally:
+        log.close()
+
+
+@contextmanager
+def _untouched(settings: Settings) -> Iterator[None]:
     lock = DirectoryLock(settings.log_directory)
     try:
-        yield None
+        yield
     finally:
         lock.release()

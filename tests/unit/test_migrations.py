@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 
@@ -37,6 +38,11 @@ def test_migrations_from_empty_give_the_tables_of_this_release(records):
     with records.read() as db:
         assert compare_metadata(MigrationContext.configure(db, opts={"compare_type": True}), metadata) == []
         assert {"users", "api_keys", "meta"} < set(inspect(db).get_table_names())
+
+
+def test_the_version_that_this_release_expects_is_the_last_migration():
+    scripts = ScriptDirectory(str(migrate._SCRIPTS))
+    assert scripts.get_current_head() == migrate.NEWEST
 
 
 def test_migrations_run_wherever_the_package_is_installed(settings, tmp_path, monkeypatch):
