@@ -14,6 +14,8 @@ from cambist.gateway.errors import ApiError
 
 INTEGER_RANGE = "^[0-9]{1,20}$"
 INTEGER_MAX = (1 << 63) - 1
+# Nothing happens later (the year 2262), and the rest of a millisecond fits behind it in 63 bits.
+TIME_MAX_NS = INTEGER_MAX - 1_000_000
 # A time below this is in milliseconds, from it on in microseconds: the border is in the year 5138, or 1973.
 _MICROSECONDS_FROM = 10**14
 
@@ -58,9 +60,9 @@ class Params:
         return None if value is None else _integer(name, value)
 
     def time_ns(self, name: str) -> int | None:
-        """A time in milliseconds or microseconds, as nanoseconds."""
+        """A time in milliseconds or microseconds, as nanoseconds; one beyond all times is the last."""
         value = self.integer(name)
-        return None if value is None else nanoseconds(value)
+        return None if value is None else min(nanoseconds(value), TIME_MAX_NS)
 
     def require_time_ns(self, name: str) -> int:
         return nanoseconds(_integer(name, self.require(name)))

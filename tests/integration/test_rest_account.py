@@ -101,6 +101,12 @@ def test_a_whole_day_of_trades_may_be_asked_for(ann):
     assert ann.get(TRADES, symbol="BTCUSDT", startTime=10**12, endTime=10**12 + DAY_MS) == []
 
 
+@pytest.mark.parametrize("latest", [9_223_372_036_854, 9_223_372_036_854_775, (1 << 63) - 1])
+def test_until_the_end_of_time_means_all_trades_and_from_there_on_none(ann, latest):
+    assert ann.get(TRADES, symbol="BTCUSDT", endTime=latest) == ann.get(TRADES, symbol="BTCUSDT")
+    assert ann.get(TRADES, symbol="BTCUSDT", startTime=latest) == []
+
+
 def test_coins_are_listed_with_their_balances(ann):
     coins = ann.get("/sapi/v1/capital/config/getall")
     assert [(each["coin"], each["locked"], each["trading"]) for each in coins] == [

@@ -76,6 +76,12 @@ def test_times_are_milliseconds_or_microseconds():
     assert Params(b"startTime=1700000000123456", b"").time_ns("startTime") == 1_700_000_000_123_456_000
 
 
+def test_a_time_beyond_all_times_is_the_last_one():
+    last = (1 << 63) - 1 - 1_000_000
+    for text in (b"9223372036854", b"9223372036854775", b"9223372036854775807"):
+        assert Params(b"endTime=" + text, b"").time_ns("endTime") == last
+
+
 @pytest.mark.parametrize(("text", "limit"), [(None, 500), ("1", 1), ("1000", 1000), ("1001", 1000)])
 def test_a_limit_has_a_default_and_a_most(text, limit):
     query = b"" if text is None else f"limit={text}".encode()
