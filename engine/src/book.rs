@@ -81,18 +81,31 @@ pub struct Level {
     pub quantity: Lots,
     pub head: u32,
     tail: u32,
+    market: u32,
+    side: u8,
 }
 
 impl Level {
-    const fn empty(price: Ticks) -> Self {
-        Level { price, quantity: 0, head: NIL, tail: NIL }
+    const fn empty(market: u32, side: u8, price: Ticks) -> Self {
+        Level { price, quantity: 0, head: NIL, tail: NIL, market, side }
+    }
+
+    /// Whether this is a level in use, and the one of this price.
+    #[inline]
+    fn is_of(&self, market: u32, side: u8, price: Ticks) -> bool {
+        self.price == price && self.quantity > 0 && self.market == market && self.side == side
     }
 }
+
+/// Prices of one side whose levels are found without a search.
+const HINTS: usize = 64;
 
 /// One side of a market. Keys grow from the best price to the worst: asks by price, bids by its complement.
 #[derive(Default)]
 pub struct Side {
     levels: BTreeMap<u64, u32>,
+    /// By price modulo HINTS, the level found there last. It may be gone by now, or be another one.
+    hints: Vec<u32>,
     best: u32,
     best_price: Ticks,
     /// All that rests here; bounded so that no sum of levels overflows.
@@ -186,7 +199,7 @@ pub struct Book {
 
 impl Book {
     pub fn add_market(&mut self) {
-        let side = || Side { levels: BTreeMap::new(), best: NIL, best_price: 0, lots: 0 };
+        let side = || Side { levels: BTreeMap::new(), hints: vec![NIL; HINTS], best: NIL, best_price: 0, lots: 0 };
         self.sides.push(Sides([side(), side()]));
     }
 
@@ -365,26 +378,34 @@ impl Book {
     #[inline]
     fn level_at(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
         let here = self.side(market, side);
-        if here.best != NIL && here.best_price == price {
-            return here.best;
+        let hint = here.hints[price as usize % HINTS];
+        match self.levels.get(hint as usize) {
+            Some(level) if level.is_of(market, side, price) => hint,
+            _ => self.find_level(market, side, price),
         }
-        self.find_level(market, side, price)
     }
 
     #[inline(never)]
     fn find_level(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
+        let level = self.look_up_level(market, side, price);
+        self.side_mut(market, side).hints[price as usize % HINTS] = level;
+        level
+    }
+
+    fn look_up_level(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
         let book_side = self.sides[place_of(market)].of_mut(side);
         let vacant = match book_side.levels.entry(key(side, price)) {
             Entry::Occupied(level) => return *level.get(),
             Entry::Vacant(vacant) => vacant,
         };
+        let empty = Level::empty(market, side, price);
         let level = match self.free_levels.pop() {
             Some(level) => {
-                self.levels[level as usize] = Level::empty(price);
+                self.levels[level as usize] = empty;
                 level
             }
             None => {
-                self.levels.push(Level::empty(price));
+                self.levels.push(empty);
                 self.levels.len() as u32 - 1
             }
         };

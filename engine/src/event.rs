@@ -5,6 +5,8 @@ use crate::command::Header;
 use crate::wire::*;
 
 pub const RESULT: usize = 48;
+/// Words that are hashed together: few enough to be in the nearest cache still.
+const HASHED_TOGETHER: usize = 1_024;
 const FLAG_REPEAT: u8 = 1;
 const FLAG_MORE: u8 = 2;
 
@@ -93,17 +95,27 @@ fn high(atoms: Atoms) -> u64 {
 pub struct Events {
     words: Vec<u64>,
     command_start: usize,
+    /// Words that the hash has taken in.
+    hashed: usize,
     pub hash: RollingHash,
 }
 
 impl Events {
     pub fn begin_batch(&mut self) {
         self.words.clear();
+        self.hashed = 0;
     }
 
-    /// Takes the batch into the rolling hash, in one go: that is much cheaper than record by record.
+    /// Takes what is left of the batch into the rolling hash.
     pub fn end_batch(&mut self) {
-        self.hash.roll(&self.words);
+        self.hash_written();
+    }
+
+    /// Many records in one go, which is much cheaper than each by itself.
+    #[inline(never)]
+    fn hash_written(&mut self) {
+        self.hash.roll(&self.words[self.hashed..]);
+        self.hashed = self.words.len();
     }
 
     pub fn bytes(&self) -> &[u8] {
@@ -159,6 +171,9 @@ impl Events {
             time_ns as u64,
             outcome.value,
         ];
+        if self.words.len() - self.hashed >= HASHED_TOGETHER {
+            self.hash_written();
+        }
     }
 
     #[inline]
