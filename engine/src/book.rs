@@ -258,7 +258,7 @@ impl Book {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn find(&self, order_id: u64) -> Option<u32> {
         self.by_id.find(hash_u64(order_id), |slot| self.orders[slot as usize].id == order_id)
     }
@@ -289,7 +289,7 @@ impl Book {
     }
 
     /// The seat of an account in a market. `recent` is where to look first, if it is a seat of the account at all.
-    #[inline]
+    #[inline(always)]
     pub fn find_seat(&self, recent: u32, account: u32, market: u32) -> Option<u32> {
         match self.seats.get(recent as usize) {
             Some(seat) if seat.market == market => Some(recent),
@@ -375,7 +375,7 @@ impl Book {
     }
 
     /// The level of a price, made when it is missing.
-    #[inline]
+    #[inline(always)]
     fn level_at(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
         let here = self.side(market, side);
         let hint = here.hints[price as usize % HINTS];

@@ -122,7 +122,7 @@ impl Events {
         bytemuck::cast_slice(&self.words)
     }
 
-    #[inline]
+    #[inline(always)]
     fn put<const N: usize>(&mut self, words: [u64; N]) {
         self.words.extend_from_slice(&words);
     }
@@ -158,7 +158,7 @@ impl Events {
         self.put([0; RESULT / 8]);
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn end_command(&mut self, header: &Header, sequence: u64, time_ns: i64, outcome: &Outcome) {
         let following = ((self.words.len() - self.command_start) * 8 - RESULT) as u32;
         let flags = ((outcome.repeat as u8) * FLAG_REPEAT) | ((outcome.more as u8) * FLAG_MORE);
@@ -176,7 +176,7 @@ impl Events {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn accepted(&mut self, order: &Order, market: u32, account: u32, budget: Atoms, client_id: &[u8]) {
         let by_budget = budget > 0;
         let length = 5 + 2 * by_budget as usize + padded(client_id.len()) / 8;
@@ -256,13 +256,13 @@ impl Events {
         self.put_texts([client_id, old_client_id]);
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn level(&mut self, market: u32, side: u8, price: Ticks, quantity: Lots, update_id: u64) {
         self.put([head(4, event::LEVEL, side, market), price, quantity, update_id]);
     }
 
     /// A balance whose total is what it was.
-    #[inline]
+    #[inline(always)]
     pub fn balance_held(&mut self, account: u32, asset: u32, available: Atoms, held: Atoms) {
         let head = head(6, event::BALANCE, 0, asset);
         self.put([head, account as u64, low(available), high(available), low(held), high(held)]);

@@ -164,7 +164,7 @@ impl Index {
     }
 
     /// Adds a key that is not there yet.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, tag: u32, slot: u32) {
         if self.len >= self.calm_below {
             self.make_room();

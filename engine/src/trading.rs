@@ -380,7 +380,7 @@ impl Engine {
         Gone { id, row, held, left }
     }
 
-    #[inline]
+    #[inline(always)]
     fn emit_closed(&mut self, slot: u32, reason: u8, request_id: &[u8]) {
         let order = self.book.order(slot);
         let seat = &self.book.seats[order.seat as usize];
@@ -397,7 +397,7 @@ impl Engine {
     }
 
     /// Tells the total of a level that has changed.
-    #[inline]
+    #[inline(always)]
     fn emit_level(&mut self, market_id: u32, side: u8, price: Ticks, total: Lots) {
         let market = &mut self.markets[place_of(market_id)];
         market.update_id += 1;
@@ -420,7 +420,7 @@ impl Engine {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_meant(&self, header: &Header, target: &Target, slot: u32) -> bool {
         let order = self.book.order(slot);
         let seat = &self.book.seats[order.seat as usize];
