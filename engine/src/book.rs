@@ -98,7 +98,7 @@ impl Level {
 }
 
 /// Prices of one side whose levels are found without a search.
-const HINTS: usize = 64;
+const HINTS: usize = 256;
 
 /// One side of a market. Keys grow from the best price to the worst: asks by price, bids by its complement.
 #[derive(Default)]

@@ -8,6 +8,8 @@
 /// finished long before the new table fills.
 const MOVED_PER_INSERT: usize = 16;
 const EMPTY: u64 = 0;
+/// Entries of the largest table that is kept sparse.
+const SMALL_TABLE: usize = 1 << 18;
 /// Left behind in the old table by a moved or removed entry, so that probing goes on past it.
 const MOVED: u64 = 1 << 32;
 
@@ -44,9 +46,15 @@ impl Table {
         Table { entries: vec![EMPTY; 1 << bits], shift: 32 - bits }
     }
 
-    /// Entries that it may hold.
+    /// Entries that it may hold. A small table is kept so empty that a key is nearly always in its first place: the
+    /// processor foresees that, and a wrong guess costs more than the memory.
     fn limit(&self) -> usize {
-        self.entries.len() / 4 * 3
+        let quarter = self.entries.len() / 4;
+        if self.entries.len() <= SMALL_TABLE {
+            quarter
+        } else {
+            quarter * 3
+        }
     }
 
     #[inline]
