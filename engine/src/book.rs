@@ -9,6 +9,9 @@ use crate::index::{hash_pair, hash_text, hash_u64, Index};
 use crate::wire::*;
 
 pub const NIL: u32 = u32::MAX;
+/// The end of every queue. The slot exists but holds no order: what links an order to its neighbours writes there as
+/// well, instead of asking whether there is a neighbour, which nobody could foresee.
+pub const NO_ORDER: u32 = 0;
 
 #[derive(Clone, Copy, Default)]
 pub struct Order {
@@ -49,10 +52,10 @@ impl Order {
             updated_ns: time_ns,
             seat,
             level: NIL,
-            prev: NIL,
-            next: NIL,
-            seat_prev: NIL,
-            seat_next: NIL,
+            prev: NO_ORDER,
+            next: NO_ORDER,
+            seat_prev: NO_ORDER,
+            seat_next: NO_ORDER,
             client: NIL,
             side: terms.side,
             order_type: terms.order_type,
@@ -87,7 +90,7 @@ pub struct Level {
 
 impl Level {
     const fn empty(market: u32, side: u8, price: Ticks) -> Self {
-        Level { price, quantity: 0, head: NIL, tail: NIL, market, side }
+        Level { price, quantity: 0, head: NO_ORDER, tail: NO_ORDER, market, side }
     }
 
     /// Whether this is a level in use, and the one of this price.
@@ -181,7 +184,6 @@ impl ClientId {
     }
 }
 
-#[derive(Default)]
 pub struct Book {
     orders: Vec<Order>,
     free_orders: Vec<u32>,
@@ -195,6 +197,25 @@ pub struct Book {
     free_client_ids: Vec<u32>,
     by_client_id: Index,
     open: usize,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Book {
+            orders: vec![Order::default()],
+            free_orders: Vec::new(),
+            by_id: Index::default(),
+            levels: Vec::new(),
+            free_levels: Vec::new(),
+            sides: Vec::new(),
+            seats: Vec::new(),
+            by_seat: Index::default(),
+            client_ids: Vec::new(),
+            free_client_ids: Vec::new(),
+            by_client_id: Index::default(),
+            open: 0,
+        }
+    }
 }
 
 impl Book {
@@ -252,7 +273,7 @@ impl Book {
     pub fn queue<'a>(&'a self, level: &'a Level) -> impl Iterator<Item = u32> + 'a {
         let mut at = level.head;
         std::iter::from_fn(move || {
-            let slot = (at != NIL).then_some(at)?;
+            let slot = (at != NO_ORDER).then_some(at)?;
             at = self.order(slot).next;
             Some(slot)
         })
@@ -312,8 +333,8 @@ impl Book {
             market,
             base_row,
             quote_row,
-            head: NIL,
-            tail: NIL,
+            head: NO_ORDER,
+            tail: NO_ORDER,
             open_orders: 0,
             next_of_account: NIL,
         });
@@ -331,17 +352,13 @@ impl Book {
         let total = level.quantity;
         order.level = at;
         order.prev = std::mem::replace(&mut level.tail, slot);
-        match order.prev {
-            NIL => level.head = slot,
-            prev => self.orders[prev as usize].next = slot,
-        }
+        level.head = if order.prev == NO_ORDER { slot } else { level.head };
+        self.orders[order.prev as usize].next = slot;
         let seat = &mut self.seats[order.seat as usize];
         seat.open_orders += 1;
         order.seat_prev = std::mem::replace(&mut seat.tail, slot);
-        match order.seat_prev {
-            NIL => seat.head = slot,
-            prev => self.orders[prev as usize].seat_next = slot,
-        }
+        seat.head = if order.seat_prev == NO_ORDER { slot } else { seat.head };
+        self.orders[order.seat_prev as usize].seat_next = slot;
         if self.free_orders.pop().is_some() {
             self.orders[slot as usize] = order;
         } else {
@@ -359,18 +376,15 @@ impl Book {
     /// Links every seat's orders anew in the order given, oldest first: a restored book was filled queue by queue.
     pub fn seat_by_age(&mut self, slots: impl Iterator<Item = u32>) {
         for seat in &mut self.seats {
-            (seat.head, seat.tail) = (NIL, NIL);
+            (seat.head, seat.tail) = (NO_ORDER, NO_ORDER);
         }
         for slot in slots {
             let seat = &mut self.seats[self.orders[slot as usize].seat as usize];
             let before = std::mem::replace(&mut seat.tail, slot);
-            if before == NIL {
-                seat.head = slot;
-            } else {
-                self.orders[before as usize].seat_next = slot;
-            }
+            seat.head = if before == NO_ORDER { slot } else { seat.head };
+            self.orders[before as usize].seat_next = slot;
             let order = &mut self.orders[slot as usize];
-            (order.seat_prev, order.seat_next) = (before, NIL);
+            (order.seat_prev, order.seat_next) = (before, NO_ORDER);
         }
     }
 
@@ -488,27 +502,19 @@ impl Book {
         let level = &mut self.levels[at as usize];
         level.quantity -= remaining;
         let left = level.quantity;
-        match prev {
-            NIL => level.head = next,
-            prev => self.orders[prev as usize].next = next,
-        }
-        match next {
-            NIL => level.tail = prev,
-            next => self.orders[next as usize].prev = prev,
-        }
-        if prev == NIL && next == NIL {
+        level.head = if prev == NO_ORDER { next } else { level.head };
+        level.tail = if next == NO_ORDER { prev } else { level.tail };
+        self.orders[prev as usize].next = next;
+        self.orders[next as usize].prev = prev;
+        if left == 0 {
             self.drop_level(market, side, at);
         }
         let seat = &mut self.seats[seat as usize];
         seat.open_orders -= 1;
-        match seat_prev {
-            NIL => seat.head = seat_next,
-            prev => self.orders[prev as usize].seat_next = seat_next,
-        }
-        match seat_next {
-            NIL => seat.tail = seat_prev,
-            next => self.orders[next as usize].seat_prev = seat_prev,
-        }
+        seat.head = if seat_prev == NO_ORDER { seat_next } else { seat.head };
+        seat.tail = if seat_next == NO_ORDER { seat_prev } else { seat.tail };
+        self.orders[seat_prev as usize].seat_next = seat_next;
+        self.orders[seat_next as usize].seat_prev = seat_prev;
         self.by_id.remove(hash_u64(id), slot);
         self.free_orders.push(slot);
         self.open -= 1;

@@ -2,7 +2,7 @@
 //!
 //! An order's funds are held before it can match; a fill moves base, quote and fees in the same step.
 
-use crate::book::{Book, Order, NIL};
+use crate::book::{Book, Order, NIL, NO_ORDER};
 use crate::command::{self, Header, Target, Terms};
 use crate::engine::{Engine, Pending};
 use crate::event::{Closed, Fill, Outcome};
@@ -272,7 +272,7 @@ impl Engine {
             }
             *makers += 1;
             let total = self.book.level(level).quantity;
-            let is_last = maker.next_at_level() == NIL;
+            let is_last = maker.next_at_level() == NO_ORDER;
             if taker.order.stp != stp::NONE && self.group_of(maker) == taker.stp_group {
                 let mode = taker.order.stp;
                 let left = if mode == stp::EXPIRE_TAKER { total } else { total - maker.remaining };
@@ -557,8 +557,8 @@ impl Engine {
         let mut at = self.ledger.account(account).map_or(NIL, |account| account.first_seat);
         while at != NIL {
             let seat = &self.book.seats[at as usize];
-            let mut slot = if market == 0 || seat.market == market { seat.head } else { NIL };
-            while slot != NIL {
+            let mut slot = if market == 0 || seat.market == market { seat.head } else { NO_ORDER };
+            while slot != NO_ORDER {
                 slots.push(slot);
                 slot = self.book.order(slot).next_of_seat();
             }
@@ -589,7 +589,7 @@ impl Engine {
     fn oldest_to_cancel(&self, seat: u32, work: &Pending) -> Option<u32> {
         let seat = &self.book.seats[seat as usize];
         let is_meant = work.market == 0 || seat.market == work.market;
-        (is_meant && seat.head != NIL && self.book.order(seat.head).id <= work.last_order_id).then_some(seat.head)
+        (is_meant && seat.head != NO_ORDER && self.book.order(seat.head).id <= work.last_order_id).then_some(seat.head)
     }
 }
 
