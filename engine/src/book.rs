@@ -116,10 +116,10 @@ pub struct Side {
 }
 
 impl Side {
-    /// Its best price, if anything rests here.
+    /// Whether a taker of the other side would trade here at once.
     #[inline]
-    pub fn best_price(&self) -> Option<Ticks> {
-        (self.best != NIL).then_some(self.best_price)
+    pub fn tempts(&self, taker_side: u8, limit: Ticks) -> bool {
+        (self.best != NIL) & accepts(taker_side, limit, self.best_price)
     }
 }
 
@@ -137,6 +137,13 @@ impl Sides {
     fn of_mut(&mut self, side: u8) -> &mut Side {
         &mut self.0[(side & 1) as usize]
     }
+}
+
+/// Whether a taker with this limit trades at `price`.
+#[inline]
+pub fn accepts(taker_side: u8, limit: Ticks, price: Ticks) -> bool {
+    let buys = taker_side == side::BUY;
+    (buys & (price <= limit)) | (!buys & (price >= limit))
 }
 
 #[inline]

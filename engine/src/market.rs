@@ -122,10 +122,18 @@ impl Market {
     /// Atoms that an order on `side` holds for `lots` at `price`.
     #[inline]
     pub fn hold_of(&self, side: u8, price: Ticks, lots: Lots) -> Atoms {
+        // At most 2^100 for any order that passed the filters. Nothing branches here: nobody can foresee the side.
+        self.hold_of_lot(side, price).wrapping_mul(lots as Atoms)
+    }
+
+    /// Atoms that an order on `side` holds for each lot at `price`.
+    #[inline]
+    pub fn hold_of_lot(&self, side: u8, price: Ticks) -> Atoms {
+        let (quote, base) = (self.lot_value(price), self.lot_atoms as Atoms);
         if side == side::BUY {
-            self.notional(price, lots)
+            quote
         } else {
-            self.base_atoms(lots)
+            base
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! An order's funds are held before it can match; a fill moves base, quote and fees in the same step.
 
-use crate::book::{Book, Order, NIL, NO_ORDER};
+use crate::book::{accepts, Book, Order, NIL, NO_ORDER};
 use crate::command::{self, Header, Target, Terms};
 use crate::engine::{Engine, Pending};
 use crate::event::{Closed, Fill, Outcome};
@@ -102,8 +102,7 @@ impl Engine {
             return Err(status::DUPLICATE_CLIENT_ID);
         }
         let sides = self.book.sides(header.market);
-        let best = sides.of(terms.side ^ 1).best_price();
-        let would_take = best.is_some_and(|price| accepts(terms.side, terms.price, price));
+        let would_take = sides.of(terms.side ^ 1).tempts(terms.side, terms.price);
         if terms.order_type == order_type::LIMIT_MAKER && would_take {
             return Err(status::WOULD_TAKE);
         }
@@ -197,11 +196,11 @@ impl Engine {
     }
 
     fn held_per_lot(&self, market: u32, terms: &Terms) -> Atoms {
-        let market = &self.markets[place_of(market)];
-        match (terms.side, terms.order_type) {
-            (side::BUY, order_type::MARKET) => 0,
-            (side::BUY, _) => market.lot_value(terms.price),
-            _ => market.lot_atoms as Atoms,
+        let uses_up_its_hold = terms.order_type == order_type::MARKET && terms.side == side::BUY;
+        if uses_up_its_hold {
+            0
+        } else {
+            self.markets[place_of(market)].hold_of_lot(terms.side, terms.price)
         }
     }
 
@@ -593,15 +592,6 @@ impl Engine {
     }
 }
 
-/// Whether a taker with this limit trades at `price`.
-#[inline]
-fn accepts(taker_side: u8, limit: Ticks, price: Ticks) -> bool {
-    if taker_side == side::BUY {
-        price <= limit
-    } else {
-        price >= limit
-    }
-}
 
 /// What an arriving MARKET order must hold before it may match.
 #[inline(never)]
