@@ -3,9 +3,8 @@
 //! A *seat* is one account in one market. It names the two balance rows that the account's orders there use and heads
 //! the list of its open orders, so that a fill or a cancel looks nothing up.
 
-use std::collections::btree_map::{BTreeMap, Entry};
-
 use crate::index::{hash_pair, hash_text, hash_u64, Index};
+use crate::ladder::Ladder;
 use crate::wire::*;
 
 pub const NIL: u32 = u32::MAX;
@@ -84,31 +83,18 @@ pub struct Level {
     pub quantity: Lots,
     pub head: u32,
     tail: u32,
-    market: u32,
-    side: u8,
 }
 
 impl Level {
-    const fn empty(market: u32, side: u8, price: Ticks) -> Self {
-        Level { price, quantity: 0, head: NO_ORDER, tail: NO_ORDER, market, side }
-    }
-
-    /// Whether this is a level in use, and the one of this price.
-    #[inline]
-    fn is_of(&self, market: u32, side: u8, price: Ticks) -> bool {
-        self.price == price && self.quantity > 0 && self.market == market && self.side == side
+    const fn empty(price: Ticks) -> Self {
+        Level { price, quantity: 0, head: NO_ORDER, tail: NO_ORDER }
     }
 }
-
-/// Prices of one side whose levels are found without a search.
-const HINTS: usize = 256;
 
 /// One side of a market. Keys grow from the best price to the worst: asks by price, bids by its complement.
 #[derive(Default)]
 pub struct Side {
-    levels: BTreeMap<u64, u32>,
-    /// By price modulo HINTS, the level found there last. It may be gone by now, or be another one.
-    hints: Vec<u32>,
+    levels: Ladder,
     best: u32,
     best_price: Ticks,
     /// All that rests here; bounded so that no sum of levels overflows.
@@ -227,7 +213,7 @@ impl Default for Book {
 
 impl Book {
     pub fn add_market(&mut self) {
-        let side = || Side { levels: BTreeMap::new(), hints: vec![NIL; HINTS], best: NIL, best_price: 0, lots: 0 };
+        let side = || Side { levels: Ladder::default(), best: NIL, best_price: 0, lots: 0 };
         self.sides.push(Sides([side(), side()]));
     }
 
@@ -273,7 +259,7 @@ impl Book {
 
     /// Levels of one side, best first.
     pub fn levels(&self, market: u32, side: u8) -> impl Iterator<Item = &Level> {
-        self.side(market, side).levels.values().map(|&level| self.level(level))
+        self.side(market, side).levels.levels().map(|level| self.level(level))
     }
 
     /// Slots of the orders at a level, oldest first.
@@ -398,39 +384,24 @@ impl Book {
     /// The level of a price, made when it is missing.
     #[inline(always)]
     fn level_at(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
-        let here = self.side(market, side);
-        let hint = here.hints[price as usize % HINTS];
-        match self.levels.get(hint as usize) {
-            Some(level) if level.is_of(market, side, price) => hint,
-            _ => self.find_level(market, side, price),
-        }
+        let level = self.side(market, side).levels.get(key(side, price));
+        level.unwrap_or_else(|| self.add_level(market, side, price))
     }
 
     #[inline(never)]
-    fn find_level(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
-        let level = self.look_up_level(market, side, price);
-        self.side_mut(market, side).hints[price as usize % HINTS] = level;
-        level
-    }
-
-    fn look_up_level(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
-        let book_side = self.sides[place_of(market)].of_mut(side);
-        let vacant = match book_side.levels.entry(key(side, price)) {
-            Entry::Occupied(level) => return *level.get(),
-            Entry::Vacant(vacant) => vacant,
-        };
-        let empty = Level::empty(market, side, price);
+    fn add_level(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
         let level = match self.free_levels.pop() {
             Some(level) => {
-                self.levels[level as usize] = empty;
+                self.levels[level as usize] = Level::empty(price);
                 level
             }
             None => {
-                self.levels.push(empty);
+                self.levels.push(Level::empty(price));
                 self.levels.len() as u32 - 1
             }
         };
-        vacant.insert(level);
+        let book_side = self.side_mut(market, side);
+        book_side.levels.insert(key(side, price), level);
         if book_side.best == NIL || key(side, book_side.best_price) > key(side, price) {
             (book_side.best, book_side.best_price) = (level, price);
         }
@@ -531,9 +502,9 @@ impl Book {
     #[inline(never)]
     fn drop_level(&mut self, market: u32, side: u8, level: u32) {
         let book_side = self.sides[place_of(market)].of_mut(side);
-        book_side.levels.remove(&key(side, self.levels[level as usize].price));
+        book_side.levels.remove(key(side, self.levels[level as usize].price));
         if book_side.best == level {
-            book_side.best = book_side.levels.first_key_value().map_or(NIL, |(_, &best)| best);
+            book_side.best = book_side.levels.first().unwrap_or(NIL);
             if book_side.best != NIL {
                 book_side.best_price = self.levels[book_side.best as usize].price;
             }
@@ -564,7 +535,7 @@ impl Book {
 
     fn check_side(&self, market: u32, side: u8) -> Result<usize, String> {
         let (mut orders, mut total) = (0, 0);
-        let first = self.side(market, side).levels.values().next().copied().unwrap_or(NIL);
+        let first = self.side(market, side).levels.first().unwrap_or(NIL);
         if first != self.side(market, side).best {
             return Err(format!("market {market}: the best level of side {side} is not the first"));
         }

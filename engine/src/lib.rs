@@ -13,6 +13,7 @@ pub mod engine;
 pub mod event;
 pub mod history;
 pub mod index;
+mod ladder;
 pub mod ledger;
 pub mod market;
 mod money;

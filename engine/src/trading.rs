@@ -592,7 +592,6 @@ impl Engine {
     }
 }
 
-
 /// What an arriving MARKET order must hold before it may match.
 #[inline(never)]
 fn market_hold(book: &Book, ledger: &Ledger, market: &Market, header: &Header, terms: &Terms, stp_group: u32) -> Atoms {
