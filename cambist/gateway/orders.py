@@ -113,18 +113,15 @@ def find_order(
     account: int, market: int, order_id: int, client_id: bytes, engine: Engine, history: History
 ) -> OrderView | ClosedOrderView | None:
     """An open order first, then a closed one; both names must fit if both were sent."""
-    if order_id:
-        row = engine.order(order_id)
-        closed = history.order(account, order_id) if row is None else None
-    else:
-        row = engine.order_by_client_id(account, client_id)
-        closed = history.order_by_client_id(account, market, client_id) if row is None else None
-    order: OrderView | ClosedOrderView
-    if row is not None:
-        order = OrderView(*row)
-    elif closed is not None:
-        order = ClosedOrderView(*closed)
-    else:
+    row = engine.order(order_id) if order_id else engine.order_by_client_id(account, client_id)
+    order: OrderView | ClosedOrderView | None = None if row is None else OrderView(*row)
+    if order is None or order.market != market:  # an open order elsewhere may have the client id by now
+        if order_id:
+            closed = history.order(account, order_id)
+        else:
+            closed = history.order_by_client_id(account, market, client_id)
+        order = None if closed is None else ClosedOrderView(*closed)
+    if order is None:
         return None
     is_meant = (order.account, order.market) == (account, market) and client_id in (b"", order.client_id)
     return order if is_meant else None

@@ -134,6 +134,16 @@ def test_an_order_is_found_only_by_its_owner_in_its_market_under_its_names(empty
     assert ann.get(ORDER, symbol="BTCUSDT", orderId=order_id, origClientOrderId="hidden")["status"] == "NEW"
 
 
+def test_a_closed_order_is_found_while_an_order_of_another_market_has_its_client_id(empty_book):
+    ann = empty_book.trader(USDT="1000", BTC="1")
+    closed = ann.order("BUY", "0.5", "100", newClientOrderId="mine")
+    ann.delete(ORDER, symbol="BTCUSDT", orderId=closed["orderId"])
+    ann.order("BUY", "10", "0.001", "ETPBTC", newClientOrderId="mine")
+    found = ann.get(ORDER, symbol="BTCUSDT", origClientOrderId="mine")
+    assert (found["orderId"], found["status"]) == (closed["orderId"], "CANCELED")
+    assert ann.get(ORDER, symbol="ETPBTC", origClientOrderId="mine")["status"] == "NEW"
+
+
 def test_cancelling_all_lists_every_order_of_that_market_and_of_no_other(empty_book):
     ann = empty_book.trader(USDT="1000", BTC="1")
     in_market = [ann.order("BUY", "0.1", str(price))["orderId"] for price in (100, 101, 102)]
