@@ -18,8 +18,9 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Lets go of a connection whose request does not end in time, or whose head grows without an end.
+    """Lets go of a connection whose request does not end in time, or grows without an end beside its body.
 
+    Trailers (headers behind a chunked body) are read and dropped: the application reads headers after them.
     A connection between two requests is uvicorn's to close, after IDLE_S.
     Known limit: the read in which a head begins is not counted, so a head may come to that and
     HEAD_MAX_BYTES.
@@ -27,7 +28,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _in_head = False
     _in_request = True  # the first one, from the moment of connecting
-    _head_bytes = 0
+    _has_begun = False  # in the read that is looked at
+    _beside_body = 0  # bytes of head, trailers and what frames chunks
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -40,19 +42,28 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        was_in_head = self._in_head
+        self._has_begun = False
         super().data_received(data)
-        if was_in_head and self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_MAX_BYTES and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
+        if self._in_request and not self._has_begun:
+            self._beside_body += len(data)
+            if self._beside_body > HEAD_MAX_BYTES and not self.transport.is_closing():
+                if self._in_head:
+                    self.transport.write(_TOO_LARGE)
                 self.transport.close()
         self._watch()
 
     def on_message_begin(self) -> None:
-        self._in_head = self._in_request = True
-        self._head_bytes = 0
+        self._in_head = self._in_request = self._has_begun = True
+        self._beside_body = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._beside_body -= len(body)
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         self._in_head = False

@@ -195,6 +195,38 @@ def test_a_body_that_does_not_end_is_cut_off(server):
         assert connection.recv(1_000).startswith(b"HTTP/1.1 413")
 
 
+CHUNKED = b"POST /api/v3/order HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("endless", [b"a:b\r\n" * 2_000, b"x" * 10_000], ids=["many", "one that is long"])
+def test_trailers_that_do_not_end_are_cut_off(server, endless):
+    with server.connect() as connection:
+        connection.sendall(CHUNKED + b"1\r\na\r\n0\r\nx-filler:")
+        with pytest.raises(ConnectionError):
+            for _ in range(100):
+                connection.sendall(endless)
+                time.sleep(0.01)
+
+
+def test_a_trailer_is_no_header(server):
+    ann = server.market.trader()
+    with server.connect() as connection:
+        connection.sendall(CHUNKED + b"0\r\nx-mbx-apikey: %b\r\n\r\n" % ann.api_key.encode())
+        assert b"API-key format invalid." in connection.recv(1_000)
+
+
+def test_a_body_may_come_in_many_chunks(server):
+    ann = server.market.trader(USDT="1000")
+    head, _, body = order_bytes(ann, server.market, "cut").partition(b"\r\n\r\n")
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+    head = head.partition(b"content-length")[0] + b"transfer-encoding: chunked\r\n\r\n"
+    with server.connect() as connection:
+        for part in (head, chunks, b"0\r\n\r\n"):
+            connection.sendall(part)
+            time.sleep(0.01)
+        assert connection.recv(1_000).startswith(b"HTTP/1.1 200")
+
+
 HALF_HEAD = b"GET /api/v3/ping HTTP/1.1\r\nhost: a\r\n"
 HALF_BODY = b"POST /api/v3/order HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n\r\nabc"
 
