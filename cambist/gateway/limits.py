@@ -35,8 +35,10 @@ class _Window:
         self._used: Counter[str] = Counter()
 
     def add(self, client: str, amount: int, now_s: int) -> int:
-        """Returns what it now comes to."""
+        """Returns what it now comes to. What belongs to the interval just over is not counted any more."""
         nth = now_s // self.seconds
+        if nth == self._nth - 1:  # an answer that came late; anything earlier is a clock put back
+            return self._used[client]
         if nth != self._nth:
             self._nth = nth
             self._used.clear()

@@ -48,6 +48,21 @@ def test_weight_that_is_given_back_was_not_used():
     assert limits.used_weight("a", NOW) == 0
 
 
+def test_an_answer_from_the_minute_before_does_not_begin_that_minute_again():
+    limits = request_limits(weight=10)
+    limits.charge("a", 1, NOW - 1)
+    limits.charge("a", 10, NOW)
+    limits.charge("a", -1, NOW - 1)  # given back by a request that was answered in the next minute
+    assert limits.used_weight("a", NOW - 1) == limits.used_weight("a", NOW) == 10
+    assert refused(lambda: limits.charge("a", 1, NOW)) == (429, -1003, 60)
+
+
+def test_a_clock_that_is_put_back_begins_to_count_anew():
+    limits = request_limits(weight=10)
+    limits.charge("a", 10, NOW)
+    assert limits.charge("a", 10, NOW - 3_600) == 10
+
+
 def test_a_limit_of_zero_is_none():
     limits = request_limits()
     for _ in range(1_000):
