@@ -21,6 +21,7 @@ _LOT_SIZE = errors.filter_failure("LOT_SIZE")
 _NOTIONAL = errors.filter_failure("NOTIONAL")
 _SYMBOL_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 STEPS_MAX = (1 << 64) - 1  # what a command can carry
+BUDGET_ATOMS_MAX = (1 << 100) - 1  # what the engine reads as an amount
 
 
 class Market(msgspec.Struct, frozen=True, gc=False):
@@ -41,7 +42,7 @@ class Market(msgspec.Struct, frozen=True, gc=False):
         return _steps(text, name, self.base.scale, self.lot_atoms, _LOT_SIZE)
 
     def quote_atoms(self, text: str, name: str) -> int:
-        return _steps(text, name, self.quote.scale, 1, _NOTIONAL, most=1 << 100)
+        return _steps(text, name, self.quote.scale, 1, _NOTIONAL, most=BUDGET_ATOMS_MAX)
 
     def price(self, ticks: int) -> str:
         return money.format_atoms(ticks * self.tick_atoms, self.quote.scale)
