@@ -4,8 +4,8 @@
 //! opens a table of twice the size and moves a few entries with every later insertion, so no single command pays for
 //! the whole move. Nothing ever iterates over an index: its order is not part of the state.
 
-/// Buckets of the old table that one insertion moves. With a growth factor of 2 and a load limit of 3/4 the move is
-/// finished long before the new table fills.
+/// Buckets of the old table that one insertion moves. A table is at most 3/4 full and the next one twice its
+/// size, so the move is finished long before the new table fills.
 const MOVED_PER_INSERT: usize = 16;
 const EMPTY: u64 = 0;
 /// Entries of the largest table that is kept sparse.
