@@ -9,7 +9,7 @@
 const MOVED_PER_INSERT: usize = 16;
 const EMPTY: u64 = 0;
 /// Entries of the largest table that is kept sparse.
-const SMALL_TABLE: usize = 1 << 18;
+const SMALL_TABLE: usize = 1 << 14;
 /// Left behind in the old table by a moved or removed entry, so that probing goes on past it.
 const MOVED: u64 = 1 << 32;
 

@@ -1,14 +1,14 @@
 //! The price levels of one side of a market, best first.
 //!
-//! Prices that trade lie close together, so levels are kept in blocks of 64 neighbouring prices with one bit for each:
+//! Prices that trade lie close together, so levels are kept in blocks of 16 neighbouring prices with one bit for each:
 //! a level that comes or goes sets or clears its bit, and the next best one is the next bit. Only a block that comes
 //! or goes changes the map. Keys grow from the best price to the worst.
 
 use std::collections::BTreeMap;
 
-const WIDTH: u64 = 64;
+const WIDTH: u64 = 16;
 /// Blocks that are found without the map, by their number modulo this.
-const HINTS: usize = 64;
+const HINTS: usize = 128;
 const NONE: u32 = u32::MAX;
 
 struct Block {
