@@ -13,7 +13,7 @@ use crate::reference::Reference;
 use crate::session::{Kept, Session, WINDOW};
 use crate::wire::*;
 
-const MAGIC: &[u8; 8] = b"CAMBENG2";
+const MAGIC: &[u8; 8] = b"CAMBENG1";
 
 /// Little-endian words after one another.
 #[derive(Default)]
