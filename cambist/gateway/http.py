@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import resource
 from typing import Any
 
 import uvicorn
@@ -14,12 +15,20 @@ from cambist.settings import Settings
 IDLE_S = 75
 REQUEST_WITHIN_S = 10  # from its first byte to its last
 SHUTDOWN_S = 5
+CONNECTIONS_WAITING = 2_048  # for the server to take them, at most
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+def open_files_max() -> int:
+    """What this process may have open: connections, and the log's next segment."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """Lets go of a connection whose request does not end in time, or grows without an end beside its body.
 
+    Connections may have half of the files that may be open, and those taken at once a quarter: a log that
+    cannot open its next segment ends the exchange, and nobody outside may bring that about.
     Trailers (headers behind a chunked body) are read and dropped: the application reads headers after them.
     A connection between two requests is uvicorn's to close, after IDLE_S.
     Known limit: the read in which a head begins is not counted, so a head may come to that and
@@ -34,6 +43,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > open_files_max() // 2:
+            transport.close()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -93,6 +104,7 @@ def server_config(app: ASGIApp, settings: Settings, **overrides: Any) -> uvicorn
         "http": BoundedProtocol,
         "ws": "none",
         "lifespan": "off",
+        "backlog": min(CONNECTIONS_WAITING, open_files_max() // 4),
         "access_log": False,
         "log_config": None,
         "server_header": False,

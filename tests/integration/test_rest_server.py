@@ -239,6 +239,29 @@ def test_a_request_that_does_not_end_in_time_loses_its_connection(server, monkey
         assert connection.recv(1_000) == b""
 
 
+def test_connections_leave_half_of_the_open_files_to_the_log(server, monkeypatch):
+    monkeypatch.setattr(http, "open_files_max", lambda: 6)
+    ping = HALF_HEAD + b"\r\n"
+    with server.connect() as first, server.connect() as second, server.connect() as third:
+        for connection in (first, second, third):
+            connection.sendall(ping)
+            assert connection.recv(1_000).startswith(b"HTTP/1.1 200")
+        with server.connect() as one_too_many:
+            assert one_too_many.recv(1_000) == b""
+        first.sendall(ping)
+        assert first.recv(1_000).startswith(b"HTTP/1.1 200")
+    wait_until(lambda: answers(server, ping))
+
+
+def answers(server: Server, request: bytes) -> bool:
+    with server.connect() as connection:
+        try:
+            connection.sendall(request)
+            return connection.recv(1_000).startswith(b"HTTP/1.1 200")
+        except ConnectionError:
+            return False
+
+
 def test_a_connection_may_rest_between_two_requests(server, monkeypatch):
     monkeypatch.setattr(http, "REQUEST_WITHIN_S", 0.5)
     with server.connect() as connection:
