@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from cambist._matching import Engine
-from cambist.control.exchange import Assets, Caller, Exchange, Request
+from cambist.control.exchange import Assets, Caller, CommandRefused, Exchange, Request
 from cambist.engine.commands import (
     AssetList,
     AssetStatus,
@@ -22,10 +22,12 @@ from cambist.engine.commands import (
     MarketState,
     MarketStatus,
 )
+from cambist.engine.events import Status
 from cambist.engine.views import FeesView, FiltersView, MarketView
 from cambist.money import RATE_SCALE, format_atoms, parse_atoms, parse_steps
 
 STANDARD_FEE = "0.001"
+RATE_MAX = 10**RATE_SCALE // 2  # of one side in all
 TIERS = 16
 
 StateName: TypeAlias = Literal["trading", "cancel-only", "halted", "delisted"]
@@ -99,6 +101,7 @@ class AddMarket(Request, tag="market.add"):
     taker_fee: str = STANDARD_FEE
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        self._standard_rates()  # a fee that is refused must not leave a market behind, which is final
         assets = exchange.assets()
         base, quote = assets.named(self.base), assets.named(self.quote)
         steps = Steps(
@@ -122,13 +125,20 @@ class AddMarket(Request, tag="market.add"):
 
     def open(self, exchange: Exchange, market: int) -> None:
         """The second half, which may be repeated: standard fees, the same for every tier, then the state."""
-        maker, taker = parse_atoms(self.maker_fee, RATE_SCALE), parse_atoms(self.taker_fee, RATE_SCALE)
+        maker, taker = self._standard_rates()
         standard = FeeComponent.STANDARD
         for tier in range(TIERS):
             exchange.execute(
                 MarketFees(market=market, component=standard, tier=tier, maker=maker, taker=taker)
             )
         exchange.execute(MarketState(market=market, state=_STATES[self.state]))
+
+    def _standard_rates(self) -> tuple[int, int]:
+        """Maker and taker. Raises AmountInvalid or CommandRefused."""
+        maker, taker = parse_atoms(self.maker_fee, RATE_SCALE), parse_atoms(self.taker_fee, RATE_SCALE)
+        if max(maker, taker) > RATE_MAX:
+            raise CommandRefused(Status.BAD_FEES)
+        return maker, taker
 
 
 class ListMarkets(Request, tag="market.list"):

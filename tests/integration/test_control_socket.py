@@ -11,7 +11,7 @@ from cambist import app
 from cambist.control import server as control_server
 from cambist.control.client import RequestFailed, running
 from cambist.control.exchange import Exchange
-from cambist.control.markets import AddAsset, AddMarket, ListAssets, SetMarketState
+from cambist.control.markets import AddAsset, AddMarket, ListAssets, ListMarkets, SetMarketState
 from cambist.control.protocol import LINE_MAX
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.server import ControlServer, PathTooLong
@@ -121,6 +121,20 @@ def test_a_refusal_arrives_with_its_code(exchange):
         ask(exchange, AddAsset(name="BTC"))
     assert refused.value.failure.code == "command_refused"
     assert refused.value.failure.may_retry is False
+
+
+@pytest.mark.parametrize(
+    ("taker_fee", "code"), [("0.1%", "amount_invalid"), ("0.50000001", "command_refused")]
+)
+def test_a_market_whose_fee_is_refused_is_not_listed(exchange, taker_fee, code):
+    ask(exchange, AddAsset(name="BTC"))
+    ask(exchange, AddAsset(name="USDT"))
+    with pytest.raises(RequestFailed) as refused:
+        ask(exchange, AddMarket(base="BTC", quote="USDT", tick="0.01", lot="0.00001", taker_fee=taker_fee))
+    assert refused.value.failure.code == code
+    assert ask(exchange, ListMarkets()) == []
+    dearest = AddMarket(base="BTC", quote="USDT", tick="0.01", lot="0.00001", taker_fee="0.5")
+    assert ask(exchange, dearest)["fees"]["standard"]["taker"] == "0.50000000"
 
 
 def test_long_work_reports_how_far_it_is(exchange):
