@@ -14,7 +14,7 @@ from cambist.bench.closing import closing
 from cambist.cli.door import ask
 from cambist.cli.flow_market import Terms, clients
 from cambist.cli.output import answers, progress
-from cambist.control.protocol import ShowPosition
+from cambist.control.protocol import ShowPosition, ShowTrialBalance
 from cambist.flow.compressed import open_binary
 from cambist.flow.file import BadFlow, Row, read
 from cambist.flow.replay import Scale, replay
@@ -106,7 +106,7 @@ def _in_process(
 
 
 def _over_rest(rows: Iterable[Row], terms: Terms, units: Units, accounts: int) -> dict[str, object]:
-    """With the exchange's position at the end, from which `cambist verify` tells how the ledger stands."""
+    """With the exchange's position and trial balance at the end."""
     settings = Settings.load()
     server = settings.server
     with clients(settings, terms, accounts) as owners:
@@ -114,7 +114,7 @@ def _over_rest(rows: Iterable[Row], terms: Terms, units: Units, accounts: int) -
             outcome = replay_rest(rows, Client(server.host, server.port), owners, terms.symbol, units)
         except ApiError as problem:
             raise click.ClickException(f"the replay ended early: {problem}") from problem
-    return {**outcome.report(), **ask(ShowPosition())}
+    return {**outcome.report(), **ask(ShowPosition()), **ask(ShowTrialBalance())}
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from cambist.control.markets import (
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, FreezeUser, ListApiKeys, ListUsers
 from cambist.errors import ExchangeError, Unavailable
+from cambist.ledger.trial_balance import is_balanced, trial_balance
 from cambist.money import AmountInvalid
 
 LINE_MAX = 1 << 20  # of a request; an answer may be longer
@@ -34,8 +35,20 @@ class ShowPosition(Request, tag="position"):
         )
 
 
+class ShowTrialBalance(Request, tag="trial-balance"):
+    """What each asset's balances sum to, in atoms: zero, or the ledger is broken."""
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        totals = exchange.query(lambda engine, _: trial_balance(engine))
+        return {
+            "trial_balance": {asset.name: asset.sum_atoms for asset in totals},
+            "ledger_balanced": is_balanced(totals),
+        }
+
+
 AnyRequest: TypeAlias = (
     ShowPosition
+    | ShowTrialBalance
     | CreateUser
     | ListUsers
     | FreezeUser

@@ -48,6 +48,7 @@ def test_the_first_twenty_thousand_commands_leave_their_book(bitstamp):
     assert found["reproduced_trades"] == found["recorded_trades"] == 21
     assert found["post_only_rejected"] == 5_676
     assert found["resting_at_end"] == 6_495
+    assert found["ledger_balanced"]
 
 
 def test_a_recording_with_reductions_gives_its_trades_too(shared_data):
@@ -97,6 +98,7 @@ def test_the_first_twenty_thousand_commands_do_the_same_through_rest(bitstamp, t
     assert found["reproduced_trades"] == found["printed_trades"] == found["recorded_trades"] == 21
     assert found["post_only_rejected"] == 5_676
     assert found["resting_at_end"] == 6_495
+    assert found["ledger_balanced"]
     cambist(environment, "verify")  # log, ledger and hashes: it exits with 1 if anything is off
 
 
@@ -108,4 +110,5 @@ def test_the_whole_recording_does_the_same_through_rest(bitstamp, tmp_path):
     assert found["reproduced_trades"] == found["printed_trades"] == found["recorded_trades"] == 284
     assert found["post_only_rejected"] == 100_518
     assert found["resting_at_end"] == 0
+    assert found["ledger_balanced"]
     cambist(environment, "verify")  # log, ledger and hashes: it exits with 1 if anything is off
