@@ -107,6 +107,7 @@ def server_config(app: ASGIApp, settings: Settings, **overrides: Any) -> uvicorn
         "backlog": min(CONNECTIONS_WAITING, open_files_max() // 4),
         "access_log": False,
         "log_config": None,
+        "log_level": "error",  # a warning is about what a client sent, and costs the client nothing
         "server_header": False,
         "proxy_headers": False,  # until a proxy is configured, an address in a header is a claim and no more
         "timeout_keep_alive": IDLE_S,

@@ -273,13 +273,14 @@ def test_a_connection_may_rest_between_two_requests(server, monkeypatch):
 
 
 @pytest.mark.parametrize("line", [b"\x16\x03\x01\x02\x00", b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"])
-def test_what_is_no_http_gets_no_more_than_a_refusal(server, line):
+def test_what_is_no_http_gets_no_more_than_a_refusal(server, line, caplog):
     with server.connect() as connection:
         connection.sendall(line)
         assert connection.recv(1_000)[:12] in (b"HTTP/1.1 400", b"")
+    assert caplog.records == []  # or anybody could fill the disk
 
 
-def test_a_websocket_is_refused(server):
+def test_a_websocket_is_refused(server, caplog):
     upgrade = {
         "connection": "upgrade",
         "upgrade": "websocket",
@@ -287,6 +288,7 @@ def test_a_websocket_is_refused(server):
         "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
     }
     assert httpx.get(f"{server.url}/ws/btcusdt@trade", headers=upgrade).status_code == 404
+    assert caplog.records == []
 
 
 # Limits and outages, on the application itself
