@@ -117,13 +117,14 @@ def client_of(ip: str) -> str:
 class Tally:
     """The orders that an account placed in this interval and that are not filled, as far as is known."""
 
-    __slots__ = ("in_flight", "nth_10s", "placed_1d", "placed_10s")
+    __slots__ = ("checked_s", "in_flight", "nth_10s", "placed_1d", "placed_10s")
 
     def __init__(self) -> None:
         self.nth_10s = -1
         self.placed_10s = array("Q")
         self.placed_1d = array("Q")
         self.in_flight = 0
+        self.checked_s = -1
 
 
 class OrderLimits:
@@ -152,13 +153,21 @@ class OrderLimits:
             del tally.placed_10s[:]
         return tally
 
-    def to_check(self, tally: Tally) -> list[int]:
-        """The oldest orders that may have been filled by now; none unless the account is at a limit."""
+    def to_check(self, tally: Tally, now_s: int) -> list[int]:
+        """The oldest orders that may have been filled by now; none unless the account is at a limit.
+
+        Once a second at most: looking for a thousand old orders keeps the engine from thousands of new ones.
+        """
         if len(tally.placed_10s) + tally.in_flight >= self._most_10s:
-            return tally.placed_10s[:ORDERS_CHECKED_AT_ONCE].tolist()
-        if len(tally.placed_1d) + tally.in_flight >= self._most_1d:
-            return tally.placed_1d[:ORDERS_CHECKED_AT_ONCE].tolist()
-        return []
+            placed = tally.placed_10s
+        elif len(tally.placed_1d) + tally.in_flight >= self._most_1d:
+            placed = tally.placed_1d
+        else:
+            return []
+        if tally.checked_s == now_s:
+            return []
+        tally.checked_s = now_s
+        return placed[:ORDERS_CHECKED_AT_ONCE].tolist()
 
     def forget(self, tally: Tally, filled: Iterable[int]) -> None:
         gone = set(filled)

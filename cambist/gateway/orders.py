@@ -32,7 +32,7 @@ async def place(call: Call) -> bytes:
     order = read_order(call.params, await call.services.markets.of(call.params))
     limits, account, now_s = call.services.orders, call.account, call.now_ns // NS_PER_S
     tally = limits.of(account, now_s)
-    if check := limits.to_check(tally):
+    if check := limits.to_check(tally, now_s):
         limits.forget(tally, await call.services.core.query(partial(filled_among, account, check)))
     limits.begin(tally, now_s)
     try:

@@ -137,8 +137,8 @@ def place(orders: OrderLimits, order_id: int, now_s: int = NOW) -> None:
     orders.placed(tally, order_id)
 
 
-def to_check(orders: OrderLimits, account: int = ANN) -> list[int]:
-    return orders.to_check(orders.of(account, NOW))
+def to_check(orders: OrderLimits, account: int = ANN, now_s: int = NOW) -> list[int]:
+    return orders.to_check(orders.of(account, now_s), now_s)
 
 
 def test_unfilled_orders_up_to_the_limit_pass_and_one_more_waits_for_the_next_ten_seconds():
@@ -196,4 +196,13 @@ def test_each_check_looks_at_other_orders(monkeypatch):
         place(orders, order_id)
     assert to_check(orders) == [1, 2]
     orders.forget(orders.of(ANN, NOW), [])
-    assert to_check(orders) == [3, 1]
+    assert to_check(orders, now_s=NOW + 1) == [3, 1]
+
+
+def test_an_account_at_its_limit_is_checked_once_a_second():
+    orders = order_limits(per_10s=10, per_day=2)
+    place(orders, 1)
+    place(orders, 2)
+    assert to_check(orders) == [1, 2]
+    assert to_check(orders) == []
+    assert to_check(orders, now_s=NOW + 1) == [1, 2]
