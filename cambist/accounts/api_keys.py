@@ -21,6 +21,7 @@ from cambist.store.tables import api_keys
 KEYS_PER_USER_MAX = 30
 LABEL_LONGEST = 64
 IP_ALLOW_MAX = 30
+TIME_END_NS = 1 << 63  # the database holds less
 KIND_HMAC = "hmac"
 
 IpNetwork = IPv4Network | IPv6Network
@@ -200,6 +201,8 @@ def _require_sensible(
         raise ApiKeyInvalid(f"a key has at most {IP_ALLOW_MAX} IP addresses or networks")
     if expires_at_ns is not None and expires_at_ns <= now_ns:
         raise ApiKeyInvalid("the key would have expired already")
+    if expires_at_ns is not None and expires_at_ns >= TIME_END_NS:
+        raise ApiKeyInvalid("a key expires before April 2262; for one that does not expire leave the day out")
 
 
 def _network(text: str) -> IpNetwork:

@@ -196,6 +196,7 @@ def test_a_key_with_addresses_is_good_from_there_only(records, ann, client_ip, a
         ({"ip_allow": ["10.0.0.1/8"]}, "host bits set"),
         ({"ip_allow": [f"10.0.0.{n}" for n in range(31)]}, "at most 30 IP addresses"),
         ({"expires_at_ns": NOW}, "expired already"),
+        ({"expires_at_ns": 1 << 63}, "leave the day out"),
     ],
 )
 def test_a_key_that_makes_no_sense_is_refused(records, ann, wanted, said):
