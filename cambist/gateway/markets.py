@@ -77,7 +77,9 @@ class Markets:
         if market is None:
             if not (len(symbol) <= 32 and _SYMBOL_CHARACTERS.issuperset(symbol)):
                 raise ApiError(errors.illegal("symbol", SYMBOL_RANGE))
-            await self.refresh()
+            # Reading all markets for a name that nobody has is what a flood would ask for.
+            if await self._core.query(_market_count) != len(self._by_symbol):
+                await self.refresh()
             market = self._by_symbol.get(symbol)
         if market is None:
             raise ApiError(errors.BAD_SYMBOL)
@@ -108,6 +110,10 @@ class Markets:
 
     def _keep(self, markets: list[Market]) -> None:
         self._by_symbol = {market.symbol: market for market in markets}
+
+
+def _market_count(engine: Engine, _: History) -> int:
+    return engine.market_count
 
 
 def read_markets(engine: Engine, _: History) -> list[Market]:

@@ -242,7 +242,7 @@ impl Book {
     }
 
     #[inline]
-    fn side(&self, market: u32, side: u8) -> &Side {
+    pub fn side(&self, market: u32, side: u8) -> &Side {
         self.sides(market).of(side)
     }
 
@@ -312,7 +312,7 @@ impl Book {
     }
 
     #[inline(never)]
-    fn look_up_seat(&self, account: u32, market: u32) -> Option<u32> {
+    pub fn look_up_seat(&self, account: u32, market: u32) -> Option<u32> {
         self.by_seat.find(hash_pair(account, market), |seat| {
             let seat = &self.seats[seat as usize];
             seat.account == account && seat.market == market

@@ -241,7 +241,9 @@ impl Engine {
     fn check_sums(&self) -> Result<(), String> {
         let mut sums = vec![0 as Atoms; self.assets.len()];
         for row in &self.ledger.rows {
-            sums[row.asset as usize - 1] += row.available + row.held;
+            // Saturating: a damaged snapshot may hold anything, and must be told rather than overflow.
+            let sum = &mut sums[row.asset as usize - 1];
+            *sum = sum.saturating_add(row.available).saturating_add(row.held);
             let class = self.ledger.accounts[row.account as usize].class;
             let may_owe = class == class::MIRROR || class == class::LOSS;
             if row.held < 0 || (row.available < 0 && !may_owe) {
@@ -263,14 +265,15 @@ impl Engine {
                         let order = self.book.order(slot);
                         let seat = &self.book.seats[order.seat as usize];
                         let terms = &self.markets[place_of(market)];
-                        held[seat.paid_row(side) as usize] += terms.hold_of(side, order.price, order.remaining);
+                        let held = &mut held[seat.paid_row(side) as usize];
+                        *held = held.saturating_add(terms.hold_of(side, order.price, order.remaining));
                     }
                 }
             }
         }
         for hold in self.holds.values() {
             let row = self.ledger.find(hold.account, hold.asset).ok_or("a hold without a balance")?;
-            held[row as usize] += hold.amount;
+            held[row as usize] = held[row as usize].saturating_add(hold.amount);
         }
         for (row, held) in self.ledger.rows.iter().zip(held) {
             if row.held != held {

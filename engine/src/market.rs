@@ -6,6 +6,8 @@ use crate::wire::*;
 pub const TIERS: usize = 16;
 const RATE_ONE: u64 = 100_000_000; // fee_rate_e8 of 100 %
 const RATE_MAX: u64 = RATE_ONE / 2;
+/// Prices in ticks and quantities in lots stay below this.
+pub const ORDER_LIMIT: u64 = 1 << 52;
 
 pub struct Asset {
     pub name: String,
@@ -193,8 +195,8 @@ pub fn filters_are_sound(filters: &Filters, tick_lot_atoms: u64, lot_atoms: u64)
     ordered(filters.price_min, filters.price_max)
         && ordered(filters.lot_min, filters.lot_max)
         && ordered(filters.market_lot_min, filters.market_lot_max)
-        && filters.lot_max < 1 << 52
-        && filters.price_max < 1 << 52
+        && filters.lot_max < ORDER_LIMIT
+        && filters.price_max < ORDER_LIMIT
         && filters.notional_max > 0
         && filters.notional_min <= filters.notional_max
         && filters.max_orders > 0

@@ -9,7 +9,7 @@ use crate::reference::{content, digest, Reference};
 use crate::wire::*;
 
 /// Room above any single amount, so that balances never come near the end of their range.
-const BALANCE_LIMIT: Atoms = 1 << 120;
+pub(crate) const BALANCE_LIMIT: Atoms = 1 << 120;
 
 impl Engine {
     pub(crate) fn money(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {

@@ -147,6 +147,11 @@ impl PyEngine {
     }
 
     #[getter]
+    fn market_count(&self) -> usize {
+        self.engine.markets.len()
+    }
+
+    #[getter]
     fn open_order_count(&self) -> usize {
         self.engine.book.open_orders()
     }

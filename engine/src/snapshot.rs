@@ -8,9 +8,11 @@ use crate::command::{Filters, Terms, FILTERS};
 use crate::engine::{Broken, Engine, Hold, Pending};
 use crate::event::RollingHash;
 use crate::ledger::{Account, FIRST_ACCOUNT};
-use crate::market::{Asset, Fees, Market, Rates};
+use crate::market::{filters_are_sound, Asset, Fees, Market, Rates, ORDER_LIMIT};
+use crate::money::BALANCE_LIMIT;
 use crate::reference::Reference;
-use crate::session::{Kept, Session, WINDOW};
+use crate::session::{Kept, Session, SESSIONS_MAX, WINDOW};
+use crate::trading::SIDE_LOTS_MAX;
 use crate::wire::*;
 
 const MAGIC: &[u8; 8] = b"CAMBENG1";
@@ -279,6 +281,7 @@ impl Engine {
         engine.read_progress(&mut input)?;
         engine.read_business(&mut input)?;
         input.end()?;
+        engine.check().map_err(Broken)?;
         Ok(engine)
     }
 
@@ -290,6 +293,10 @@ impl Engine {
         for _ in 0..input.count()? {
             let (id, role, name) = (input.u32()?, input.u8()?, input.text()?);
             let (last_number, last_used) = (input.u64()?, input.u64()?);
+            let is_next = self.sessions.list.last().is_none_or(|before| before.id < id);
+            if !is_next || id > self.sessions.opened || self.sessions.list.len() == SESSIONS_MAX {
+                return Err(Broken(format!("snapshot holds an impossible session {id}")));
+            }
             let mut session = Session::new(id, role, name, last_used);
             session.last_number = last_number;
             for _ in 0..input.count()? {
@@ -313,14 +320,25 @@ impl Engine {
         }
         for _ in 0..input.count()? {
             let market = read_market(input)?;
+            let is_sound = self.asset(market.base).is_some()
+                && self.asset(market.quote).is_some()
+                && market.tick_lot_atoms > 0
+                && market.fees.are_bounded()
+                && filters_are_sound(&market.filters, market.tick_lot_atoms, market.lot_atoms);
+            if !is_sound {
+                return Err(Broken(format!("snapshot holds an impossible market {}", market.symbol)));
+            }
             self.markets.push(market);
             self.book.add_market();
         }
         for _ in 0..input.count()? {
             let (account, asset) = (input.u32()?, input.u32()?);
             let (available, held) = (input.atoms()?, input.atoms()?);
-            if self.ledger.account(account).is_none() || self.asset(asset).is_none() {
-                return Err(Broken(format!("snapshot holds a balance of account {account}, asset {asset}")));
+            let is_known = self.ledger.account(account).is_some() && self.asset(asset).is_some();
+            if !is_known || !is_balance(available) || !is_balance(held) || self.ledger.find(account, asset).is_some() {
+                return Err(Broken(format!(
+                    "snapshot holds an impossible balance of account {account}, asset {asset}"
+                )));
             }
             self.ledger.add_row(account, asset, available, held);
         }
@@ -333,7 +351,8 @@ impl Engine {
         }
         for _ in 0..input.count()? {
             let (account, market) = (input.u32()?, input.u32()?);
-            if self.ledger.account(account).is_none() || self.market(market).is_none() {
+            let is_known = self.ledger.account(account).is_some() && self.market(market).is_some();
+            if !is_known || self.book.look_up_seat(account, market).is_some() {
                 return Err(Broken(format!("snapshot seats account {account} in market {market}")));
             }
             self.take_seat(account, market);
@@ -346,15 +365,22 @@ impl Engine {
         for _ in 0..input.count()? {
             let digest = input.u128()?;
             let hold = Hold { account: input.u32()?, asset: input.u32()?, amount: input.atoms()? };
+            if !is_balance(hold.amount) {
+                return Err(Broken(format!("snapshot holds an impossible hold of account {}", hold.account)));
+            }
             self.holds.insert(digest, hold);
         }
         for _ in 0..input.count()? {
-            self.pending.push_back(Pending {
+            let work = Pending {
                 account: input.u32()?,
                 market: input.u32()?,
                 last_order_id: input.u64()?,
                 sequence: input.u64()?,
-            });
+            };
+            if self.ledger.account(work.account).is_none() {
+                return Err(Broken(format!("snapshot has work pending for account {}", work.account)));
+            }
+            self.pending.push_back(work);
         }
         Ok(())
     }
@@ -389,10 +415,22 @@ impl Engine {
             let executed_quote = input.atoms()?;
             let (accepted_ns, updated_ns) = (input.i64()?, input.i64()?);
             let client_id = input.text()?;
-            let market = self.book.seats.get(seat as usize).map(|seat| seat.market);
-            let (Some(market), true) = (market, side <= side::SELL && client_id.len() <= CLIENT_ID_MAX) else {
-                return Err(Broken(format!("snapshot holds an impossible order {id}")));
-            };
+            let impossible = || Broken(format!("snapshot holds an impossible order {id}"));
+            let market = self.book.seats.get(seat as usize).map(|seat| seat.market).ok_or_else(impossible)?;
+            let is_sound = (1..=self.last_order_id).contains(&id)
+                && side <= side::SELL
+                && matches!(order_type, order_type::LIMIT | order_type::LIMIT_MAKER)
+                && time_in_force == time_in_force::GTC
+                && stp <= stp::EXPIRE_BOTH
+                && client_id.len() <= CLIENT_ID_MAX
+                && (1..ORDER_LIMIT).contains(&price)
+                && (1..=quantity).contains(&remaining)
+                && quantity < ORDER_LIMIT
+                && self.book.side(market, side).lots + remaining <= SIDE_LOTS_MAX
+                && self.book.find(id).is_none();
+            if !is_sound {
+                return Err(impossible());
+            }
             let terms = Terms { side, order_type, time_in_force, stp, price, quantity, budget: 0, client_id };
             let mut order = Order::new(id, &terms, quantity, accepted_ns, seat);
             order.remaining = remaining;
@@ -404,6 +442,11 @@ impl Engine {
         self.book.seat_by_age(by_age.into_iter().map(|(_, slot)| slot));
         Ok(())
     }
+}
+
+/// Whether a balance is one that commands can lead to.
+fn is_balance(atoms: Atoms) -> bool {
+    (-BALANCE_LIMIT..=BALANCE_LIMIT).contains(&atoms)
 }
 
 fn write_market(out: &mut Writer, market: &Market) {

@@ -15,7 +15,7 @@ const MAKERS_MAX: u32 = 20_000;
 /// Orders that one step of a cancel-all closes.
 const CANCELS_PER_STEP: u64 = 64;
 /// Lots that may rest on one side of a market, so that no sum overflows.
-const SIDE_LOTS_MAX: Lots = 1 << 62;
+pub(crate) const SIDE_LOTS_MAX: Lots = 1 << 62;
 
 /// An order while it takes.
 struct Taker<'a> {
