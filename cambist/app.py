@@ -117,6 +117,7 @@ def open_exchange(settings: Settings, report: Report) -> Exchange:
         records = Records.open(settings)
         undo.callback(records.close)
         records.bind_log(command_log.log_id)
+        records.bind_mode(sandbox=settings.mode.sandbox)
         state = recovery.recover(settings, command_log.last_sequence, report)
         server = MatchServer(
             command_log,
@@ -232,6 +233,7 @@ def _create_data(settings: Settings) -> None:
     try:
         with _lock(settings) as command_log:
             records.bind_log(command_log.log_id)
+            records.bind_mode(sandbox=settings.mode.sandbox)
     finally:
         records.close()
 

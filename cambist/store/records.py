@@ -127,6 +127,23 @@ class Records:
                     "one of the two comes from another exchange or backup"
                 )
 
+    def bind_mode(self, *, sandbox: bool) -> None:
+        """Store whether the money here is play money; later, raises RecordsError if settings say otherwise.
+
+        Play money must not become real by a changed setting, nor real money be credited at will.
+        """
+        mode = b"sandbox" if sandbox else b"real"
+        with self.write() as db:
+            bound = db.scalar(select(meta.c.content).where(meta.c.name == "mode"))
+            if bound is None:
+                db.execute(insert(meta).values(name="mode", content=mode))
+            elif bound != mode:
+                made, wanted = ("with", "without") if bound == b"sandbox" else ("without", "with")
+                raise RecordsError(
+                    f"this exchange was made {made} mode.sandbox and is to start {wanted} it: "
+                    "an exchange keeps its mode; make a new one in another CAMBIST_HOME"
+                )
+
     def close(self) -> None:
         self._engine.dispose()
 

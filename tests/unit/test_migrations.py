@@ -170,6 +170,14 @@ def test_a_database_stays_with_its_log(records):
         records.bind_log(b"\x02")
 
 
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_play_money_stays_play_money_and_real_money_real(records, sandbox):
+    records.bind_mode(sandbox=sandbox)
+    records.bind_mode(sandbox=sandbox)
+    with pytest.raises(RecordsError, match="an exchange keeps its mode"):
+        records.bind_mode(sandbox=not sandbox)
+
+
 def test_what_is_remembered_is_read_once_until_the_next_write(records):
     answers = iter(["first", "second"])
     seen = [records.remembered("key", lambda db: next(answers)) for _ in range(2)]
