@@ -23,6 +23,7 @@ _HEADER = Struct("<4sBBHQIIII16sQ")
 _CHECKSUM = Struct("<Q")
 _BATCH = Struct("<Q8xIIII")  # docs/formats/commands.md: first_sequence, time, epoch, count, length, reserved
 _ZERO_SECTOR = bytes(SECTOR)
+_ZERO_COLUMN = bytes(SECTOR // ALIGNMENT)
 _PADDING = [b"\xff" * (ALIGNMENT - end) for end in range(ALIGNMENT)]
 
 
@@ -80,6 +81,14 @@ def chain_after(raw_header: bytes) -> bytes:
     return xxh3_128_digest(raw_header)
 
 
+def _holds_zero_sector(payload: bytes) -> bool:
+    """Whether 512 zero bytes follow each other anywhere.
+
+    Every 64th byte is looked at first, which is cheaper: a run of 512 has eight of those in a row.
+    """
+    return _ZERO_COLUMN in payload[::ALIGNMENT] and _ZERO_SECTOR in payload
+
+
 Parts: TypeAlias = tuple[bytes, bytes, bytes]  # header, payload, padding
 
 
@@ -124,7 +133,7 @@ class RecordChain:
         fields = _HEADER.pack(
             _MAGIC,
             kind,
-            _ZERO_SECTOR in payload,
+            _holds_zero_sector(payload),
             VERSION,
             self.last_sequence + 1,
             self.epoch,

@@ -452,6 +452,16 @@ def test_no_sector_of_a_whole_record_is_zero(start, length):
         assert all(any(piece) for piece in pieces if piece)
 
 
+@pytest.mark.parametrize(("zeros", "holds_sector"), [(511, 0), (512, 1), (513, 1)])
+@pytest.mark.parametrize("start", [8, *range(63, 130), 512, 1000])
+def test_a_record_says_so_if_a_sector_of_zeros_is_inside(zeros, holds_sector, start):
+    payload = b"\1" * start + bytes(zeros) + b"\1" * 40
+    header, _, _ = RecordChain(1, 0, CHAIN_START).batch(payload, 1)
+    assert log_records.read_header(header).may_hold_zero_sector == holds_sector
+    header, _, _ = RecordChain(1, 0, CHAIN_START).batch(payload[: start + zeros], 1)
+    assert log_records.read_header(header).may_hold_zero_sector == holds_sector
+
+
 def test_a_lost_header_is_no_torn_record_if_a_whole_record_follows():
     records = RecordChain(1, 0, CHAIN_START)
     first, second = (b"".join(records.batch(batch(n, 9), 9)) for n in (1, 10))
