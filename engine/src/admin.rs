@@ -186,5 +186,5 @@ pub(crate) fn repeat_of(first: &Reference, content: u64) -> Result<Outcome, Stat
     if first.content != content {
         return Err(status::REFERENCE_CONFLICT);
     }
-    Ok(Outcome { status: status::OK, value: first.value, more: false, repeat: true })
+    Ok(Outcome::ok(first.value).repeated())
 }

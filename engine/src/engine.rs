@@ -122,27 +122,35 @@ impl Engine {
             match self.sessions.admit(header.session, header.number, header.kind, self.sequence) {
                 Admission::Run(session) => {
                     let outcome = self.external(&header, bytes);
-                    self.sessions.keep(session, header.number, &outcome);
+                    self.sessions.keep(session, header.number, outcome);
                     outcome
                 }
                 Admission::Answer(outcome) => outcome,
                 Admission::Refuse(session, status) => {
                     let outcome = Outcome::refused(status);
-                    self.sessions.keep(session, header.number, &outcome);
+                    self.sessions.keep(session, header.number, outcome);
                     outcome
                 }
             }
         };
         self.ledger.end_command(&mut self.events);
-        self.events.end_command(&header, self.sequence, self.time_ns, &outcome);
+        self.events.end_command(&header, self.sequence, self.time_ns, outcome);
     }
 
     #[inline]
     fn external(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
+        match header.kind {
+            kind::PLACE => self.place(header, bytes).unwrap_or_else(Outcome::refused),
+            kind::CANCEL => self.cancel(header, bytes).unwrap_or_else(Outcome::refused),
+            kind::CANCEL_REPLACE => self.cancel_replace(header, bytes).unwrap_or_else(Outcome::refused),
+            _ => self.seldom(header, bytes),
+        }
+    }
+
+    /// Apart from the others: what calls hand back in memory would take the outcomes above through memory as well.
+    #[inline(never)]
+    fn seldom(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
         let result = match header.kind {
-            kind::PLACE => self.place(header, bytes),
-            kind::CANCEL => self.cancel(header, bytes),
-            kind::CANCEL_REPLACE => self.cancel_replace(header, bytes),
             kind::CANCEL_ALL => self.cancel_all(header, bytes),
             kind::AMEND => self.amend(header, bytes),
             kind::CREDIT..=kind::CORRECTION => self.money(header, bytes),

@@ -7,29 +7,50 @@ use crate::wire::*;
 pub const RESULT: usize = 48;
 /// Words that are hashed together: few enough to be in the nearest cache still.
 const HASHED_TOGETHER: usize = 1_024;
-const FLAG_REPEAT: u8 = 1;
-const FLAG_MORE: u8 = 2;
+const FLAG_REPEAT: u32 = 1 << 16;
+const FLAG_MORE: u32 = 2 << 16;
 
-/// What a command came to: its status, its value, and whether more of it is pending.
-#[derive(Clone, Copy)]
+/// What a command came to: its status, its value, and whether more of it is pending. Two numbers, so that it is handed
+/// on in registers.
+#[derive(Clone, Copy, Default)]
 pub struct Outcome {
-    pub status: Status,
     pub value: u64,
-    pub more: bool,
-    pub repeat: bool,
+    /// Status and flags as a RESULT has them.
+    code: u32,
 }
 
 impl Outcome {
+    #[inline]
     pub fn ok(value: u64) -> Self {
-        Outcome { status: status::OK, value, more: false, repeat: false }
+        Outcome::with_status(status::OK, value)
     }
 
+    #[inline]
     pub fn with_status(status: Status, value: u64) -> Self {
-        Outcome { status, value, more: false, repeat: false }
+        Outcome { value, code: status as u32 }
     }
 
+    #[inline]
     pub fn refused(status: Status) -> Self {
         Outcome::with_status(status, 0)
+    }
+
+    /// The answer to a command that was seen before.
+    #[inline]
+    pub fn repeated(self) -> Self {
+        Outcome { code: self.code | FLAG_REPEAT, ..self }
+    }
+
+    pub fn with_more(self, more: bool) -> Self {
+        Outcome { code: self.code | if more { FLAG_MORE } else { 0 }, ..self }
+    }
+
+    pub fn status(&self) -> Status {
+        self.code as Status
+    }
+
+    pub fn more(&self) -> bool {
+        self.code & FLAG_MORE != 0
     }
 }
 
@@ -159,13 +180,12 @@ impl Events {
     }
 
     #[inline(always)]
-    pub fn end_command(&mut self, header: &Header, sequence: u64, time_ns: i64, outcome: &Outcome) {
+    pub fn end_command(&mut self, header: &Header, sequence: u64, time_ns: i64, outcome: Outcome) {
         let following = ((self.words.len() - self.command_start) * 8 - RESULT) as u32;
-        let flags = ((outcome.repeat as u8) * FLAG_REPEAT) | ((outcome.more as u8) * FLAG_MORE);
         let place = self.words[self.command_start..].first_chunk_mut().expect("begin_command made room");
         *place = [
             head(RESULT / 8, event::RESULT, header.kind, following),
-            outcome.status as u64 | (flags as u64) << 16 | (header.session as u64) << 32,
+            pair(outcome.code, header.session),
             header.number,
             sequence,
             time_ns as u64,

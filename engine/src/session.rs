@@ -10,9 +10,7 @@ pub const SESSIONS_MAX: usize = 1_024;
 #[derive(Clone, Copy, Default)]
 pub struct Kept {
     pub number: u64,
-    pub value: u64,
-    pub status: Status,
-    pub more: bool,
+    pub outcome: Outcome,
 }
 
 pub struct Session {
@@ -80,12 +78,7 @@ impl Sessions {
             if number == 0 || kept.number != number {
                 return Admission::Answer(Outcome::refused(status::STALE_NUMBER));
             }
-            return Admission::Answer(Outcome {
-                status: kept.status,
-                value: kept.value,
-                more: kept.more,
-                repeat: true,
-            });
+            return Admission::Answer(kept.outcome.repeated());
         }
         session.last_number = number;
         session.last_used = sequence;
@@ -97,9 +90,8 @@ impl Sessions {
     }
 
     #[inline]
-    pub fn keep(&mut self, at: usize, number: u64, outcome: &Outcome) {
-        let kept = Kept { number, value: outcome.value, status: outcome.status, more: outcome.more };
-        self.list[at].kept[(number % WINDOW) as usize] = kept;
+    pub fn keep(&mut self, at: usize, number: u64, outcome: Outcome) {
+        self.list[at].kept[(number % WINDOW) as usize] = Kept { number, outcome };
     }
 
     /// Opens a session; the one unused longest makes room when there are too many.

@@ -6,7 +6,7 @@
 use crate::book::Order;
 use crate::command::{Filters, Terms, FILTERS};
 use crate::engine::{Broken, Engine, Hold, Pending};
-use crate::event::RollingHash;
+use crate::event::{Outcome, RollingHash};
 use crate::ledger::{Account, FIRST_ACCOUNT};
 use crate::market::{filters_are_sound, Asset, Fees, Market, Rates, ORDER_LIMIT};
 use crate::money::BALANCE_LIMIT;
@@ -174,9 +174,9 @@ impl Engine {
             out.count(kept.len());
             for kept in kept {
                 out.u64(kept.number);
-                out.u64(kept.value);
-                out.u32(kept.status as u32);
-                out.u8(kept.more as u8);
+                out.u64(kept.outcome.value);
+                out.u32(kept.outcome.status() as u32);
+                out.u8(kept.outcome.more() as u8);
             }
         }
     }
@@ -302,7 +302,8 @@ impl Engine {
             for _ in 0..input.count()? {
                 let number = input.u64()?;
                 let (value, status, more) = (input.u64()?, input.u32()? as Status, input.u8()? == 1);
-                session.kept[(number % WINDOW) as usize] = Kept { number, value, status, more };
+                let outcome = Outcome::with_status(status, value).with_more(more);
+                session.kept[(number % WINDOW) as usize] = Kept { number, outcome };
             }
             self.sessions.list.push(session);
         }

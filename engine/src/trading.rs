@@ -536,14 +536,14 @@ impl Engine {
         if more {
             self.pending.push_back(work);
         }
-        Ok(Outcome { more, ..Outcome::ok(cancelled) })
+        Ok(Outcome::ok(cancelled).with_more(more))
     }
 
     /// CONTINUE: the next step of the oldest pending work.
     pub(crate) fn go_on(&mut self) -> Outcome {
         let Some(work) = self.pending.pop_front() else { return Outcome::ok(0) };
         let (_, more) = self.cancel_step(&work);
-        let outcome = Outcome { more, ..Outcome::ok(work.sequence) };
+        let outcome = Outcome::ok(work.sequence).with_more(more);
         if more {
             self.pending.push_front(work);
         }
