@@ -2,6 +2,7 @@
 
 use crate::book::Order;
 use crate::command::Header;
+use crate::ledger::Row;
 use crate::wire::*;
 
 pub const RESULT: usize = 48;
@@ -108,6 +109,33 @@ fn high(atoms: Atoms) -> u64 {
     (atoms >> 64) as u64
 }
 
+/// ORDER_ACCEPTED up to what only some orders have: a budget and a client id.
+#[inline(always)]
+fn accepted_record(order: &Order, market: u32, account: u32, by_budget: bool, client_id: &[u8]) -> [u64; 5] {
+    let length = 5 + 2 * by_budget as usize + padded(client_id.len()) / 8;
+    let codes = [order.order_type, order.time_in_force, order.stp, client_id.len() as u8];
+    [
+        head(length, event::ORDER_ACCEPTED, order.side | (by_budget as u8) << 1, market),
+        order.id,
+        pair(account, u32::from_le_bytes(codes)),
+        order.price,
+        order.quantity,
+    ]
+}
+
+#[inline(always)]
+fn level_record(market: u32, side: u8, price: Ticks, quantity: Lots, update_id: u64) -> [u64; 4] {
+    [head(4, event::LEVEL, side, market), price, quantity, update_id]
+}
+
+/// BALANCE of a row whose total is what it was.
+#[inline(always)]
+fn held_record(row: &Row) -> [u64; 6] {
+    let (available, held) = (row.available, row.held);
+    let head = head(6, event::BALANCE, 0, row.asset);
+    [head, row.account as u64, low(available), high(available), low(held), high(held)]
+}
+
 /// The output of one batch and the rolling hash over all output so far.
 ///
 /// Records are made of whole words in registers and stored once: building them from smaller stores costs several times
@@ -146,6 +174,17 @@ impl Events {
     #[inline(always)]
     fn put<const N: usize>(&mut self, words: [u64; N]) {
         self.words.extend_from_slice(&words);
+    }
+
+    /// Records of `N` words in all, with one look for room.
+    #[inline(always)]
+    fn put_together<const N: usize>(&mut self, records: [&[u64]; 3]) {
+        let (mut words, mut at) = ([0; N], 0);
+        for record in records {
+            words[at..at + record.len()].copy_from_slice(record);
+            at += record.len();
+        }
+        self.put(words);
     }
 
     /// Texts after one another, padded with zeros to whole words. Most orders have none.
@@ -199,19 +238,22 @@ impl Events {
     #[inline(always)]
     pub fn accepted(&mut self, order: &Order, market: u32, account: u32, budget: Atoms, client_id: &[u8]) {
         let by_budget = budget > 0;
-        let length = 5 + 2 * by_budget as usize + padded(client_id.len()) / 8;
-        let codes = [order.order_type, order.time_in_force, order.stp, client_id.len() as u8];
-        self.put([
-            head(length, event::ORDER_ACCEPTED, order.side | (by_budget as u8) << 1, market),
-            order.id,
-            pair(account, u32::from_le_bytes(codes)),
-            order.price,
-            order.quantity,
-        ]);
+        self.put(accepted_record(order, market, account, by_budget, client_id));
         if by_budget {
             self.put([low(budget), high(budget)]);
         }
         self.put_texts([client_id, &[]]);
+    }
+
+    /// What a plain order tells that goes to rest: that it was accepted, what its level holds now, and the balance
+    /// that it holds from.
+    #[inline(always)]
+    pub fn rested(&mut self, order: &Order, market: u32, (level_total, update_id): (Lots, u64), payer: &Row) {
+        self.put_together::<15>([
+            &accepted_record(order, market, payer.account, false, &[]),
+            &level_record(market, order.side, order.price, level_total, update_id),
+            &held_record(payer),
+        ]);
     }
 
     #[inline]
@@ -278,14 +320,13 @@ impl Events {
 
     #[inline(always)]
     pub fn level(&mut self, market: u32, side: u8, price: Ticks, quantity: Lots, update_id: u64) {
-        self.put([head(4, event::LEVEL, side, market), price, quantity, update_id]);
+        self.put(level_record(market, side, price, quantity, update_id));
     }
 
     /// A balance whose total is what it was.
     #[inline(always)]
-    pub fn balance_held(&mut self, account: u32, asset: u32, available: Atoms, held: Atoms) {
-        let head = head(6, event::BALANCE, 0, asset);
-        self.put([head, account as u64, low(available), high(available), low(held), high(held)]);
+    pub fn balance_held(&mut self, row: &Row) {
+        self.put(held_record(row));
     }
 
     /// A balance with what was posted to it.

@@ -182,18 +182,19 @@ impl Ledger {
     }
 
     /// The last change that a command makes to balances: a hold or, negative, a release. When it is the first as well,
-    /// the balance is told at once, without the bookkeeping that finds out at the end what changed; nothing is posted,
-    /// so there is nothing to sum.
+    /// the row is given back to be told at once, without the bookkeeping that finds out at the end what changed; nothing
+    /// is posted, so there is nothing to sum.
     #[inline(always)]
-    pub fn hold_last(&mut self, row: u32, amount: Atoms, events: &mut Events) {
+    pub fn hold_last(&mut self, row: u32, amount: Atoms) -> Option<&Row> {
         if !self.touched.is_empty() {
-            return self.hold(row, amount);
+            self.hold(row, amount);
+            return None;
         }
         let row = &mut self.rows[row as usize];
         row.available -= amount;
         row.held += amount;
         debug_assert!(amount != 0 && row.available >= 0 && row.held >= 0);
-        events.balance_held(row.account, row.asset, row.available, row.held);
+        Some(row)
     }
 
     #[inline]
@@ -237,7 +238,7 @@ impl Ledger {
                 events.balance_posted(row.account, row.asset, row.available, row.held, posting);
                 add_to(&mut self.sums, row.asset, posting);
             } else if row.available != touched.available {
-                events.balance_held(row.account, row.asset, row.available, row.held);
+                events.balance_held(row);
             }
         }
         self.touched.clear();

@@ -129,15 +129,24 @@ impl Engine {
         // From here on nothing is refused: the order exists, holds its funds, trades, and rests or ends.
         self.last_order_id += 1;
         let order = Order::new(self.last_order_id, terms, terms.quantity, self.time_ns, seat);
-        self.events.accepted(&order, header.market, header.account, terms.budget, terms.client_id);
         if would_take || terms.order_type == order_type::MARKET || terms.time_in_force != time_in_force::GTC {
+            self.events.accepted(&order, header.market, header.account, terms.budget, terms.client_id);
             return Ok(self.accept_taker(header, terms, seat, hold, would_take));
         }
         let (_, total) = self.book.rest(header.market, order, terms.client_id);
         market.update_id += 1;
-        self.events.level(header.market, terms.side, terms.price, total, market.update_id);
         let row = self.book.seats[seat as usize].paid_row(terms.side);
-        self.ledger.hold_last(row, hold, &mut self.events);
+        let payer = self.ledger.hold_last(row, hold);
+        match payer {
+            Some(payer) if terms.client_id.is_empty() => {
+                self.events.rested(&order, header.market, (total, market.update_id), payer);
+            }
+            _ => {
+                self.events.accepted(&order, header.market, header.account, terms.budget, terms.client_id);
+                self.events.level(header.market, terms.side, terms.price, total, market.update_id);
+                payer.iter().for_each(|payer| self.events.balance_held(payer));
+            }
+        }
         Ok(order.id)
     }
 
@@ -433,7 +442,9 @@ impl Engine {
         let cancel = command::cancel(bytes, header.flags)?;
         let slot = self.find_target(header, &cancel.target)?;
         let gone = self.cancel_slot(header.market, slot, close_reason::CANCELLED, cancel.request_id);
-        self.ledger.hold_last(gone.row, -gone.held, &mut self.events);
+        if let Some(payer) = self.ledger.hold_last(gone.row, -gone.held) {
+            self.events.balance_held(payer);
+        }
         Ok(Outcome::ok(gone.id))
     }
 
