@@ -3,7 +3,7 @@
 //! A *seat* is one account in one market. It names the two balance rows that the account's orders there use and heads
 //! the list of its open orders, so that a fill or a cancel looks nothing up.
 
-use crate::index::{hash_pair, hash_text, hash_u64, Index};
+use crate::index::{hash_pair, hash_text, tag_of_counter, Index};
 use crate::ladder::Ladder;
 use crate::wire::*;
 
@@ -274,7 +274,7 @@ impl Book {
 
     #[inline(always)]
     pub fn find(&self, order_id: u64) -> Option<u32> {
-        self.by_id.find(hash_u64(order_id), |slot| self.orders[slot as usize].id == order_id)
+        self.by_id.find(tag_of_counter(order_id), |slot| self.orders[slot as usize].id == order_id)
     }
 
     #[inline]
@@ -358,7 +358,7 @@ impl Book {
             self.orders.push(order);
         }
         self.side_mut(market, order.side).lots += order.remaining;
-        self.by_id.insert(hash_u64(order.id), slot);
+        self.by_id.insert(tag_of_counter(order.id), slot);
         self.open += 1;
         if !client_id.is_empty() {
             self.name(slot, client_id);
@@ -493,7 +493,7 @@ impl Book {
         seat.tail = if seat_next == NO_ORDER { seat_prev } else { seat.tail };
         self.orders[seat_prev as usize].seat_next = seat_next;
         self.orders[seat_next as usize].seat_prev = seat_prev;
-        self.by_id.remove(hash_u64(id), slot);
+        self.by_id.remove(tag_of_counter(id), slot);
         self.free_orders.push(slot);
         self.open -= 1;
         left
