@@ -186,6 +186,7 @@ async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:
         markets = await server.query(lambda engine, _: [MarketView.of(row) for row in engine.markets()])
         await demo_flow.run(server, exchange.settings, markets, stop)
     except Exception:
+        # A play-money generator with a fault must not take the exchange down; the fault is told in full.
         log.exception("the demo's order flow has stopped; the exchange goes on without it")
 
 

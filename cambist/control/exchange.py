@@ -75,6 +75,7 @@ class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_fiel
 
     def perform(self, exchange: "Exchange", caller: Caller) -> Any:
         """Returns something that is JSON already. Raises ExchangeError."""
+        # Abstract: each request has its own. A struct's metaclass leaves no room for ABCMeta.
         raise NotImplementedError
 
 

@@ -130,7 +130,10 @@ class Filters(NamedTuple):
 
 
 class Command(Record, frozen=True, kw_only=True):
-    """Any of the commands below; two are equal if they are of one kind and say the same."""
+    """Any of the commands below; two are equal if they are of one kind and say the same.
+
+    Abstract: each kind has its own `encode` and `read`. A struct's metaclass leaves no room for ABCMeta.
+    """
 
     kind: ClassVar[Kind]
 

@@ -114,6 +114,8 @@ class Api:
                 log.error("request %s: %r", request_id.decode(), problem)
             status, body = refusal.http, errors.body(refusal)
         except Exception:
+            # The last resort: a fault in one request is answered -1000 and told in full with the request's
+            # id, and nobody else's request suffers. Broken is no Exception and still rises.
             log.exception("request %s: %s %s", request_id.decode(), request.method, request.path)
             status, body = errors.UNKNOWN.http, errors.body(errors.UNKNOWN)
         used = b"%d" % self._limits.used_weight(client, now_ns // NS_PER_S)

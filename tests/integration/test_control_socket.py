@@ -60,6 +60,7 @@ def test_socket_and_directory_are_the_owners_alone(exchange):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+# Only root may become another user to try it; the modes are tested above for everybody.
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can try as somebody else")
 def test_another_user_cannot_open_it(exchange):
     child = os.fork()
