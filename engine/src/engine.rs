@@ -14,7 +14,9 @@ use crate::reference::References;
 use crate::session::{Admission, Sessions};
 use crate::wire::*;
 
-pub const RULES_VERSION: u32 = 1;
+/// The rules that every engine begins with, and the newest that a RULES command may activate.
+pub const RULES_FIRST: u32 = 1;
+pub const RULES_NEWEST: u32 = 2;
 
 /// A batch that may not exist, or an invariant that does not hold. The engine is not to be used after an error that
 /// comes from inside a command; framing errors change nothing.
@@ -58,7 +60,7 @@ pub struct Engine {
 
 impl Engine {
     pub fn new() -> Self {
-        Engine { epoch: 1, rules: RULES_VERSION, ..Engine::default() }
+        Engine { epoch: 1, rules: RULES_FIRST, ..Engine::default() }
     }
 
     /// Runs a batch (docs/formats/commands.md) and returns its events, valid until the next call.
@@ -218,9 +220,11 @@ impl Engine {
 
     fn activate_rules(&mut self, bytes: &[u8]) -> Result<Outcome, Status> {
         let version = command::number(bytes, bytes[3])?;
-        if version != RULES_VERSION {
+        // Never back: what the newer rules left in the books would mean nothing to the older ones.
+        if !(self.rules..=RULES_NEWEST).contains(&version) {
             return Err(status::UNKNOWN_RULES);
         }
+        self.rules = version;
         self.events.bare(event::RULES, version);
         Ok(Outcome::ok(version as u64))
     }

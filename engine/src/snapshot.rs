@@ -5,7 +5,7 @@
 
 use crate::book::Order;
 use crate::command::{Filters, Terms, FILTERS};
-use crate::engine::{Broken, Engine, Hold, Pending};
+use crate::engine::{Broken, Engine, Hold, Pending, RULES_FIRST, RULES_NEWEST};
 use crate::event::{Outcome, RollingHash};
 use crate::ledger::{Account, FIRST_ACCOUNT};
 use crate::market::{filters_are_sound, Asset, Fees, Market, Rates, ORDER_LIMIT};
@@ -313,6 +313,9 @@ impl Engine {
     fn read_business(&mut self, input: &mut Reader) -> Read<()> {
         self.epoch = input.u32()?;
         self.rules = input.u32()?;
+        if !(RULES_FIRST..=RULES_NEWEST).contains(&self.rules) {
+            return Err(Broken(format!("snapshot of rules version {}, which this engine does not know", self.rules)));
+        }
         self.last_order_id = input.u64()?;
         self.read_accounts(input)?;
         for _ in 0..input.count()? {

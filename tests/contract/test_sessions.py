@@ -141,9 +141,13 @@ def test_a_take_over_begins_the_next_epoch(venue: Venue):
     assert venue.send(commands.Time()).result.status == Status.OK
 
 
-def test_version_1_is_the_only_one_of_the_rules(venue: Venue):
-    assert venue.send(commands.Rules(version=2)).result.status == Status.UNKNOWN_RULES
+def test_rules_begin_with_version_1_and_never_go_back(venue: Venue):
+    assert venue.send(commands.Rules(version=0)).result.status == Status.UNKNOWN_RULES
     assert venue.send(commands.Rules(version=1)).events == [RulesEvent(1)]
+    assert venue.send(commands.Rules(version=3)).result.status == Status.UNKNOWN_RULES
+    assert venue.send(commands.Rules(version=2)).events == [RulesEvent(2)]
+    assert venue.send(commands.Rules(version=2)).result.status == Status.OK
+    assert venue.send(commands.Rules(version=1)).result.status == Status.UNKNOWN_RULES
 
 
 def test_time_passes_without_events(venue: Venue):

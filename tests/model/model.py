@@ -16,7 +16,7 @@ from .state import Refused, State, require
 
 WINDOW = 4_096  # results kept per session
 SESSIONS_MAX = 1_024
-RULES_VERSION = 1
+RULES_NEWEST = 2
 
 _HEADER = Struct("<2xBxIQ")  # kind, session, number
 _TRADING = range(Kind.PLACE, Kind.AMEND + 1)
@@ -134,7 +134,8 @@ class Model(Queries):
                 state.events.append(EpochEvent(command.epoch))
                 return Outcome(Status.OK, command.epoch)
             case commands.Rules():
-                require(command.version == RULES_VERSION, Status.UNKNOWN_RULES)
+                require(state.rules <= command.version <= RULES_NEWEST, Status.UNKNOWN_RULES)
+                state.rules = command.version
                 state.events.append(RulesEvent(command.version))
                 return Outcome(Status.OK, command.version)
             case commands.Continue():

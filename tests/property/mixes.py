@@ -325,7 +325,7 @@ class Mix:
             commands.Continue(),
             commands.Time(),
             commands.SessionOpen(role=self._one(*Role), name=self._one(b"", b"gateway", b"x" * 22, b"a b")),
-            commands.Rules(version=self._one(0, 1, 2)),
+            commands.Rules(version=self._one(0, 1, 2, 3)),
             commands.TakeOver(epoch=self._state.epoch + self._one(0, 1, 2)),
         )
 
