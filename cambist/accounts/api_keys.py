@@ -1,7 +1,8 @@
 """Which key may act for which account: made, listed, revoked, and found for every signed request.
 
-The secret is shown once. It is stored sealed (to check a signature takes the secret itself) and bound to its
-account, scopes, addresses and expiry: a row that was edited or copied in the database does not open.
+The secret of an HMAC key is shown once; of Ed25519 and RSA keys the owner gives only the public key.
+Either is stored sealed (to check a signature takes the secret itself) and bound to its kind, account, scopes,
+addresses and expiry: a row that was edited or copied in the database does not open.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,6 +13,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from cambist import ids
+from cambist.accounts.signatures import Check, Kind, check_with, read_public_key
 from cambist.accounts.users import User
 from cambist.errors import Refused
 from cambist.store.records import Records
@@ -22,7 +24,6 @@ KEYS_PER_USER_MAX = 30
 LABEL_LONGEST = 64
 IP_ALLOW_MAX = 30
 TIME_END_NS = 1 << 63  # the database holds less
-KIND_HMAC = "hmac"
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -50,14 +51,16 @@ class ApiKeyUnknown(Refused):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as the gateway needs it; `permits` is the whole rule beside the signature."""
+    """A key as the gateway needs it; `permits` is the whole rule beside the signature (`is_signed`)."""
 
     id: str
+    kind: Kind
     account: int
     scopes: Scope
     ip_allow: tuple[IpNetwork, ...]
+    created_at_ns: int
     expires_at_ns: int | None
-    secret: bytes = field(repr=False)
+    is_signed: Check = field(repr=False)
 
     def permits(self, scope: Scope, *, client_ip: str, now_ns: int) -> bool:
         """Whether the key may be used for all of `scope`, from this address, now."""
@@ -80,6 +83,7 @@ class ApiKeyEntry:
     """A key as its owner and the operator see it: without the secret."""
 
     id: str
+    kind: Kind
     user_id: int
     account: int
     label: str
@@ -96,22 +100,29 @@ def create(
     *,
     label: str,
     scopes: Scope,
+    kind: Kind = Kind.HMAC,
+    public_key: str | None = None,
     ip_allow: Collection[str] = (),
     expires_at_ns: int | None = None,
     now_ns: int,
     acting_user: str,
-) -> tuple[str, str]:
-    """A new HMAC key as (API key, secret); the secret cannot be shown again. Raises ApiKeyInvalid."""
+) -> tuple[str, str | None]:
+    """A new key as (API key, secret); the secret of an HMAC key cannot be shown again, others have None.
+
+    `public_key` is PEM, for the other kinds. Raises ApiKeyInvalid and PublicKeyInvalid.
+    """
     if user.account is None:
         raise ApiKeyInvalid(f"the account of {user.email} is not complete; create the user again")
     networks = [str(_network(text)) for text in ip_allow]
     _require_sensible(label, scopes, networks, expires_at_ns, now_ns)
-    api_key, secret = ids.new_api_key(), ids.new_api_key()
+    api_key = ids.new_api_key()
+    secret = ids.new_api_key() if kind is Kind.HMAC else None
+    material = _material(kind, secret, public_key)
     row = {
         "id": api_key,
         "user_id": user.id,
         "account": user.account,
-        "kind": KIND_HMAC,
+        "kind": kind.value,
         "label": label,
         "scopes": scopes.value,
         "ip_allow": networks,
@@ -119,13 +130,13 @@ def create(
         "created_by": acting_user,
         "expires_at_ns": expires_at_ns,
     }
-    place = _place(api_key, user.account, scopes.value, networks, expires_at_ns)
-    sealed = records.vault.seal(secret.encode(), place=place)
+    place = _place(kind.value, api_key, user.account, scopes.value, networks, expires_at_ns)
+    sealed = records.vault.seal(material, place=place)
     with records.write() as db:
         active = select(func.count()).where(api_keys.c.user_id == user.id, api_keys.c.revoked_at_ns.is_(None))
         if db.execute(active).scalar_one() >= KEYS_PER_USER_MAX:
             raise ApiKeyInvalid(f"{user.email} has {KEYS_PER_USER_MAX} API keys, the most a user may have")
-        db.execute(insert(api_keys).values(row | {"sealed_secret": sealed}))
+        db.execute(insert(api_keys).values(row | {"sealed_key": sealed}))
     return api_key, secret
 
 
@@ -168,23 +179,38 @@ def _read(vault: Vault, db: Connection, api_key: str) -> ApiKey | None:
     row = db.execute(_VALID, {"api_key": api_key}).one_or_none()
     if row is None:
         return None
-    place = _place(row.id, row.account, row.scopes, row.ip_allow, row.expires_at_ns)
+    place = _place(row.kind, row.id, row.account, row.scopes, row.ip_allow, row.expires_at_ns)
+    kind, material = Kind(row.kind), vault.unseal(row.sealed_key, place=place)
     return ApiKey(
         id=row.id,
+        kind=kind,
         account=row.account,
         scopes=Scope(row.scopes),
         ip_allow=tuple(map(_network, row.ip_allow)),
+        created_at_ns=row.created_at_ns,
         expires_at_ns=row.expires_at_ns,
-        secret=vault.unseal(row.sealed_secret, place=place),
+        is_signed=check_with(kind, material),
     )
 
 
+def _material(kind: Kind, secret: str | None, public_key: str | None) -> bytes:
+    """What signatures will be checked with."""
+    if secret is not None:
+        if public_key is not None:
+            raise ApiKeyInvalid("an HMAC key has a secret that is made here, and no public key")
+        return secret.encode()
+    if public_key is None:
+        raise ApiKeyInvalid(f"an {kind} key needs its owner's public key")
+    return read_public_key(kind, public_key)
+
+
 def _place(
-    api_key: str, account: int, scopes: int, ip_allow: Sequence[str], expires_at_ns: int | None
+    kind: str, api_key: str, account: int, scopes: int, ip_allow: Sequence[str], expires_at_ns: int | None
 ) -> str:
-    """What a sealed secret is bound to."""
+    """What a sealed key is bound to: a public key that became a secret could sign for everybody."""
+    what = "api key" if kind == Kind.HMAC else f"{kind} api key"
     return (
-        f"api key {api_key} account {account} scopes {scopes} from {','.join(ip_allow)} until {expires_at_ns}"
+        f"{what} {api_key} account {account} scopes {scopes} from {','.join(ip_allow)} until {expires_at_ns}"
     )
 
 
@@ -215,6 +241,7 @@ def _network(text: str) -> IpNetwork:
 def _entry(row: Row[tuple[object, ...]]) -> ApiKeyEntry:
     return ApiKeyEntry(
         id=row.id,
+        kind=Kind(row.kind),
         user_id=row.user_id,
         account=row.account,
         label=row.label,

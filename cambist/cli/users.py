@@ -1,13 +1,16 @@
 """`cambist user` and `cambist api-key`."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
+from cambist.accounts.signatures import Kind
 from cambist.cli.door import ask
 from cambist.cli.output import answers
 from cambist.control.users import (
+    KINDS,
     SCOPE_NAMES,
     CreateApiKey,
     CreateUser,
@@ -74,19 +77,36 @@ def api_key() -> None:
     help="What the key may do; repeatable.",
 )
 @click.option(
+    "--type", "kind", type=click.Choice(KINDS), default="hmac", show_default=True, help="How it signs."
+)
+@click.option(
+    "--public-key",
+    "public_key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="PEM file with the owner's public key; for ed25519 and rsa.",
+)
+@click.option(
     "--ip", "ip_allow", multiple=True, help="Address or network it may come from; several possible."
 )
 @click.option("--expires", type=click.DateTime(["%Y-%m-%d"]), help="Day (UTC) on which the key ends.")
 @answers
 def create_key(
-    email: str, label: str, scopes: tuple[str, ...], ip_allow: tuple[str, ...], expires: datetime | None
+    email: str,
+    label: str,
+    scopes: tuple[str, ...],
+    kind: str,
+    public_key: Path | None,
+    ip_allow: tuple[str, ...],
+    expires: datetime | None,
 ) -> Any:
-    """Create a key. The secret is shown now and never again."""
+    """Create a key. The secret of an HMAC key is shown now and never again."""
     return ask(
         CreateApiKey(
             email=email,
             label=label,
             scopes=list(scopes),
+            kind=Kind(kind),
+            public_key=None if public_key is None else public_key.read_text("utf-8", "replace"),
             ip_allow=list(ip_allow),
             expires_at_ns=None if expires is None else _midnight_ns(expires),
         )

@@ -7,6 +7,7 @@ from typing import Any
 from cambist._matching import Engine
 from cambist.accounts import api_keys, users
 from cambist.accounts.api_keys import Scope
+from cambist.accounts.signatures import Kind
 from cambist.accounts.users import User
 from cambist.control.exchange import Caller, Exchange, Request, iso_time
 from cambist.engine.commands import AccountClass, AccountCreate, AccountFreeze, Permission
@@ -14,6 +15,7 @@ from cambist.errors import Refused
 
 _SCOPES = {"read": Scope.READ, "trade": Scope.TRADE, "withdraw": Scope.WITHDRAW}
 SCOPE_NAMES = tuple(_SCOPES)
+KINDS = tuple(kind.value for kind in Kind)
 
 
 class AccountIncomplete(Refused):
@@ -65,11 +67,16 @@ class FreezeUser(Request, tag="user.freeze"):
 
 
 class CreateApiKey(Request, tag="api-key.create"):
-    """The answer is the only place where the secret is ever shown."""
+    """The answer is the only place where the secret of an HMAC key is ever shown.
+
+    `public_key` is PEM, and there for the other kinds only.
+    """
 
     email: str
     label: str
     scopes: Sequence[str]
+    kind: Kind = Kind.HMAC
+    public_key: str | None = None
     ip_allow: Sequence[str] = ()
     expires_at_ns: int | None = None
 
@@ -80,12 +87,15 @@ class CreateApiKey(Request, tag="api-key.create"):
             user,
             label=self.label,
             scopes=_scopes(self.scopes),
+            kind=self.kind,
+            public_key=self.public_key,
             ip_allow=self.ip_allow,
             expires_at_ns=self.expires_at_ns,
             now_ns=time.time_ns(),
             acting_user=caller.name,
         )
-        return {"email": user.email, "label": self.label, "api_key": api_key, "secret_key": secret}
+        shown = {"email": user.email, "label": self.label, "kind": self.kind.value, "api_key": api_key}
+        return shown if secret is None else shown | {"secret_key": secret}
 
 
 class ListApiKeys(Request, tag="api-key.list"):
@@ -101,6 +111,7 @@ class ListApiKeys(Request, tag="api-key.list"):
                 "api_key": key.id,
                 "email": emails[key.user_id],
                 "label": key.label,
+                "kind": key.kind.value,
                 "scopes": [name for name, scope in _SCOPES.items() if scope in key.scopes],
                 "ip_allow": list(key.ip_allow),
                 "created_at": iso_time(key.created_at_ns),

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from cambist.errors import Refused
 
 # The version that this release reads and writes: the last of the migrations.
-NEWEST = "0001"
+NEWEST = "0002"
 
 _SCRIPTS = Path(__file__).parent / "migrations" / "records"
 

@@ -47,6 +47,7 @@ users = Table(
     Column("created_by", String(64), nullable=False),
 )
 
+# `sealed_key` is an HMAC key's secret, another kind's public key, sealed for this row.
 # `scopes` are the bits of accounts.api_keys.Scope, `ip_allow` a list of networks (empty: any address).
 api_keys = Table(
     "api_keys",
@@ -56,7 +57,7 @@ api_keys = Table(
     Column("account", BigInteger, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("label", String(64), nullable=False),
-    Column("sealed_secret", LargeBinary(255), nullable=False),
+    Column("sealed_key", LargeBinary(1_024), nullable=False),
     Column("scopes", SmallInteger, nullable=False),
     Column("ip_allow", JSON, nullable=False),
     Column("created_at_ns", BigInteger, nullable=False),

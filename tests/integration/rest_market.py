@@ -285,6 +285,7 @@ class RestMarket:
             now_ns=self.clock(),
             acting_user="test",
         )
+        assert secret is not None
         trader = Trader(self.client, user.account, api_key, secret, lambda: self.clock() // 1_000_000)
         self._traders.append(trader)
         return trader

@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cambist.log.file import FileLog
 from tests.integration.operator import Operator
@@ -108,6 +110,17 @@ def test_an_api_key_can_be_bound_to_addresses_and_a_day(operator):
     (listed,) = operator.ask("api-key", "list")
     assert listed["ip_allow"] == ["10.0.0.0/8", "::1/128"]
     assert listed["expires_at"] == "2099-12-31T00:00:00Z"
+
+
+def test_a_key_with_a_public_key_is_made_without_a_secret(operator, tmp_path):
+    operator.ask("user", "create", ANN)
+    public = Ed25519PrivateKey.generate().public_key()
+    file = tmp_path / "public.pem"
+    file.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    made = operator.ask("api-key", "create", ANN, "--type", "ed25519", "--public-key", str(file))
+    assert set(made) == {"email", "label", "kind", "api_key"}
+    (listed,) = operator.ask("api-key", "list")
+    assert (listed["api_key"], listed["kind"]) == (made["api_key"], "ed25519")
 
 
 def test_a_market_is_listed_with_what_was_asked_for(market):
@@ -265,6 +278,9 @@ def test_doctor_says_what_is_missing_before_init(tmp_path):
         (("user", "freeze", "bob@example.org"), "no user with the e-mail address"),
         (("api-key", "create", "bob@example.org"), "no user with the e-mail address"),
         (("api-key", "create", ANN, "--scope", "withdraw"), "needs a list of IP addresses"),
+        (("api-key", "create", ANN, "--type", "rsa"), "needs its owner's public key"),
+        (("api-key", "create", ANN, "--public-key", __file__), "no public key"),
+        (("api-key", "create", ANN, "--type", "rsa", "--public-key", __file__), "not a PEM file"),
         (("api-key", "delete", "x" * 64), "there is no API key"),
         (("asset", "add", "BTC"), "listed already"),
         (("asset", "add", "lower case"), "not allowed"),

@@ -1,14 +1,20 @@
 """API keys: shown once, stored sealed, bound to their row, gone at once when deleted."""
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from sqlalchemy import select, update
 
 from cambist.accounts import api_keys, users
 from cambist.accounts.api_keys import ApiKey, ApiKeyInvalid, ApiKeyUnknown, Scope
+from cambist.accounts.signatures import Kind, PublicKeyInvalid
 from cambist.accounts.users import User
 from cambist.settings import Settings
 from cambist.store.records import Records
@@ -16,6 +22,7 @@ from cambist.store.secrets import SealBroken
 from cambist.store.tables import api_keys as table
 
 NOW = 1_000
+PAYLOAD = b"timestamp=1"
 
 
 @pytest.fixture
@@ -42,7 +49,32 @@ def bob(records: Records) -> User:
 
 def create(records: Records, user: User, **changed: Any) -> tuple[str, str]:
     wanted: dict[str, Any] = {"label": "bot", "scopes": Scope.READ | Scope.TRADE, "now_ns": NOW}
-    return api_keys.create(records, user, acting_user="test", **(wanted | changed))
+    api_key, secret = api_keys.create(records, user, acting_user="test", **(wanted | changed))
+    assert secret is not None
+    return api_key, secret
+
+
+def create_with(records: Records, user: User, kind: Kind, public_key: str | None) -> str:
+    api_key, secret = api_keys.create(
+        records,
+        user,
+        label="bot",
+        scopes=Scope.READ,
+        kind=kind,
+        public_key=public_key,
+        now_ns=NOW,
+        acting_user="test",
+    )
+    assert secret is None
+    return api_key
+
+
+def signed(secret: str) -> str:
+    return hmac.new(secret.encode(), PAYLOAD, hashlib.sha256).hexdigest()
+
+
+def pem(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def found(records: Records, api_key: str) -> ApiKey:
@@ -54,7 +86,8 @@ def found(records: Records, api_key: str) -> ApiKey:
 def test_a_new_key_is_found_with_its_account_secret_and_scopes(records, ann):
     api_key, secret = create(records, ann, ip_allow=["10.0.0.0/8", "2001:db8::1"], expires_at_ns=NOW + 1)
     key = found(records, api_key)
-    assert (key.id, key.account, key.secret) == (api_key, 7, secret.encode())
+    assert (key.id, key.account, key.created_at_ns) == (api_key, 7, NOW)
+    assert key.is_signed(signed(secret), PAYLOAD)
     assert (key.scopes, key.expires_at_ns) == (Scope.READ | Scope.TRADE, NOW + 1)
     assert [str(network) for network in key.ip_allow] == ["10.0.0.0/8", "2001:db8::1/128"]
 
@@ -68,7 +101,7 @@ def test_keys_and_secrets_are_64_letters_and_digits_and_never_repeat(records, an
 def test_a_key_survives_a_restart(records, ann, home):
     api_key, secret = create(records, ann)
     records.close()
-    assert found(Records.open(home), api_key).secret == secret.encode()
+    assert found(Records.open(home), api_key).is_signed(signed(secret), PAYLOAD)
 
 
 def test_the_secret_stands_nowhere_on_the_disk_and_in_no_representation(records, ann, home):
@@ -84,6 +117,39 @@ def test_the_secret_stands_nowhere_on_the_disk_and_in_no_representation(records,
 def test_a_key_that_does_not_exist_is_not_found(records, ann, unknown):
     create(records, ann)
     assert api_keys.find(records, unknown) is None
+
+
+def test_a_key_with_a_public_key_has_no_secret_and_survives_a_restart(records, ann, home):
+    private = Ed25519PrivateKey.generate()
+    api_key = create_with(records, ann, Kind.ED25519, pem(private))
+    records.close()
+    key = found(Records.open(home), api_key)
+    assert key.kind is Kind.ED25519
+    assert key.is_signed(base64.b64encode(private.sign(PAYLOAD)).decode(), PAYLOAD)
+
+
+def test_a_public_key_never_becomes_a_secret(records, ann):
+    """Whoever can write to the database could otherwise sign with what everybody may know."""
+    api_key = create_with(records, ann, Kind.ED25519, pem(Ed25519PrivateKey.generate()))
+    with records.write() as db:
+        db.execute(update(table).values(kind="hmac"))
+    with pytest.raises(SealBroken, match=api_key):
+        api_keys.find(records, api_key)
+
+
+@pytest.mark.parametrize(
+    ("kind", "public_key", "refusal"),
+    [
+        (Kind.HMAC, "-----BEGIN", ApiKeyInvalid),
+        (Kind.ED25519, None, ApiKeyInvalid),
+        (Kind.RSA, None, ApiKeyInvalid),
+        (Kind.RSA, "", PublicKeyInvalid),
+    ],
+)
+def test_a_public_key_belongs_to_the_kinds_that_have_one(records, ann, kind, public_key, refusal):
+    with pytest.raises(refusal):
+        create_with(records, ann, kind, public_key)
+    assert api_keys.list_all(records) == []
 
 
 def test_a_deleted_key_is_gone_at_once_although_it_was_in_memory(records, ann):
@@ -123,8 +189,8 @@ def test_keys_are_listed_oldest_first_for_all_or_for_one_user(records, ann, bob)
         {"scopes": Scope.WITHDRAW.value},
         {"ip_allow": []},
         {"expires_at_ns": None},
-        {"sealed_secret": b"\x01" + bytes(92)},
-        {"sealed_secret": b""},
+        {"sealed_key": b"\x01" + bytes(92)},
+        {"sealed_key": b""},
     ],
 )
 def test_a_row_edited_in_the_database_does_not_open(records, ann, change):
@@ -139,9 +205,9 @@ def test_a_row_edited_in_the_database_does_not_open(records, ann, change):
 def test_secrets_swapped_between_two_rows_do_not_open(records, ann, bob):
     keys = [create(records, user)[0] for user in (ann, bob)]
     with records.write() as db:
-        sealed = [db.scalar(select(table.c.sealed_secret).where(table.c.id == key)) for key in keys]
+        sealed = [db.scalar(select(table.c.sealed_key).where(table.c.id == key)) for key in keys]
         for key, other in zip(keys, reversed(sealed), strict=True):
-            db.execute(update(table).where(table.c.id == key).values(sealed_secret=other))
+            db.execute(update(table).where(table.c.id == key).values(sealed_key=other))
     for key in keys:
         with pytest.raises(SealBroken, match=key):
             api_keys.find(records, key)

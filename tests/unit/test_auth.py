@@ -9,7 +9,7 @@ import pytest
 
 from cambist.accounts import api_keys, users
 from cambist.accounts.api_keys import ApiKey, Scope
-from cambist.gateway.auth import authenticate, is_signed_by, unsigned
+from cambist.gateway.auth import authenticate, unsigned
 from cambist.gateway.errors import ApiError
 from cambist.gateway.params import Params
 from cambist.settings import Api, Settings
@@ -36,7 +36,7 @@ class Key:
         user = users.find(records, EMAIL) or users.create(
             records, EMAIL, lambda _: ACCOUNT, now_ns=NOW_NS, acting_user="test"
         )
-        self.api_key, self.secret = api_keys.create(
+        self.api_key, secret = api_keys.create(
             records,
             user,
             label="test",
@@ -46,6 +46,8 @@ class Key:
             now_ns=NOW_NS,
             acting_user="test",
         )
+        assert secret is not None
+        self.secret = secret
 
     def sign(self, payload: str) -> str:
         return hmac.new(self.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
@@ -90,19 +92,6 @@ def key(records: Records) -> Key:
 BAD_SIGNATURE = (400, -1022, "Signature for this request is not valid.")
 REJECTED = (401, -2015, "Invalid API-key, IP, or permissions for action.")
 TOO_OLD = (400, -1021, "Timestamp for this request is outside of the recvWindow.")
-
-
-def test_the_documented_example_has_the_documented_signature():
-    # The public documentation's, under "SIGNED Endpoint Examples for POST /api/v3/order".
-    secret = b"NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
-    payload = (
-        b"symbol=LTCBTC&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1"
-        b"&recvWindow=5000&timestamp=1499827319559"
-    )
-    signature = "c8db56825ae71d6d79447849e617115f4a920fa2acdcab2b053c4b2838bd6b71"
-    assert is_signed_by(secret, signature, payload)
-    assert not is_signed_by(secret, signature, payload + b"&")
-    assert not is_signed_by(secret[:-1], signature, payload)
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,28 @@ def test_a_migration_that_fails_leaves_nothing_behind(settings):
         assert inspect(db).get_table_names() == []
 
 
+def test_keys_of_the_first_schema_are_kept(settings, monkeypatch):
+    engine = module._sqlite(settings.records_file)
+    with monkeypatch.context() as old, engine.begin() as db:
+        old.setattr(migrate, "NEWEST", "0001")
+        migrate.upgrade(db)
+        db.execute(text("INSERT INTO users VALUES (1, 'a@b.c', 'a@b.c', 'r', 7, 1, 'test')"))
+        db.execute(
+            text(
+                "INSERT INTO api_keys VALUES "
+                "('k', 1, 7, 'hmac', 'bot', x'0102', 3, '[]', 1, 'test', NULL, NULL, NULL)"
+            )
+        )
+    with engine.begin() as db:
+        migrate.upgrade(db)
+        (row,) = db.execute(select(api_keys)).all()
+    assert (row.id, row.kind, row.sealed_key, row.scopes) == ("k", "hmac", b"\x01\x02", 3)
+
+
 def test_a_database_of_a_newer_release_is_refused_untouched(records, settings):
     with records.write() as db:
         db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(DatabaseTooNew, match="version 9999, newer than this release's 0001"):
+    with pytest.raises(DatabaseTooNew, match="version 9999, newer than this release's 0002"):
         Records.open(settings)
     with records.read() as db:
         assert migrate.version(db) == "9999"
@@ -133,7 +151,7 @@ def test_what_is_written_is_synced_and_references_are_kept(records):
         "account": 1,
         "kind": "hmac",
         "label": "x",
-        "sealed_secret": b"",
+        "sealed_key": b"",
         "scopes": 1,
         "ip_allow": [],
         "created_at_ns": 1,
