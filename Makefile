@@ -60,9 +60,9 @@ bench:
 	@$(BIN)/python bench/run.py
 
 lock:
-	@for name in uv build runtime dev demo; do \
+	@for name in uv build runtime dev demo clients connector sources; do \
 		$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header \
-			--universal --python-version 3.11 $$([ $$name = demo ] && echo --no-deps) \
+			--universal --python-version 3.11 $$(case $$name in demo|sources) echo --no-deps;; esac) \
 			requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
 
 clean:

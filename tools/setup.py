@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,6 +26,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
 DEMO = ROOT / ".demo"
+# Clients that `make test` runs against the exchange: an environment for each set, and sources for their own tests.
+CLIENTS = VENV / "clients"
 REQUIREMENTS = ROOT / "requirements"
 INTERPRETER = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -77,11 +80,21 @@ def steps(goal: str) -> Iterator[Step]:
     for name in names:
         file = REQUIREMENTS / f"{name}.txt"
         yield Step(f"{name} packages", partial(install, file), [file], [])
+    if goal == "test":
+        yield from client_steps()
     yield Step("Rust engine", build_engine, engine_sources(), [VENV / "bin" / "cambist", *extension()])
     if goal == "run":
         flow = DEMO / "ob_analytics" / "_sample_data" / "orders.csv.gz"
         generated = "the demo's order flow comes from the generator instead of the recording"
         yield Step("recorded order flow", fetch_recorded_flow, [REQUIREMENTS / "demo.txt"], [flow], generated)
+
+
+def client_steps() -> Iterator[Step]:
+    for name in ("clients", "connector"):
+        file, environment = REQUIREMENTS / f"{name}.txt", CLIENTS / name
+        yield Step(f"{name} environment", partial(create_client, environment, file), [file], [environment])
+    file, folder = REQUIREMENTS / "sources.txt", CLIENTS / "sources"
+    yield Step("clients' sources", partial(fetch_sources, folder, file), [file], [folder])
 
 
 def run(step: Step) -> bool:
@@ -131,10 +144,30 @@ def create_environment() -> None:
     command(str(PYTHON), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(REQUIREMENTS / "uv.txt"))
 
 
-def install(requirements: Path) -> None:
+def install(requirements: Path, python: Path = PYTHON) -> None:
     command(
-        str(UV), "pip", "install", "-q", "--require-hashes", "--python", str(PYTHON), "-r", str(requirements)
+        str(UV), "pip", "install", "-q", "--require-hashes", "--python", str(python), "-r", str(requirements)
     )
+
+
+def create_client(environment: Path, requirements: Path) -> None:
+    command(str(UV), "venv", "-q", "--clear", "--python", str(PYTHON), str(environment))
+    install(requirements, environment / "bin" / "python")
+
+
+def fetch_sources(folder: Path, requirements: Path) -> None:
+    """Unpacks source packages. pip checks each against its hash before it reads anything of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    python = CLIENTS / "clients" / "bin" / "python"
+    # pip asks a package for its metadata; what that needs is in the clients' environment, with hashes.
+    download = ["download", "-q", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes"]
+    command(
+        str(PYTHON), "-m", "pip", "--python", str(python), *download, "-d", str(folder), "-r", str(requirements)
+    )
+    for archive in sorted(folder.glob("*.tar.gz")):
+        with tarfile.open(archive) as source:
+            source.extractall(folder, filter="data")
+        archive.unlink()
 
 
 def build_engine() -> None:
