@@ -26,7 +26,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
 DEMO = ROOT / ".demo"
-# Clients that `make test` runs against the exchange: an environment for each set, and sources for their own tests.
+# Clients that `make test` runs against the exchange, and the sources that have their own tests.
 CLIENTS = VENV / "clients"
 REQUIREMENTS = ROOT / "requirements"
 INTERPRETER = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -158,12 +158,11 @@ def create_client(environment: Path, requirements: Path) -> None:
 def fetch_sources(folder: Path, requirements: Path) -> None:
     """Unpacks source packages. pip checks each against its hash before it reads anything of it."""
     shutil.rmtree(folder, ignore_errors=True)
-    python = CLIENTS / "clients" / "bin" / "python"
     # pip asks a package for its metadata; what that needs is in the clients' environment, with hashes.
-    download = ["download", "-q", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes"]
-    command(
-        str(PYTHON), "-m", "pip", "--python", str(python), *download, "-d", str(folder), "-r", str(requirements)
-    )
+    python = str(CLIENTS / "clients" / "bin" / "python")
+    source_only = ["--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes"]
+    download = ["download", "-q", *source_only, "-d", str(folder), "-r", str(requirements)]
+    command(str(PYTHON), "-m", "pip", "--python", python, *download)
     for archive in sorted(folder.glob("*.tar.gz")):
         with tarfile.open(archive) as source:
             source.extractall(folder, filter="data")
