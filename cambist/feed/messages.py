@@ -1,0 +1,136 @@
+"""What goes over the feed, and its frames: u32 length (little-endian), then a MessagePack list of messages.
+
+A connection opens with Hello from the gateway. Bodies are JSON, encoded once by the data process and handed
+on untouched by the gateway.
+"""
+
+from collections.abc import Iterator, Sequence
+from struct import Struct
+from typing import Any, TypeAlias
+
+import msgspec
+
+FRAME_MAX_BYTES = 256 << 20  # more is no frame of ours
+_LENGTH = Struct("<I")
+
+
+class Message(msgspec.Struct, array_like=True, tag=True, gc=False):
+    """What all messages have in common."""
+
+
+class Hello(Message):
+    """The positions of the last `Published` that this gateway has seen (zeros before the first one), and the
+    streams that it has been watching and that must go on from there.
+    """
+
+    after_sequence: int = 0
+    after_slow: int = 0
+    streams: list[str] = []
+
+
+class Watch(Message):
+    """From now on; stream names in canonical spelling (cambist/feed/names.py)."""
+
+    streams: list[str]
+
+
+class Unwatch(Message):
+    streams: list[str]
+
+
+class WatchAccount(Message):
+    """The events of all commands after that sequence, also past ones; None: from now on."""
+
+    account: int
+    after_sequence: int | None = None
+
+
+class UnwatchAccount(Message):
+    account: int
+
+
+class Ask(Message):
+    id: int
+    question: str
+    params: Any = None
+
+
+ToData: TypeAlias = Hello | Watch | Unwatch | WatchAccount | UnwatchAccount | Ask
+
+
+class Market(Message):
+    stream: str
+    body: bytes
+
+
+class Private(Message):
+    """`ordinal` counts an account's events of one command from 0."""
+
+    account: int
+    sequence: int
+    ordinal: int
+    body: bytes
+
+
+class Position(Message):
+    """The views hold everything up to here."""
+
+    sequence: int
+
+
+class Published(Message):
+    """Everything up to here has been sent before this: `slow_sequence` says it of streams of 1000 ms."""
+
+    sequence: int
+    slow_sequence: int
+
+
+class Gap(Message):
+    """Depth updates do not continue where this gateway's positions were: its clients must start again."""
+
+
+class Answer(Message):
+    """`error` says why there is no body."""
+
+    id: int
+    body: bytes | None = None
+    error: str | None = None
+
+
+ToGateway: TypeAlias = Market | Private | Position | Published | Gap | Answer
+
+_encode = msgspec.msgpack.Encoder().encode
+read_to_data = msgspec.msgpack.Decoder(list[ToData]).decode
+read_to_gateway = msgspec.msgpack.Decoder(list[ToGateway]).decode
+
+
+class FrameTooLarge(Exception):
+    """The other side does not speak this protocol."""
+
+
+def frame(messages: Sequence[Message]) -> bytes:
+    payload = _encode(messages)
+    return _LENGTH.pack(len(payload)) + payload
+
+
+class Frames:
+    """Cuts what a socket gives into payloads of whole frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def fed(self, data: bytes) -> Iterator[bytes]:
+        """Raises FrameTooLarge."""
+        buffer = self._buffer
+        buffer += data
+        at = 0
+        while len(buffer) - at >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(buffer, at)
+            if length > FRAME_MAX_BYTES:
+                raise FrameTooLarge(f"a frame of {length} bytes")
+            end = at + _LENGTH.size + length
+            if end > len(buffer):
+                break
+            yield bytes(memoryview(buffer)[at + _LENGTH.size : end])
+            at = end
+        del buffer[:at]
