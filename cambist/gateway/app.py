@@ -11,8 +11,8 @@ from cambist.gateway import errors, page
 from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.calls import Services
 from cambist.gateway.core import Core
-from cambist.gateway.limits import OrderLimits
 from cambist.gateway.markets import Markets, read_markets
+from cambist.gateway.order_limits import OrderLimits
 from cambist.match.server import MatchServer, Port
 from cambist.settings import Settings
 from cambist.store.records import Records

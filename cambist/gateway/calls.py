@@ -3,8 +3,8 @@
 import msgspec
 
 from cambist.gateway.core import Core
-from cambist.gateway.limits import OrderLimits
 from cambist.gateway.markets import Markets
+from cambist.gateway.order_limits import OrderLimits
 from cambist.gateway.params import Params
 from cambist.settings import Settings
 

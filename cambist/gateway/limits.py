@@ -1,13 +1,11 @@
-"""How much one client may ask for: request weight and requests per address, unfilled orders per account.
+"""How much one client may ask for: request weight and requests per address.
 
 Windows are aligned to the clock, as clients expect, and forgotten when they end. An IPv6 client is its /64
 network, because one customer has all of its addresses. Whoever goes on after being told to stop is banned,
 each time twice as long. Known limit: counts live in this process and start at zero with it.
 """
 
-from array import array
 from collections import Counter
-from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
@@ -22,8 +20,6 @@ REFUSED_BEFORE_BAN = 100  # in one minute
 BAN_SHORTEST_S = 120
 BAN_LONGEST_S = 3 * DAY_S
 BAN_FORGOTTEN_AFTER_S = DAY_S
-ORDERS_CHECKED_AT_ONCE = 1_000
-NO_LIMIT = 1 << 62
 
 
 class _Window:
@@ -112,91 +108,3 @@ def client_of(ip: str) -> str:
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
     return str(ip_address(int(address) >> 64 << 64))
-
-
-class Tally:
-    """The orders that an account placed in this interval and that are not filled, as far as is known."""
-
-    __slots__ = ("checked_s", "in_flight", "nth_10s", "placed_1d", "placed_10s")
-
-    def __init__(self) -> None:
-        self.nth_10s = -1
-        self.placed_10s = array("Q")
-        self.placed_1d = array("Q")
-        self.in_flight = 0
-        self.checked_s = -1
-
-
-class OrderLimits:
-    """Unfilled orders per account. An order counts from when it is sent until its first fill.
-
-    Fills of resting orders are not followed one by one: only when an account is at its limit is it worth
-    asking the engine which of its orders were filled meanwhile (`to_check`, `forget`).
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self._most_10s = limits.orders_10s or NO_LIMIT
-        self._most_1d = limits.orders_1d or NO_LIMIT
-        self._nth_1d = -1
-        self._tallies: dict[int, Tally] = {}
-
-    def of(self, account: int, now_s: int) -> Tally:
-        """The account's tally as it is now."""
-        if now_s // DAY_S != self._nth_1d:
-            self._nth_1d = now_s // DAY_S
-            self._tallies.clear()
-        tally = self._tallies.get(account)
-        if tally is None:
-            tally = self._tallies[account] = Tally()
-        if now_s // 10 != tally.nth_10s:
-            tally.nth_10s = now_s // 10
-            del tally.placed_10s[:]
-        return tally
-
-    def to_check(self, tally: Tally, now_s: int) -> list[int]:
-        """The oldest orders that may have been filled by now; none unless the account is at a limit.
-
-        Once a second at most: looking for a thousand old orders keeps the engine from thousands of new ones.
-        """
-        if len(tally.placed_10s) + tally.in_flight >= self._most_10s:
-            placed = tally.placed_10s
-        elif len(tally.placed_1d) + tally.in_flight >= self._most_1d:
-            placed = tally.placed_1d
-        else:
-            return []
-        if tally.checked_s == now_s:
-            return []
-        tally.checked_s = now_s
-        return placed[:ORDERS_CHECKED_AT_ONCE].tolist()
-
-    def forget(self, tally: Tally, filled: Iterable[int]) -> None:
-        gone = set(filled)
-        for placed in (tally.placed_10s, tally.placed_1d):
-            # Checked ones go to the end, so that the next check looks at others.
-            checked, rest = placed[:ORDERS_CHECKED_AT_ONCE], placed[ORDERS_CHECKED_AT_ONCE:]
-            placed[:] = rest + array("Q", (order for order in checked if order not in gone))
-
-    def begin(self, tally: Tally, now_s: int) -> None:
-        """Takes a place for an order that is about to be sent. Raises ApiError (-1015, 429)."""
-        if len(tally.placed_10s) + tally.in_flight >= self._most_10s:
-            raise ApiError(errors.too_many_orders(self._most_10s, "10 SECOND"), 10 - now_s % 10)
-        if len(tally.placed_1d) + tally.in_flight >= self._most_1d:
-            raise ApiError(errors.too_many_orders(self._most_1d, "1 DAY"), DAY_S - now_s % DAY_S)
-        tally.in_flight += 1
-
-    def end(self, tally: Tally) -> None:
-        """Gives the place back, whatever became of the order."""
-        tally.in_flight -= 1
-
-    def placed(self, tally: Tally, order_id: int) -> None:
-        """An order that was accepted and not filled at once. What is not limited is not counted either."""
-        if self._most_10s < NO_LIMIT:
-            tally.placed_10s.append(order_id)
-        if self._most_1d < NO_LIMIT:
-            tally.placed_1d.append(order_id)
-
-    def headers(self, tally: Tally) -> list[tuple[bytes, bytes]]:
-        return [
-            (b"x-mbx-order-count-10s", b"%d" % len(tally.placed_10s)),
-            (b"x-mbx-order-count-1d", b"%d" % len(tally.placed_1d)),
-        ]

@@ -17,21 +17,27 @@ _NOT_SHOWN = frozenset({EventKind.ORDER_ACCEPTED.value, EventKind.LEVEL.value, E
 
 
 class Placed(msgspec.Struct, gc=False):
+    """An order that was accepted: `closed` if it ended at once, `ended` are the resting orders it ended."""
+
     order_id: int
     time_ns: int
     fills: list[Trade]
+    ended: list[OrderClosed]
     closed: OrderClosed | None
 
 
 def read_placed(record: bytes) -> Placed:
     """Raises ApiError if the order was refused."""
     result = require_ok(record)
-    placed = Placed(result.value, result.time_ns, [], None)
+    placed = Placed(result.value, result.time_ns, [], [], None)
     for event in events.decode(_without(record, _NOT_SHOWN)):
         if isinstance(event, Trade):
             placed.fills.append(event)
-        elif isinstance(event, OrderClosed) and event.order_id == placed.order_id:
-            placed.closed = event
+        elif isinstance(event, OrderClosed):
+            if event.order_id == placed.order_id:
+                placed.closed = event
+            else:
+                placed.ended.append(event)
     return placed
 
 

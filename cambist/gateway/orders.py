@@ -10,6 +10,7 @@ from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_S, Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.order_answers import (
+    Placed,
     closed_orders,
     read_placed,
     require_ok,
@@ -17,6 +18,7 @@ from cambist.gateway.order_answers import (
     show_order,
     show_placed,
 )
+from cambist.gateway.order_limits import OrderLimits, Tally
 from cambist.gateway.order_params import (
     client_id_in,
     named_order,
@@ -30,20 +32,39 @@ from cambist.gateway.schemas import encode
 
 async def place(call: Call) -> bytes:
     order = read_order(call.params, await call.services.markets.of(call.params))
-    limits, account, now_s = call.services.orders, call.account, call.now_ns // NS_PER_S
-    tally = limits.of(account, now_s)
-    if check := limits.to_check(tally, now_s):
-        limits.forget(tally, await call.services.core.query(partial(filled_among, account, check)))
-    limits.begin(tally, now_s)
+    limits = call.services.orders
+    tally = await take_place(call)
     try:
-        record = await call.services.core.execute(order.command(account))
+        record = await call.services.core.execute(order.command(call.account))
     finally:
         limits.end(tally)
     placed = read_placed(record)
-    if not placed.fills:
-        limits.placed(tally, placed.order_id)
+    count(limits, tally, placed)
     call.headers += limits.headers(tally)
     return show_placed(call, order, placed)
+
+
+async def take_place(call: Call, orders: int = 1) -> Tally:
+    """Room in the account's limits for orders that are about to be sent; `end` gives it back.
+
+    Raises ApiError (-1015).
+    """
+    limits, now_s = call.services.orders, call.now_ns // NS_PER_S
+    tally = limits.of(call.account, now_s)
+    if check := limits.to_check(tally, now_s, orders):
+        limits.checked(tally, check, await call.services.core.query(partial(untouched, check)))
+    limits.begin(tally, now_s, orders)
+    return tally
+
+
+def count(limits: OrderLimits, tally: Tally, placed: Placed) -> None:
+    """Tells the limits what an accepted order has done: to the account's count, and to those it met."""
+    for fill in placed.fills:
+        limits.filled(fill.maker_account, fill.maker_order)
+    for maker in placed.ended:
+        limits.closed(maker.account, maker.order_id)
+    if not placed.fills:
+        limits.placed(tally, placed.order_id, is_open=placed.closed is None)
 
 
 async def cancel(call: Call) -> bytes:
@@ -61,6 +82,7 @@ async def cancel(call: Call) -> bytes:
     record = await call.services.core.execute(command.encode())
     result = require_ok(record)
     (closed,) = closed_orders(record)
+    call.services.orders.closed(call.account, closed.order_id)
     return encode(show_cancelled(call, market, closed, request_id, result.time_ns))
 
 
@@ -72,10 +94,9 @@ async def cancel_all(call: Call) -> bytes:
     cancelled = []
     for record in events.split(answer):
         result = require_ok(record)
-        cancelled += [
-            show_cancelled(call, market, closed, request_id, result.time_ns)
-            for closed in closed_orders(record)
-        ]
+        for closed in closed_orders(record):
+            call.services.orders.closed(call.account, closed.order_id)
+            cancelled.append(show_cancelled(call, market, closed, request_id, result.time_ns))
     if not cancelled:
         raise ApiError(errors.UNKNOWN_ORDER_SENT)
     return encode(cancelled)
@@ -127,15 +148,7 @@ def find_order(
     return order if is_meant else None
 
 
-def filled_among(account: int, order_ids: list[int], engine: Engine, history: History) -> list[int]:
-    """Those of the orders that had at least one fill."""
-    filled = []
-    for order_id in order_ids:
-        row = engine.order(order_id)
-        executed = OrderView(*row).executed_lots if row else None
-        if executed is None:
-            closed = history.order(account, order_id)
-            executed = ClosedOrderView(*closed).executed_lots if closed else 0
-        if executed:
-            filled.append(order_id)
-    return filled
+def untouched(order_ids: list[int], engine: Engine, _: History) -> set[int]:
+    """Those of the orders that rest and have no fill."""
+    rows = ((order_id, engine.order(order_id)) for order_id in order_ids)
+    return {order_id for order_id, row in rows if row and not OrderView(*row).executed_lots}

@@ -1,14 +1,13 @@
-"""Limits per address and per account: counted to the unit, told to wait, and banned for not listening."""
+"""Limits per address: counted to the unit, told to wait, and banned for not listening."""
 
 import pytest
 
 from cambist.gateway import limits
 from cambist.gateway.errors import ApiError
-from cambist.gateway.limits import OrderLimits, RequestLimits, client_of
+from cambist.gateway.limits import RequestLimits, client_of
 from cambist.settings import Limits
 
 NOW = 1_700_000_040  # the first second of a minute
-ANN, BOB = 1_001, 1_002
 
 
 def request_limits(*, weight: int = 0, requests: int = 0) -> RequestLimits:
@@ -120,89 +119,3 @@ def test_a_ban_ends_at_three_days_and_is_forgotten_a_day_after():
 )
 def test_an_ipv6_client_is_its_network(address, client):
     assert client_of(address) == client
-
-
-def order_limits(*, per_10s: int = 0, per_day: int = 0) -> OrderLimits:
-    return OrderLimits(Limits(orders_10s=per_10s, orders_1d=per_day))
-
-
-def begin(orders: OrderLimits, now_s: int = NOW, account: int = ANN) -> None:
-    orders.begin(orders.of(account, now_s), now_s)
-
-
-def place(orders: OrderLimits, order_id: int, now_s: int = NOW) -> None:
-    tally = orders.of(ANN, now_s)
-    orders.begin(tally, now_s)
-    orders.end(tally)
-    orders.placed(tally, order_id)
-
-
-def to_check(orders: OrderLimits, account: int = ANN, now_s: int = NOW) -> list[int]:
-    return orders.to_check(orders.of(account, now_s), now_s)
-
-
-def test_unfilled_orders_up_to_the_limit_pass_and_one_more_waits_for_the_next_ten_seconds():
-    orders = order_limits(per_10s=2)
-    place(orders, 1)
-    place(orders, 2)
-    assert refused(lambda: begin(orders, NOW + 3)) == (429, -1015, 7)
-    begin(orders, NOW + 3, BOB)
-    begin(orders, NOW + 10)
-
-
-def test_orders_on_their_way_count_until_they_are_answered():
-    orders = order_limits(per_10s=2)
-    begin(orders)
-    begin(orders)
-    assert refused(lambda: begin(orders))[1] == -1015
-    orders.end(orders.of(ANN, NOW))  # it was refused, or filled at once
-    begin(orders)
-
-
-def test_the_day_has_a_limit_of_its_own():
-    orders = order_limits(per_10s=10, per_day=2)
-    place(orders, 1, NOW)
-    place(orders, 2, NOW + 10)
-    assert refused(lambda: begin(orders, NOW + 20)) == (429, -1015, 86_400 - (NOW + 20) % 86_400)
-    begin(orders, NOW + 86_400)
-
-
-def test_only_at_the_limit_are_orders_worth_checking():
-    orders = order_limits(per_10s=2)
-    place(orders, 1)
-    assert to_check(orders) == []
-    place(orders, 2)
-    assert to_check(orders) == [1, 2]
-    assert to_check(orders, BOB) == []
-
-
-def test_orders_that_were_filled_meanwhile_do_not_count():
-    orders = order_limits(per_10s=2, per_day=3)
-    place(orders, 1)
-    place(orders, 2)
-    orders.forget(orders.of(ANN, NOW), [1])
-    place(orders, 3)
-    assert to_check(orders) == [2, 3]
-    assert dict(orders.headers(orders.of(ANN, NOW))) == {
-        b"x-mbx-order-count-10s": b"2",
-        b"x-mbx-order-count-1d": b"2",
-    }
-
-
-def test_each_check_looks_at_other_orders(monkeypatch):
-    monkeypatch.setattr(limits, "ORDERS_CHECKED_AT_ONCE", 2)
-    orders = order_limits(per_10s=3)
-    for order_id in (1, 2, 3):
-        place(orders, order_id)
-    assert to_check(orders) == [1, 2]
-    orders.forget(orders.of(ANN, NOW), [])
-    assert to_check(orders, now_s=NOW + 1) == [3, 1]
-
-
-def test_an_account_at_its_limit_is_checked_once_a_second():
-    orders = order_limits(per_10s=10, per_day=2)
-    place(orders, 1)
-    place(orders, 2)
-    assert to_check(orders) == [1, 2]
-    assert to_check(orders) == []
-    assert to_check(orders, now_s=NOW + 1) == [1, 2]
