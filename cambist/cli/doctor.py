@@ -26,8 +26,8 @@ from cambist.log.errors import LogError
 from cambist.log.lock import DirectoryLock
 from cambist.match.disk import free_bytes
 from cambist.settings import FILE_NAME, MIB, Settings, SettingsError, home_directory
-from cambist.store.records import SQLITE_VERSION_MIN
 from cambist.store.secrets import Vault
+from cambist.store.sqlite import VERSION_MIN
 
 OPEN_FILES_WISHED = 4_096
 CLOCK_EARLIEST_NS = 1_767_225_600 * 10**9  # 2026-01-01: this release did not exist before
@@ -90,7 +90,7 @@ def _python() -> str:
 
 
 def _sqlite() -> str:
-    if sqlite.sqlite_version_info < SQLITE_VERSION_MIN:
+    if sqlite.sqlite_version_info < VERSION_MIN:
         raise Problem(f"SQLite {sqlite.sqlite_version} can corrupt the records; run `make setup`")
     return str(sqlite.sqlite_version)
 

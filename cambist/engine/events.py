@@ -49,6 +49,7 @@ __all__ = [
     "Status",
     "Trade",
     "decode",
+    "place",
     "result",
     "split",
 ]
@@ -235,6 +236,7 @@ Event: TypeAlias = (
 
 _HEADER = "<2xxBI"  # (length, kind), tag, subject
 _RESULT = Struct("<3xBIHBxIQQqQ")
+_PLACE = Struct("<24xQq")
 _ACCEPTED = Struct(_HEADER + "QIBBBBQQ")
 _TRADE = Struct(_HEADER + "QQQQQII16s16s16s")
 _CLOSED = Struct(_HEADER + "QIBBBBQQQ16sqBBB5x")
@@ -293,6 +295,12 @@ def result(record: bytes) -> Result:
         time_ns,
         value,
     )
+
+
+def place(record: bytes) -> tuple[int, int]:
+    """Sequence and time of a record, without the rest of its RESULT."""
+    sequence, time_ns = _PLACE.unpack_from(record)
+    return sequence, time_ns
 
 
 def decode(record: bytes) -> list[Event]:

@@ -1,29 +1,24 @@
 """The records database: users, keys and whatever else no log can rebuild. Opened by one process at a time.
 
 Everything is written through `write()`, one transaction per action; when it has returned, it is on the disk.
-Known limit: SQLite only. What knows that stands in `_sqlite`; the tables and statements do not.
+Known limit: SQLite only. What knows that stands in cambist/store/sqlite.py.
 """
 
 import os
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
-import pysqlite3.dbapi2 as sqlite
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select
-from sqlalchemy.engine import URL
+from sqlalchemy import Connection, Engine, insert, select
 
 from cambist.errors import Refused
 from cambist.settings import Settings
 from cambist.store import migrate
 from cambist.store.secrets import SealBroken, Vault
+from cambist.store.sqlite import open_database
 from cambist.store.tables import meta
 
-# Older ones can corrupt a database when two connections meet in a WAL reset (sqlite.org/wal.html).
-SQLITE_VERSION_MIN = (3, 51, 3)
-_BUSY_TIMEOUT_MS = 5_000
 _VAULT_PLACE = "records database"
 
 T = TypeVar("T")
@@ -53,13 +48,13 @@ class Records:
         """
         file = settings.records_file
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite itself would let others read it
-        engine = _sqlite(file)
+        engine = open_database(file)
         with engine.begin() as db:
             if migrate.version(db) is not None:
                 raise RecordsError(f"{file} exists already; a new exchange needs an empty data directory")
         records = cls(engine, Vault.create(settings.secrets_directory))
         with records.write() as db:
-            migrate.upgrade(db)
+            migrate.upgrade(db, migrate.RECORDS)
             seal = records.vault.seal(b"", place=_VAULT_PLACE)
             db.execute(insert(meta).values(name="vault", content=seal))
         return records
@@ -77,11 +72,11 @@ class Records:
         )
         if not file.exists():
             raise missing
-        records = cls(_sqlite(file), Vault.open(settings.secrets_directory))
+        records = cls(open_database(file), Vault.open(settings.secrets_directory))
         with records.write() as db:
             if migrate.version(db) is None:
                 raise missing
-            migrate.upgrade(db)
+            migrate.upgrade(db, migrate.RECORDS)
             _require_own_vault(db, records.vault)
         return records
 
@@ -156,27 +151,3 @@ def _require_own_vault(db: Connection, vault: Vault) -> None:
         raise RecordsError(
             "the records database was sealed with another master key; restore that one from the backup"
         ) from None
-
-
-def _sqlite(file: Path) -> Engine:
-    if sqlite.sqlite_version_info < SQLITE_VERSION_MIN:
-        wanted = ".".join(map(str, SQLITE_VERSION_MIN))
-        raise RecordsError(
-            f"SQLite {sqlite.sqlite_version} can corrupt the database; {wanted} or newer is needed"
-        )
-    # hide_parameters: an error's text may reach a log, and must not take e-mail addresses there.
-    engine = create_engine(URL.create("sqlite", database=str(file)), module=sqlite, hide_parameters=True)
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-
-    @event.listens_for(engine, "begin")
-    def begin(db: Connection) -> None:
-        # The driver itself begins only before a row is changed: not for reads, and not for a migration's DDL.
-        db.exec_driver_sql("BEGIN")
-
-    return engine

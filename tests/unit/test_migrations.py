@@ -15,10 +15,10 @@ from sqlalchemy.exc import IntegrityError
 
 from cambist.settings import Settings
 from cambist.store import migrate
-from cambist.store import records as module
 from cambist.store.migrate import DatabaseTooNew
 from cambist.store.records import Records, RecordsError
 from cambist.store.secrets import MASTER_KEY_FILE
+from cambist.store.sqlite import SqliteTooOld, open_database
 from cambist.store.tables import api_keys, meta, metadata
 
 
@@ -41,14 +41,14 @@ def test_migrations_from_empty_give_the_tables_of_this_release(records):
 
 
 def test_the_version_that_this_release_expects_is_the_last_migration():
-    scripts = ScriptDirectory(str(migrate._SCRIPTS))
-    assert scripts.get_current_head() == migrate.NEWEST
+    for schema in (migrate.RECORDS, migrate.VIEWS):
+        assert ScriptDirectory(str(schema.scripts)).get_current_head() == schema.newest
 
 
 def test_migrations_run_wherever_the_package_is_installed(settings, tmp_path, monkeypatch):
     elsewhere = tmp_path / "100% new, and spaced"
-    shutil.copytree(migrate._SCRIPTS, elsewhere)
-    monkeypatch.setattr(migrate, "_SCRIPTS", elsewhere)
+    shutil.copytree(migrate.RECORDS.scripts, elsewhere)
+    monkeypatch.setattr(migrate, "RECORDS", migrate.RECORDS._replace(scripts=elsewhere))
     Records.create(settings).close()
 
 
@@ -61,19 +61,18 @@ def test_opening_again_keeps_what_is_there(records, settings):
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(settings):
-    engine = module._sqlite(settings.records_file)
+    engine = open_database(settings.records_file)
     with pytest.raises(ZeroDivisionError), engine.begin() as db:
-        migrate.upgrade(db)
+        migrate.upgrade(db, migrate.RECORDS)
         1 / 0  # noqa: B018
     with engine.begin() as db:
         assert inspect(db).get_table_names() == []
 
 
-def test_keys_of_the_first_schema_are_kept(settings, monkeypatch):
-    engine = module._sqlite(settings.records_file)
-    with monkeypatch.context() as old, engine.begin() as db:
-        old.setattr(migrate, "NEWEST", "0001")
-        migrate.upgrade(db)
+def test_keys_of_the_first_schema_are_kept(settings):
+    engine = open_database(settings.records_file)
+    with engine.begin() as db:
+        migrate.upgrade(db, migrate.RECORDS._replace(newest="0001"))
         db.execute(text("INSERT INTO users VALUES (1, 'a@b.c', 'a@b.c', 'r', 7, 1, 'test')"))
         db.execute(
             text(
@@ -82,7 +81,7 @@ def test_keys_of_the_first_schema_are_kept(settings, monkeypatch):
             )
         )
     with engine.begin() as db:
-        migrate.upgrade(db)
+        migrate.upgrade(db, migrate.RECORDS)
         (row,) = db.execute(select(api_keys)).all()
     assert (row.id, row.kind, row.sealed_key, row.scopes) == ("k", "hmac", b"\x01\x02", 3)
 
@@ -107,7 +106,7 @@ def cut_short(records: Records, settings: Settings) -> None:
     records.close()
     for file in settings.home.glob("records.db*"):
         file.unlink()
-    with module._sqlite(settings.records_file).begin():
+    with open_database(settings.records_file).begin():
         pass
 
 
@@ -163,7 +162,7 @@ def test_what_is_written_is_synced_and_references_are_kept(records):
 
 def test_an_sqlite_that_can_corrupt_data_is_refused(settings, monkeypatch):
     monkeypatch.setattr("pysqlite3.dbapi2.sqlite_version_info", (3, 51, 2))
-    with pytest.raises(RecordsError, match=r"3\.51\.3 or newer"):
+    with pytest.raises(SqliteTooOld, match=r"3\.51\.3 or newer"):
         Records.create(settings)
 
 

@@ -1,0 +1,40 @@
+"""The views database: opened, brought to this release's schema, or dropped and made anew."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, MetaData
+
+from cambist.data.projection import Position, read_position
+from cambist.store import migrate
+from cambist.store.sqlite import open_database
+
+
+def open_views(file: Path, log_id: bytes, *, rebuild: bool = False) -> tuple[Engine, Position]:
+    """An engine on tables of this release, and the place behind which events are missing.
+
+    Everything is dropped first if `rebuild` is set, if the views belong to another log, or if another release
+    has written what this one cannot bring up to date. Readers see it happen in one step.
+    """
+    engine = open_database(file, is_derived=True)
+    with engine.begin() as db:
+        if rebuild or not _is_usable(db, log_id):
+            _drop(db)
+        migrate.upgrade(db, migrate.VIEWS)
+        position = read_position(db)
+    file.chmod(0o600)
+    return engine, position or Position(log_id, 0, 0, 0)
+
+
+def _is_usable(db: Connection, log_id: bytes) -> bool:
+    try:
+        migrate.upgrade(db, migrate.VIEWS)
+    except migrate.DatabaseTooNew:
+        return False
+    position = read_position(db)
+    return position is None or position.log_id == log_id
+
+
+def _drop(db: Connection) -> None:
+    found = MetaData()
+    found.reflect(db)
+    found.drop_all(db)

@@ -1,0 +1,58 @@
+"""Follows the event journal and keeps the views: one transaction for all that a poll gives.
+
+It can be killed at any moment. What it has not committed it reads again, and whatever goes wrong ends the
+process, which `cambist run` starts again: memory never runs ahead of the tables.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from pathlib import Path
+
+from cambist.data.database import open_views
+from cambist.data.projection import Projection
+from cambist.log.journal import Follower
+
+IDLE_S = 0.005
+GROUP_BYTES = 1 << 18  # about a thousand commands: then other tasks of the loop have their turn
+
+log = logging.getLogger(__name__)
+
+
+class DataServer:
+    """`position` is the last sequence that the views hold."""
+
+    def __init__(
+        self, journal: Path, views: Path, log_id: bytes, projection: Projection, *, rebuild: bool = False
+    ) -> None:
+        self._projection = projection
+        engine, place = open_views(views, log_id, rebuild=rebuild)
+        self._db = engine.connect()
+        self._follower = Follower(journal, place.sequence, place.event_hash if place.sequence else None)
+        self.position = place.sequence
+        projection.load(self._db, log_id)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set. Raises JournalDamaged, and whatever a consumer or the database raises."""
+        while not stop.is_set():
+            if self.catch_up():
+                await asyncio.sleep(0)
+            else:
+                await _sleep(stop, IDLE_S)
+
+    def catch_up(self) -> bool:
+        """Takes what has been written since, a group at most; False if there was nothing."""
+        records = self._follower.poll(GROUP_BYTES)
+        if records:
+            self.position = self._projection.take(records)
+        return bool(records)
+
+    def close(self) -> None:
+        self._follower.close()
+        self._db.close()
+        self._db.engine.dispose()
+
+
+async def _sleep(stop: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

@@ -1,0 +1,149 @@
+"""Writes the event journal, and at a start finds out how much of it can be used: docs/formats/journal.md.
+
+Only the process that holds the log's lock may do this. What cannot be used is dropped, because the log says
+it again. Known limit: a start verifies the last segment; damage further back is met by who reads it, and
+`cambist verify` looks for it.
+"""
+
+import errno
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from cambist.log.disk import Disk, write_all
+from cambist.log.errors import LogFailed
+from cambist.log.journal import (
+    HEAD_BYTES,
+    HEADER_BYTES,
+    Head,
+    JournalDamaged,
+    JournalRecord,
+    decode,
+    decode_head,
+    encode_head,
+    encode_header,
+    segment_path,
+    segments,
+)
+
+SEGMENT_BYTES = 64 << 20
+
+log = logging.getLogger(__name__)
+
+
+class JournalFailed(LogFailed):
+    """The journal could not be written. Nothing is lost: the next start writes what it lacks."""
+
+
+class JournalWriter:
+    """Appends to the journal of one log. `event_hash` is the engine's at `last_sequence`."""
+
+    def __init__(
+        self,
+        directory: Path,
+        log_id: bytes,
+        genesis_hash: int,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        disk: Disk | None = None,
+    ) -> None:
+        """Takes the place behind the last good record. Raises JournalFailed if the disk does not let it."""
+        self._directory = directory
+        self._log_id = log_id
+        self._genesis_hash = genesis_hash
+        self._segment_bytes = segment_bytes
+        self._disk = disk or Disk()
+        self._descriptor = -1
+        self._offset = 0
+        self.last_sequence = 0
+        self.event_hash = genesis_hash
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._find_end()
+        except OSError as problem:
+            raise _failed(directory, problem) from problem
+
+    def append(self, record: JournalRecord) -> None:
+        """Raises JournalFailed; the writer takes nothing more then."""
+        if record.first_sequence != self.last_sequence + 1:
+            raise ValueError(f"sequence {record.first_sequence} does not follow {self.last_sequence}")
+        try:
+            if self._descriptor < 0 or self._offset >= self._segment_bytes:
+                self._begin(record.first_sequence)
+            write_all(self._disk, self._descriptor, [encode_header(record), record.events], self._offset)
+        except OSError as problem:
+            raise _failed(self._directory, problem) from problem
+        self._offset += HEADER_BYTES + len(record.events)
+        self.last_sequence, self.event_hash = record.last_sequence, record.event_hash
+
+    def cut(self, sequence: int) -> None:
+        """Drops what lies behind `sequence`, and the record that goes beyond it. Raises JournalFailed."""
+        try:
+            self._find_end(sequence)
+        except OSError as problem:
+            raise _failed(self._directory, problem) from problem
+
+    def clear(self) -> None:
+        """Drops everything."""
+        self.cut(0)
+
+    def close(self) -> None:
+        """Safe to repeat."""
+        if self._descriptor >= 0:
+            with suppress(OSError):  # what the journal lacks, the next start writes
+                self._disk.close(self._descriptor)
+            self._descriptor = -1
+
+    def _find_end(self, until: int | None = None) -> None:
+        self.close()
+        self.last_sequence, self.event_hash = 0, self._genesis_hash
+        for first_sequence, path in reversed(segments(self._directory)):
+            is_wanted = until is None or first_sequence <= until
+            if is_wanted and self._take_up(first_sequence, path, until):
+                return
+            self._disk.unlink(path)
+
+    def _take_up(self, first_sequence: int, path: Path, until: int | None) -> bool:
+        """Goes on in this segment behind its last good record; False if it is of no use."""
+        raw = path.read_bytes()
+        head = decode_head(raw[:HEAD_BYTES])
+        if head is None or (head.log_id, head.first_sequence) != (self._log_id, first_sequence):
+            log.warning("%s is no segment of this log's journal; what it held is written anew", path)
+            return False
+        self.last_sequence, self.event_hash = first_sequence - 1, head.event_hash
+        end = self._follow(raw, until)
+        if end < len(raw):
+            log.warning("%s: cut off behind sequence %d; the rest is written anew", path, self.last_sequence)
+        self._descriptor = self._disk.open(path)
+        os.ftruncate(self._descriptor, end)
+        self._offset = end
+        return True
+
+    def _follow(self, raw: bytes, until: int | None) -> int:
+        """Where the last good record ends."""
+        at = HEAD_BYTES
+        while at < len(raw):
+            try:
+                record, size = decode(raw, at)
+            except JournalDamaged:
+                break
+            if record is None or record.first_sequence != self.last_sequence + 1:
+                break
+            if until is not None and record.last_sequence > until:
+                break
+            self.last_sequence, self.event_hash = record.last_sequence, record.event_hash
+            at += size
+        return at
+
+    def _begin(self, first_sequence: int) -> None:
+        self.close()
+        head = encode_head(Head(self._log_id, first_sequence, self.event_hash))
+        self._descriptor = self._disk.create(segment_path(self._directory, first_sequence))
+        write_all(self._disk, self._descriptor, [head], 0)
+        self._offset = HEAD_BYTES
+
+
+def _failed(directory: Path, problem: OSError) -> JournalFailed:
+    code = errno.errorcode.get(problem.errno or 0, "?")
+    return JournalFailed(f"{directory}: the event journal cannot be written: {code} {problem}")

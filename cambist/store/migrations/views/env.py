@@ -1,0 +1,8 @@
+"""Alembic's hook: runs the migrations on the connection that cambist.store.migrate hands over."""
+
+from alembic import context
+
+from cambist.store.views import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.run_migrations()
