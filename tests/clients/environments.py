@@ -1,0 +1,88 @@
+"""Other people's clients in processes of their own, which can speak to this machine only.
+
+`make setup` makes their environments; a test whose environment is missing fails, or it would show nothing.
+"""
+
+import os
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from cambist.flow.rest import Credentials
+from tests.conftest import CHECKOUT
+from tests.e2e.harness import HOST, Exchange
+
+CLIENTS = CHECKOUT / ".venv" / "clients"
+SOURCES = CLIENTS / "sources"
+SCRIPTS = Path(__file__).parent
+GUARD = SCRIPTS / "guard"
+
+
+class Finished(NamedTuple):
+    status: int
+    output: str
+
+
+class Place(NamedTuple):
+    """Where a client finds the exchange, and as whom."""
+
+    http: str
+    ws: str
+    user: Credentials
+
+    @classmethod
+    def of(cls, exchange: Exchange, user: str) -> "Place":
+        authority = f"{HOST}:{exchange.port}"
+        return cls(f"http://{authority}", f"ws://{authority}", exchange.users()[user])
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "EXCHANGE_HTTP": self.http,
+            "EXCHANGE_WS": self.ws,
+            "EXCHANGE_API_KEY": self.user.api_key,
+            "EXCHANGE_SECRET_KEY": self.user.secret_key,
+        }
+
+
+def run(
+    environment: str,
+    folder: Path,
+    *arguments: str | Path,
+    variables: Mapping[str, str] | None = None,
+    timeout: int = 120,
+) -> Finished:
+    """Runs the environment's Python; fails if anything in there looked for another machine.
+
+    The interpreter, the standard streams and the working directory are the test's, the rest is the client's.
+    """
+    python = CLIENTS / environment / "bin" / "python"
+    assert python.exists(), f"{python} is missing: run `make setup`"
+    elsewhere = folder / "elsewhere"
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    done = subprocess.run(
+        [python, *arguments],
+        cwd=folder,
+        env={
+            **inherited,
+            "PYTHONPATH": f"{GUARD}{os.pathsep}{CHECKOUT}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "CAMBIST_TEST_ELSEWHERE": str(elsewhere),
+            **(variables or {}),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
+    assert not elsewhere.exists(), f"looked for another machine: {elsewhere.read_text()}"
+    return Finished(done.returncode, done.stdout)
+
+
+@cache
+def skipped() -> dict[str, dict[str, str]]:
+    """Why, by client and item: everything that these tests leave out of a client's own suite."""
+    with (SCRIPTS / "skipped.toml").open("rb") as file:
+        return tomllib.load(file)

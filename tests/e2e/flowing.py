@@ -1,0 +1,26 @@
+"""The demo once its order flow has come to life: books with two sides, and trades."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.harness import WAIT_SECONDS, Exchange, running
+
+
+@contextmanager
+def flowing(home: Path) -> Iterator[Exchange]:
+    with running(home, "--demo") as exchange:
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            _wait_for(exchange, symbol)
+        yield exchange
+
+
+def _wait_for(exchange: Exchange, symbol: str) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        book = exchange.json(f"/api/v3/depth?symbol={symbol}&limit=5")
+        if len(book["bids"]) == len(book["asks"]) == 5 and exchange.json(f"/api/v3/trades?symbol={symbol}"):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"nobody trades {symbol}")
