@@ -4,7 +4,7 @@ A rate alone says little on a shared machine, so every figure here is a ratio to
 same run, turn and turn about, as the median of several rounds; engine rates are of CPU time. Exit code 1 if a
 required ratio is missed.
 
-python bench/run.py [--quick] [--rounds N] [--commands N] [engine growth restart rest ...]
+python bench/run.py [--quick] [--rounds N] [--commands N] [engine growth markets accounts ...]
 """
 
 import argparse
@@ -24,6 +24,7 @@ BUILT = HERE / "built"
 CAMBIST = Path(sys.executable).with_name("cambist")
 RUSTC = ["rustc", "--edition", "2021", "-C", "opt-level=3", "-C", "target-cpu=native"]
 GROWN = 1_000_000  # resting orders of the large book
+GROWN_BOOK = 100_000  # resting orders where accounts or markets grow
 GROWN_COMMANDS = 1_000_000
 GROWN_ROUNDS = 3
 
@@ -126,6 +127,33 @@ def growth(options: Options) -> Iterator[Goal]:
     yield Goal("bytes per resting order", sizes, 128, 64, at_most=True)
 
 
+def markets(options: Options) -> Iterator[Goal]:
+    """the same orders of 10,000 accounts on one market and spread over a thousand"""
+    one = generate("lob", resting=GROWN_BOOK, commands=GROWN_COMMANDS, users=10_000)
+    many = generate("lob", resting=GROWN_BOOK, commands=GROWN_COMMANDS, users=10_000, markets=1_000)
+    yield Goal("times slower on 1,000 markets", slowdowns(options, [one], [many]), 3, 2, at_most=True)
+
+
+def accounts(options: Options) -> Iterator[Goal]:
+    """one market and a thousand accounts, and then ten million that all hold both assets"""
+    few = generate("lob", resting=GROWN_BOOK, commands=GROWN_COMMANDS, users=1_000)
+    many = generate("lob", resting=GROWN_BOOK, commands=GROWN_COMMANDS, users=10_000_000)
+    slower = slowdowns(options, [few, "1000"], [many, "10000000"])
+    yield Goal("times slower with 10,000,000 accounts", slower, 5, 3, at_most=True)
+
+
+def slowdowns(options: Options, small: list[Path | str], grown: list[Path | str]) -> list[float]:
+    """How many times slower the second is, in each round."""
+    found = []
+    for _ in range(min(GROWN_ROUNDS, options.rounds)):
+        of_small, of_grown = (
+            run_json([sys.executable, "-m", "bench.growth", *each]) for each in (small, grown)
+        )
+        found.append(of_small["cpu_mops"] / of_grown["cpu_mops"])
+        print(f"  {of_small['cpu_mops']:.2f} M/s and {of_grown['cpu_mops']:.2f} M/s", flush=True)
+    return found
+
+
 def restart(options: Options) -> Iterator[Goal]:
     """from the start of a match server to its first answer, with a million open orders"""
     file = generate("lob", resting=GROWN, commands=GROWN_COMMANDS)
@@ -152,7 +180,14 @@ def rest(options: Options) -> Iterator[Goal]:
 
 
 Part = Callable[[Options], Iterator[Goal]]
-PARTS: dict[str, Part] = {"engine": engine, "growth": growth, "restart": restart, "rest": rest}
+PARTS: dict[str, Part] = {
+    "engine": engine,
+    "growth": growth,
+    "markets": markets,
+    "accounts": accounts,
+    "restart": restart,
+    "rest": rest,
+}
 
 
 def build() -> None:
@@ -164,11 +199,13 @@ def build() -> None:
             subprocess.run([*RUSTC, source, "-o", binary], check=True)
 
 
-def generate(mix: str, *, resting: int, commands: int) -> Path:
-    file = BUILT / f"{mix}-{resting}-{commands}.cmd"
+def generate(mix: str, *, resting: int, commands: int, users: int = 1_000, markets: int = 1) -> Path:
+    """A command file, made unless it is there already."""
+    file = BUILT / f"{mix}-{resting}-{commands}-{users}-{markets}.cmd"
     if not file.exists():
         partial = file.with_suffix(".partial")
-        run_json([BUILT / "gen", partial, f"mix={mix}", f"rest={resting}", f"n={commands}"])
+        sizes = [f"rest={resting}", f"n={commands}", f"users={users}", f"markets={markets}"]
+        run_json([BUILT / "gen", partial, f"mix={mix}", *sizes])
         partial.rename(file)
     return file
 

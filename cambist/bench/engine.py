@@ -99,7 +99,8 @@ def measure(path: Path) -> dict[str, object]:
     prefill = list(translator.batches(0, file.prefill))
     timed = list(translator.batches(file.prefill, file.prefill + file.timed))
 
-    live, live_seconds = _live(file, prefill, timed)
+    live = venue_for(file).engine
+    live_seconds = timed_run(live, prefill, timed)
     with tempfile.TemporaryDirectory(prefix="cambist-bench-") as directory:
         hashed = _write(file, prefill, timed, Path(directory), translator.file_ids, live.event_hash)
         replay_seconds = _replay(Path(directory), live.sequence - file.timed, live.event_hash)
@@ -133,8 +134,8 @@ def venue_for(file: CommandFile, append: Callable[[bytes], None] | None = None) 
     return Venue(Listing(), file.users, markets=file.markets, append=append)
 
 
-def _live(file: CommandFile, prefill: Iterable[bytes], timed: Iterable[bytes]) -> tuple[Engine, float]:
-    engine = venue_for(file).engine
+def timed_run(engine: Engine, prefill: Iterable[bytes], timed: Iterable[bytes]) -> float:
+    """CPU seconds to make log records of the timed batches and apply them."""
     for payload in prefill:
         engine.apply(payload)
     records = LogBuffer(engine)
@@ -142,7 +143,7 @@ def _live(file: CommandFile, prefill: Iterable[bytes], timed: Iterable[bytes]) -
     for payload in timed:
         records.append(payload)
         engine.apply(payload)
-    return engine, time.process_time() - start
+    return time.process_time() - start
 
 
 def _write(

@@ -6,8 +6,10 @@ evaluated all the same. Self-trade prevention is chosen order by order, so it st
 NONE.
 """
 
+from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, product
 from typing import NamedTuple
 
 from cambist._matching import Engine
@@ -52,7 +54,11 @@ class Refused(Exception):
 
 
 class Venue:
-    """`append` gets every batch before the engine does: a log's method, or nothing at all."""
+    """`append` gets every batch before the engine does: a log's method, or nothing at all.
+
+    `funded` names who gets what, as pairs of (nth account, nth asset) counted from 0, the quote asset first;
+    everybody gets of everything if it is None.
+    """
 
     def __init__(
         self,
@@ -62,42 +68,46 @@ class Venue:
         markets: int = 1,
         epoch: int = 1,
         append: Append | None = None,
+        funded: Iterable[tuple[int, int]] | None = None,
     ) -> None:
         self.engine = Engine()
         self._append = append
         self._epoch = epoch
         self._numbers: Counter[int] = Counter()
-        admin = self._create(0, [commands.SessionOpen(role=Role.ADMIN, name=b"set-up")])[0]
+        admin = self._open_session(Role.ADMIN, b"set-up")
         self.symbols = [f"BASE{nth}QUOTE" for nth in range(1, markets + 1)]
         self.markets = self._list(admin, listing)
-        self.accounts = self._fund(admin, accounts)
-        self.session = self._create(0, [commands.SessionOpen(role=Role.TRADE, name=b"flow")])[0]
+        self.accounts = self._open_accounts(admin, accounts)
+        self._fund(admin, funded or product(range(accounts), range(len(self.assets))))
+        self.session = self._open_session(Role.TRADE, b"flow")
 
     def trade(self, orders: Sequence[bytearray], time_ns: int = TIME_NS) -> bytes:
         """Runs commands of the trade session as one batch and returns what the engine answered."""
         return self._run(self.session, orders, max(time_ns, self.engine.time_ns))
 
-    def _list(self, admin: int, listing: Listing) -> list[int]:
+    def _open_session(self, role: Role, name: bytes) -> int:
+        return self._create(0, [commands.SessionOpen(role=role, name=name)])[0]
+
+    def _list(self, admin: int, listing: Listing) -> "array[int]":
         names = [b"QUOTE", *(symbol.removesuffix("QUOTE").encode() for symbol in self.symbols)]
         scales = [listing.quote_scale] + [listing.base_scale] * len(self.symbols)
-        assets = self._create(
-            admin,
-            [commands.AssetList(scale=scale, name=name) for scale, name in zip(scales, names, strict=True)],
+        listing_of = zip(scales, names, strict=True)
+        self.assets = self._create(
+            admin, [commands.AssetList(scale=scale, name=name) for scale, name in listing_of]
         )
-        self.assets = assets
         listed = self._create(
             admin,
             [
                 commands.MarketList(
                     base=base,
-                    quote=assets[0],
+                    quote=self.assets[0],
                     tick_atoms=listing.tick_atoms,
                     lot_atoms=listing.lot_atoms,
                     filters=FILTERS,
                     state=MarketStatus.TRADING,
                     symbol=symbol.encode(),
                 )
-                for base, symbol in zip(assets[1:], self.symbols, strict=True)
+                for base, symbol in zip(self.assets[1:], self.symbols, strict=True)
             ],
         )
         fees = [
@@ -115,15 +125,18 @@ class Venue:
         self._create(admin, fees)
         return listed
 
-    def _fund(self, admin: int, count: int) -> list[int]:
+    def _open_accounts(self, admin: int, count: int) -> range:
+        """The engine numbers accounts one after the other."""
+        users = (_account(AccountClass.USER, b"user:%d" % nth) for nth in range(count))
+        ids = self._create(admin, users)
+        return range(ids[0], ids[-1] + 1)
+
+    def _fund(self, admin: int, funded: Iterable[tuple[int, int]]) -> None:
         mirror = self._create(admin, [_account(AccountClass.MIRROR, b"mirror")])[0]
-        accounts = self._create(
-            admin, [_account(AccountClass.USER, b"user:%d" % nth) for nth in range(count)]
-        )
-        credits = [
+        credits = (
             commands.Credit(
-                market=asset,
-                account=account,
+                market=self.assets[asset],
+                account=self.accounts[account],
                 counter_account=mirror,
                 fee_account=0,
                 amount_atoms=FUNDS_ATOMS,
@@ -131,17 +144,15 @@ class Venue:
                 reference=b"funds:%d:%d" % (account, asset),
                 origin=b"",
             )
-            for account in accounts
-            for asset in self.assets
-        ]
+            for account, asset in funded
+        )
         self._create(admin, credits)
-        return accounts
 
-    def _create(self, session: int, wanted: Sequence[commands.Command]) -> list[int]:
+    def _create(self, session: int, wanted: Iterable[commands.Command]) -> "array[int]":
         """Runs set-up commands and returns the `value` of each result; all of them must succeed."""
-        values = []
-        for start in range(0, len(wanted), BATCH):
-            chunk = wanted[start : start + BATCH]
+        values = array("Q")
+        wanted = iter(wanted)
+        while chunk := list(islice(wanted, BATCH)):
             output = self._run(session, [command.encode() for command in chunk], TIME_NS)
             for command, record in zip(chunk, split(output), strict=True):
                 answer = result(record)
