@@ -17,6 +17,7 @@ from typing import NamedTuple
 import uvicorn
 import uvloop
 
+from cambist._matching import Engine
 from cambist.control.client import running
 from cambist.control.exchange import Exchange, Report
 from cambist.control.sandbox import require_sandbox
@@ -29,6 +30,7 @@ from cambist.flow import demo as demo_flow
 from cambist.gateway.app import create_app
 from cambist.gateway.http import server_config
 from cambist.log.file import FileLog
+from cambist.log.journal_writer import JournalWriter
 from cambist.match import recovery
 from cambist.match.disk import LowDiskMark, free_bytes
 from cambist.match.server import MatchServer
@@ -96,10 +98,12 @@ def reset_exchange(settings: Settings) -> Path:
         aside.mkdir(mode=0o700)
         for part in (
             settings.log_directory,
+            settings.journal_directory,
             settings.snapshots_directory,
             settings.secrets_directory,
             settings.records_file,
-            *settings.home.glob(f"{settings.records_file.name}-*"),  # SQLite's own beside it
+            settings.views_file,
+            *settings.home.glob("*.db-*"),  # SQLite's own beside it
             demo_setup.users_file(settings).parent,
         ):
             if part.exists():
@@ -118,11 +122,19 @@ def open_exchange(settings: Settings, report: Report) -> Exchange:
         undo.callback(records.close)
         records.bind_log(command_log.log_id)
         records.bind_mode(sandbox=settings.mode.sandbox)
-        state = recovery.recover(settings, command_log.last_sequence, report)
+        journal = JournalWriter(
+            settings.journal_directory,
+            command_log.log_id,
+            Engine().event_hash,
+            segment_bytes=settings.log.segment_bytes,
+        )
+        undo.callback(journal.close)
+        state = recovery.recover_with(journal, settings, command_log.last_sequence, report)
         server = MatchServer(
             command_log,
             state.engine,
             state.history,
+            journal,
             match=settings.match,
             log_settings=settings.log,
             disk=LowDiskMark(settings.log.low_disk_bytes, partial(free_bytes, settings.log_directory)),

@@ -131,6 +131,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.home / "log"
 
     @property
+    def journal_directory(self) -> Path:
+        return self.home / "journal"
+
+    @property
+    def views_file(self) -> Path:
+        return self.home / "views.db"
+
+    @property
     def records_file(self) -> Path:
         return self.home / "records.db"
 

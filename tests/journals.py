@@ -14,6 +14,14 @@ from cambist.log.journal_writer import JournalWriter
 LOG_ID = bytes(range(16))
 
 
+class NoJournal:
+    """For an exchange whose journal nobody reads."""
+
+    def append(self, record: JournalRecord) -> None: ...
+
+    def close(self) -> None: ...
+
+
 def busy_batches(
     seed: int, orders: int, *, markets: int = 2, accounts: int = 20, batch: int = 8
 ) -> list[bytes]:

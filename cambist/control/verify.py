@@ -49,7 +49,8 @@ def verify(settings: Settings, live: Position | None, report: Report) -> dict[st
     passed = []
     try:
         of_log = recovery.log_id(settings.log_directory)
-        for sequence in recovery.replay(state, settings.log_directory, _until(live), report):
+        for record in recovery.replay(state, settings.log_directory, _until(live), report):
+            sequence = record.last_sequence
             if sequence in kept:
                 _require_same(state, recovery.restored(kept.pop(sequence), of_log))
                 passed.append(sequence)

@@ -15,7 +15,10 @@ REMEMBERED_MAX = 200_000
 
 
 class Order(msgspec.Struct, gc=False):
-    """Fields as in the table; `reason` is 0 while the order is open."""
+    """Fields as in the table; `reason` is 0 while the order is open.
+
+    Codes are plain ints: the driver takes an enum's member for something to convert, at ten times the cost.
+    """
 
     order_id: int
     account: int
@@ -78,10 +81,10 @@ class Orders:
             event.order_id,
             event.account,
             event.market,
-            event.side,
-            event.order_type,
-            event.time_in_force,
-            event.stp_mode,
+            int(event.side),
+            int(event.order_type),
+            int(event.time_in_force),
+            int(event.stp_mode),
             event.price_ticks,
             event.quantity_lots,
             event.quote_budget_atoms,
@@ -107,7 +110,7 @@ class Orders:
         order.quantity_lots = event.quantity_lots
         order.executed_lots = event.executed_lots
         order.executed_quote_atoms = event.executed_quote_atoms
-        order.reason = event.reason
+        order.reason = int(event.reason)
         order.by_quote = int(event.by_quote)
 
     def amend(self, event: OrderAmended, sequence: int, time_ns: int) -> None:

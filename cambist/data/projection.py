@@ -71,7 +71,7 @@ class Projection:
         self._consumers = consumers
         self._trades: list[Row] = []
         self._postings: list[Row] = []
-        self._balances: dict[tuple[int, int], Row] = {}
+        self._balances: dict[tuple[int, int], tuple[Balance, int]] = {}
         self._levels: dict[tuple[int, int, int], int] = {}
         self._books: dict[int, int] = {}
         self._assets: dict[int, Row] = {}
@@ -128,7 +128,7 @@ class Projection:
         self.orders.flush(db)
         insert_rows(db, views.trades, self._trades)
         insert_rows(db, views.postings, self._postings)
-        replace_rows(db, views.balances, list(self._balances.values()))
+        replace_rows(db, views.balances, [_balance_row(*last) for last in self._balances.values()])
         gone = [key for key, lots in self._levels.items() if not lots]
         delete_rows(db, views.levels, gone)
         replace_rows(db, views.levels, [(*key, lots) for key, lots in self._levels.items() if lots])
@@ -165,7 +165,7 @@ class Projection:
                 trade.trade_id,
                 self._aggregates.of(sequence, trade),
                 time_ns,
-                trade.taker_side,
+                int(trade.taker_side),
                 trade.price_ticks,
                 trade.quantity_lots,
                 str(trade.quote_atoms),
@@ -186,28 +186,27 @@ class Projection:
         self.orders.amend(event, sequence, time_ns)
 
     def _level(self, sequence: int, time_ns: int, level: Level) -> None:
-        self._levels[level.market, level.side, level.price_ticks] = level.quantity_lots
+        self._levels[level.market, int(level.side), level.price_ticks] = level.quantity_lots
         self._books[level.market] = level.update_id
 
     def _balance(self, sequence: int, time_ns: int, balance: Balance) -> None:
-        asset, account, available, held, posting = balance
-        self._balances[account, asset] = (account, asset, str(available), str(held), sequence)
-        if posting:
-            self._postings.append((sequence, account, asset, str(posting)))
+        self._balances[balance.account, balance.asset] = (balance, sequence)
+        if balance.posting_atoms:
+            self._postings.append((sequence, balance.account, balance.asset, str(balance.posting_atoms)))
 
     def _account(self, sequence: int, time_ns: int, event: AccountEvent) -> None:
         self._accounts[event.account] = (
             event.account,
-            event.account_class,
+            int(event.account_class),
             event.tier,
-            event.permissions,
+            int(event.permissions),
             int(event.frozen),
             event.stp_group,
             str(event.owner),
         )
 
     def _asset(self, sequence: int, time_ns: int, event: AssetEvent) -> None:
-        self._assets[event.asset] = (event.asset, event.name.decode("ascii"), event.scale, event.state)
+        self._assets[event.asset] = (event.asset, event.name.decode("ascii"), event.scale, int(event.state))
 
     def _market(self, sequence: int, time_ns: int, event: MarketEvent) -> None:
         self._markets[event.market] = (
@@ -217,5 +216,10 @@ class Projection:
             event.quote,
             str(event.tick_atoms),
             str(event.lot_atoms),
-            event.state,
+            int(event.state),
         )
+
+
+def _balance_row(balance: Balance, sequence: int) -> Row:
+    available, held = str(balance.available_atoms), str(balance.held_atoms)
+    return (balance.account, balance.asset, available, held, sequence)

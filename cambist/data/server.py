@@ -14,7 +14,7 @@ from cambist.data.projection import Projection
 from cambist.log.journal import Follower
 
 IDLE_S = 0.005
-GROUP_BYTES = 1 << 18  # about a thousand commands: then other tasks of the loop have their turn
+GROUP_BYTES = 1 << 19  # about a thousand commands: then other tasks of the loop have their turn
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +35,14 @@ class DataServer:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Raises JournalDamaged, and whatever a consumer or the database raises."""
         while not stop.is_set():
-            if self.catch_up():
-                await asyncio.sleep(0)
-            else:
-                await _sleep(stop, IDLE_S)
+            await _sleep(stop, IDLE_S if self.catch_up() < GROUP_BYTES // 2 else 0)
 
-    def catch_up(self) -> bool:
-        """Takes what has been written since, a group at most; False if there was nothing."""
+    def catch_up(self) -> int:
+        """Takes what has been written since, a group at most; returns how many bytes of events that were."""
         records = self._follower.poll(GROUP_BYTES)
         if records:
             self.position = self._projection.take(records)
-        return bool(records)
+        return sum(len(record.events) for record in records)
 
     def close(self) -> None:
         self._follower.close()

@@ -242,7 +242,7 @@ _TRADE = Struct(_HEADER + "QQQQQII16s16s16s")
 _CLOSED = Struct(_HEADER + "QIBBBBQQQ16sqBBB5x")
 _AMENDED = Struct(_HEADER + "QIBB2xQQQQ")
 _LEVEL = Struct(_HEADER + "QQQ")
-_BALANCE = Struct(_HEADER + "I4x16s16s")
+_BALANCE = Struct(_HEADER + "I4xQqQq")  # two i128, each as its lower half and its upper half
 _ACCOUNT = Struct(_HEADER + "BBBBIQ")
 _ASSET = Struct(_HEADER + "BBB5x")
 _MARKET = Struct(_HEADER + "IIQQ104sBB6x")
@@ -395,15 +395,12 @@ def _level(record: bytes, at: int) -> Level:
 
 
 def _balance(record: bytes, at: int) -> Balance:
-    tag, asset, account, available, held = _BALANCE.unpack_from(record, at)
-    at += _BALANCE.size
-    return Balance(
-        asset,
-        account,
-        int.from_bytes(available, "little", signed=True),
-        int.from_bytes(held, "little", signed=True),
-        int.from_bytes(record[at : at + 16], "little", signed=True) if tag & 1 else 0,
-    )
+    tag, asset, account, low, high, held_low, held_high = _BALANCE.unpack_from(record, at)
+    posting = 0
+    if tag & 1:
+        at += _BALANCE.size
+        posting = int.from_bytes(record[at : at + 16], "little", signed=True)
+    return Balance(asset, account, low | high << 64, held_low | held_high << 64, posting)
 
 
 def _account(record: bytes, at: int) -> AccountEvent:

@@ -81,10 +81,12 @@ def save(
     return path
 
 
-def newest(directory: Path) -> Newest:
-    """The newest snapshot that is whole."""
+def newest(directory: Path, until_sequence: int | None = None) -> Newest:
+    """The newest snapshot that is whole, of those at or below `until_sequence`."""
     damaged: list[SnapshotDamaged] = []
     for path in _paths(directory):
+        if until_sequence is not None and path.stem > f"{until_sequence:020}":
+            continue
         try:
             snapshot = load(path)
             if path.stem != f"{snapshot.sequence:020}":

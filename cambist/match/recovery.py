@@ -1,4 +1,8 @@
-"""Where the engine stands: the newest snapshot and the log behind it, or the whole log from the start."""
+"""Where the engine stands: the newest snapshot and the log behind it, or the whole log from the start.
+
+Who is to serve begins where the event journal can be completed from: at the newest snapshot at or below the
+journal's end. What the journal lacks is written on the way, what it has is compared.
+"""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -9,6 +13,8 @@ from cambist._matching import Engine, EngineBroken, History
 from cambist.errors import Broken
 from cambist.log import snapshots
 from cambist.log.file import read
+from cambist.log.journal import JournalForeign, JournalRecord
+from cambist.log.journal_writer import JournalWriter
 from cambist.log.segments import SegmentReader, segments
 from cambist.log.snapshots import Snapshot
 from cambist.settings import Settings
@@ -41,20 +47,74 @@ def recover(settings: Settings, until_sequence: int | None, report: Report) -> S
     A damaged snapshot is passed over for an older one. Raises LogDamaged, or Broken if the log, the snapshot
     and the engine do not agree.
     """
-    snapshot, damaged = snapshots.newest(settings.snapshots_directory)
-    for problem in damaged:
-        log.warning("passed over a snapshot: %s", problem)
-    state = genesis(settings)
-    if snapshot is not None:
-        state = restored(snapshot, log_id(settings.log_directory))
-    if until_sequence is not None and until_sequence < state.engine.sequence:
-        raise Broken(
-            f"the log ends at sequence {until_sequence}, before the snapshot at {state.engine.sequence}: "
-            "what was acknowledged is missing; restore the log"
-        )
+    state = _newest(settings, None)
+    _require_log_beyond(state, until_sequence)
     for _ in replay(state, settings.log_directory, until_sequence, report):
         pass
     return state
+
+
+def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> State:
+    """The same at the log's end, and the journal says everything up to there.
+
+    A journal that is ahead of the log, or that says anything else than the engine, is dropped and written
+    anew. Raises JournalFailed too.
+    """
+    _require_log_beyond(_newest(settings, None), last_sequence)
+    if journal.last_sequence > last_sequence:
+        log.warning("the event journal is ahead of the log, which ends with sequence %d", last_sequence)
+        journal.cut(last_sequence)
+    try:
+        return _complete(journal, settings, last_sequence, report)
+    except JournalForeign as problem:
+        log.warning("%s; it is written anew from the log's beginning", problem)
+        journal.clear()
+        return _complete(journal, settings, last_sequence, report)
+
+
+def state_at(settings: Settings, sequence: int, report: Report) -> State:
+    """The state after a batch that lies before the newest snapshot, or not. Raises as `recover` does."""
+    state = _newest(settings, sequence)
+    for _ in replay(state, settings.log_directory, sequence, report):
+        pass
+    return state
+
+
+def _complete(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> State:
+    state = _newest(settings, journal.last_sequence)
+    _require_said(journal, state.engine.sequence, state.engine.event_hash)
+    for record in replay(state, settings.log_directory, last_sequence, report):
+        if record.first_sequence > journal.last_sequence:
+            journal.append(record)
+        else:
+            _require_said(journal, record.last_sequence, record.event_hash)
+    return state
+
+
+def _require_said(journal: JournalWriter, sequence: int, event_hash: int) -> None:
+    """Raises JournalForeign if the engine, where the journal ends, has said anything else."""
+    if sequence > journal.last_sequence:
+        raise JournalForeign(f"the event journal ends with sequence {journal.last_sequence}, inside a batch")
+    if sequence == journal.last_sequence and event_hash != journal.event_hash:
+        raise JournalForeign(f"the event journal says other things than the log up to sequence {sequence}")
+
+
+def _newest(settings: Settings, until_sequence: int | None) -> State:
+    """The newest snapshot at or below `until_sequence`; before the first command if there is none."""
+    snapshot, damaged = snapshots.newest(settings.snapshots_directory, until_sequence)
+    for problem in damaged:
+        log.warning("passed over a snapshot: %s", problem)
+    if snapshot is None:
+        return genesis(settings)
+    return restored(snapshot, log_id(settings.log_directory))
+
+
+def _require_log_beyond(state: State, last_sequence: int | None) -> None:
+    if last_sequence is not None and last_sequence < state.engine.sequence:
+        raise Broken(
+            f"the log ends at sequence {last_sequence}, before the snapshot at {state.engine.sequence}: "
+            "what was acknowledged is missing; restore the log"
+        )
 
 
 def restored(snapshot: Snapshot, of_log: bytes) -> State:
@@ -72,19 +132,23 @@ def restored(snapshot: Snapshot, of_log: bytes) -> State:
     return State(engine, history)
 
 
-def replay(state: State, log_directory: Path, until_sequence: int | None, report: Report) -> Iterator[int]:
-    """Runs the log from where `state` stands, and yields the sequence after each batch."""
+def replay(
+    state: State, log_directory: Path, until_sequence: int | None, report: Report
+) -> Iterator[JournalRecord]:
+    """Runs the log from where `state` stands, and yields what the engine says to each batch."""
     engine, history = state
     next_report = engine.sequence
     for payload in read(log_directory, engine.sequence, until_sequence):
+        first_sequence = engine.sequence + 1
         try:
-            history.apply(engine.apply(payload))
+            events = engine.apply(payload)
+            history.apply(events)
         except EngineBroken as problem:
             raise Broken(f"the log does not replay: {problem}") from problem
         if engine.sequence >= next_report:
             report(engine.sequence, until_sequence or 0)
             next_report = engine.sequence + _REPORT_EVERY
-        yield engine.sequence
+        yield JournalRecord(first_sequence, engine.sequence, engine.event_hash, engine.time_ns, events)
 
 
 def keep_snapshot(settings: Settings, state: State) -> Path:

@@ -1,8 +1,11 @@
-"""Who is next, and who waits for which result: one thread owns log, engine and history.
+"""Who is next, and who waits for which result: one thread owns log, engine and event journal.
 
 It takes everything that waits (a batch at most), makes the batch durable, applies it, and only then answers;
 each event loop is woken once per batch. Queries run on the same thread between batches, so they see exactly
 what is durable and nothing in between.
+
+What the engine said goes to the event journal after the answers, which do not depend on it: if it cannot be
+written the exchange ends, and the next start writes it.
 
 Nothing here is unbounded. Orders and queries are turned away (Overloaded, not logged) when `queue_max` items
 wait. Cancels never are for load: the queue has CANCELS_MAX places more, which only they may take. One waits
@@ -27,6 +30,7 @@ from cambist.engine.commands import Kind, Role
 from cambist.engine.events import Status
 from cambist.errors import Broken, ExchangeError, OutcomeUnknown, Overloaded, Unavailable
 from cambist.log.errors import LogFailed
+from cambist.log.journal import JournalRecord
 from cambist.match.disk import LowDiskMark
 from cambist.settings import Log, Match
 
@@ -56,6 +60,15 @@ class CommandLog(Protocol):
         """Returns when the batch is durable."""
 
     def seal(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class EventJournal(Protocol):
+    """Where consumers read what the engine said."""
+
+    def append(self, record: JournalRecord) -> None:
+        """Raises LogFailed."""
 
     def close(self) -> None: ...
 
@@ -122,6 +135,7 @@ class MatchServer:
         log: CommandLog,
         engine: Engine,
         history: History,
+        journal: EventJournal,
         *,
         match: Match,
         log_settings: Log,
@@ -131,6 +145,7 @@ class MatchServer:
         self._log = log
         self._engine = engine
         self._history = history
+        self._journal = journal
         self._queue_max = match.queue_max
         self._batch_max = match.batch_max
         self._seal_after_s = log_settings.seal_idle_ms / 1_000
@@ -246,14 +261,18 @@ class MatchServer:
             port.stamp(command)
             batch.append(command)
         engine = self._engine
+        first_sequence = engine.sequence + 1
         time_ns = max(engine.time_ns, self._clock())
-        payload = commands.batch(engine.sequence + 1, time_ns, engine.epoch, batch)
+        payload = commands.batch(first_sequence, time_ns, engine.epoch, batch)
         self._is_sealed = False
         self._log.append(payload)
         output = engine.apply(payload)
         self._history.apply(output)
         self._answer(waiting, events.split(output), has_continue)
         self._in_flight = []
+        self._journal.append(
+            JournalRecord(first_sequence, engine.sequence, engine.event_hash, time_ns, output)
+        )
 
     def _answer(self, waiting: list[_Command], records: Iterator[bytes], has_continue: bool) -> None:
         answers: _Answers = defaultdict(list)
@@ -302,6 +321,7 @@ class MatchServer:
             unknown[loop].append((future, OutcomeUnknown("the exchange stopped; the outcome is not known")))
         _deliver(unknown, _set_problems)
         self._turn_away()
+        self._journal.close()
         self._log.close()
 
     def _turn_away(self) -> None:

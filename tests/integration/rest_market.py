@@ -46,6 +46,7 @@ from cambist.match.server import MatchServer
 from cambist.money import parse_atoms
 from cambist.settings import Limits, Settings
 from cambist.store.records import Records
+from tests.journals import NoJournal
 
 FILTERS = Filters(
     price_min_ticks=1,
@@ -203,6 +204,7 @@ class RestMarket:
             MemoryLog(),
             self.engine,
             History(),
+            NoJournal(),
             match=self.settings.match,
             log_settings=self.settings.log,
             disk=LowDiskMark(0, lambda: 1),

@@ -24,6 +24,7 @@ from cambist.log.file import FileLog, read
 from cambist.match.disk import LowDiskMark
 from cambist.match.server import MatchServer
 from cambist.settings import Log, Match, Mode, Settings
+from tests.journals import NoJournal
 
 ASSETS = {"BTC": 8, "USDT": 8, "ETH": 8, "ETP": 8}
 # symbol: base, quote, tick and lot in atoms
@@ -44,7 +45,13 @@ def exchange(folder):
     for payload in read(folder):
         history.apply(engine.apply(payload))
     server = MatchServer(
-        log, engine, history, match=Match(), log_settings=Log(), disk=LowDiskMark(0, lambda: 1 << 40)
+        log,
+        engine,
+        history,
+        NoJournal(),
+        match=Match(),
+        log_settings=Log(),
+        disk=LowDiskMark(0, lambda: 1 << 40),
     )
     server.start()
     try:

@@ -29,6 +29,8 @@ from cambist.engine.commands import (
 from cambist.engine.events import OrderClosed, Result, Status
 from cambist.errors import Broken, OutcomeUnknown, Overloaded, Unavailable
 from cambist.log.errors import LogFailed
+from cambist.log.journal import JournalRecord
+from cambist.log.journal_writer import JournalFailed
 from cambist.match.disk import LowDiskMark
 from cambist.match.server import MatchServer, Port
 from cambist.settings import Log, Match
@@ -69,12 +71,26 @@ class MemoryLog:
         self.gate.clear()
 
 
+class MemoryJournal:
+    def __init__(self) -> None:
+        self.records: list[JournalRecord] = []
+        self.failure: Exception | None = None
+
+    def append(self, record: JournalRecord) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.records.append(record)
+
+    def close(self) -> None: ...
+
+
 class Market:
     """A running match server with one market and one rich account."""
 
     def __init__(self, *, queue_max: int = 1_000, batch_max: int = 100, seal_idle_ms: int = 10_000) -> None:
         self.log = MemoryLog()
         self.engine = Engine()
+        self.journal = MemoryJournal()
         self.clock_ns = TIME_NS
         self.free_bytes = 100
         self.monotonic_ns = 1
@@ -83,6 +99,7 @@ class Market:
             self.log,
             self.engine,
             History(),
+            self.journal,
             match=Match(queue_max=queue_max, batch_max=batch_max),
             log_settings=Log(seal_idle_ms=seal_idle_ms),
             disk=self.disk,
@@ -424,7 +441,13 @@ def test_a_cancel_all_cut_short_by_a_restart_is_finished_by_the_next_server(mark
     engine.apply(commands.batch(engine.sequence + 1, engine.time_ns, engine.epoch, [command]))
     assert engine.open_order_count == 136
     successor = MatchServer(
-        MemoryLog(), engine, History(), match=Match(), log_settings=Log(), disk=LowDiskMark(0, lambda: 1)
+        MemoryLog(),
+        engine,
+        History(),
+        MemoryJournal(),
+        match=Match(),
+        log_settings=Log(),
+        disk=LowDiskMark(0, lambda: 1),
     )
     successor.start()
     successor.stop()
@@ -529,6 +552,34 @@ def test_an_engine_that_breaks_stops_everything(market):
     asyncio.run(main())
     market.server.join()
     assert isinstance(market.server.problem, Broken)
+
+
+def test_the_journal_gets_what_every_command_was_answered(market):
+    async def main() -> list[bytes]:
+        return list(await asyncio.gather(*(market.port.submit(market.bid()) for _ in range(50))))
+
+    answers = asyncio.run(main())
+    market.server.query_blocking(lambda engine, history: None)  # after the batch, so after its record
+    told = [record for each in market.journal.records for record in events.split(each.events)]
+    assert [record for record in told if record in answers] == answers
+    borders = [(each.first_sequence, each.last_sequence) for each in market.journal.records]
+    assert [first for first, _ in borders] == [1, *(last + 1 for _, last in borders[:-1])]
+    last = market.journal.records[-1]
+    assert (last.last_sequence, last.event_hash) == (market.engine.sequence, market.engine.event_hash)
+
+
+def test_a_journal_that_cannot_be_written_ends_the_exchange_and_nobody_is_told_anything_wrong(market):
+    async def main() -> None:
+        market.journal.failure = JournalFailed("no space left on device")
+        placed = await market.port.submit(market.bid())  # it is durable, and it is executed
+        assert events.result(placed).status == Status.OK
+        market.server.join()
+        with pytest.raises(Unavailable, match="has stopped after a failure"):
+            market.port.submit(market.bid())
+
+    asyncio.run(main())
+    assert isinstance(market.server.problem, JournalFailed)
+    assert market.log.is_closed
 
 
 class BrokenHistory:
