@@ -1,23 +1,24 @@
-"""What an account's owner may see: balances, permissions, trades, fees and coins."""
+"""What an account's owner may see: balances, permissions, trades and order counts."""
 
 from collections.abc import Iterable
 
 from cambist import money
 from cambist._matching import Engine, History
-from cambist.engine.commands import AssetStatus, Permission, Side
+from cambist.engine.commands import Permission, Side
 from cambist.engine.views import AccountTradeView, AssetView, FeesView
 from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_S, Call
+from cambist.gateway.commission import rate
 from cambist.gateway.errors import ApiError
+from cambist.gateway.market_data import rate_limits
 from cambist.gateway.markets import Market
 from cambist.gateway.params import Params
 from cambist.gateway.schemas import (
     Account,
     AccountTrade,
     AssetBalance,
-    Coin,
     CommissionRates,
-    TradeFee,
+    OrderCount,
     encode,
 )
 
@@ -50,7 +51,7 @@ async def account(call: Call) -> bytes:
             taker_commission=rates.taker // _E8_PER_BASIS_POINT,
             buyer_commission=rates.buyer // _E8_PER_BASIS_POINT,
             seller_commission=rates.seller // _E8_PER_BASIS_POINT,
-            commission_rates=CommissionRates(*map(_rate, rates)),
+            commission_rates=CommissionRates(*map(rate, rates)),
             can_trade=not frozen and bool(permissions & Permission.TRADE),
             can_withdraw=not frozen and bool(permissions & Permission.WITHDRAW),
             can_deposit=bool(permissions & Permission.DEPOSIT),
@@ -95,34 +96,23 @@ async def trades(call: Call) -> bytes:
     return encode([_trade(call, market, AccountTradeView(*row)) for row in rows])
 
 
-async def coins(call: Call) -> bytes:
-    number = call.account
-
-    def read(engine: Engine, _: History) -> list[Coin]:
-        return [_coin(asset, balance) for asset, balance in read_balances(engine, number)]
-
-    return encode(await call.services.core.query(read))
-
-
-async def trade_fees(call: Call) -> bytes:
-    wanted = await call.services.markets.wanted(call.params)
-    number = call.account
-
-    def read(engine: Engine, _: History) -> list[TradeFee]:
-        row = engine.account(number)
-        tier = 0 if row is None else row[1]
-        return [_trade_fee(market, FeesView(*engine.fees(market.id, tier)[0])) for market in wanted]
-
-    return encode(await call.services.core.query(read))
-
-
-async def none(call: Call) -> bytes:
-    """Things that some clients ask for at their start and that this exchange does not have."""
-    return b"[]"
-
-
-async def system_status(call: Call) -> bytes:
-    return b'{"status":0,"msg":"normal"}'
+async def order_counts(call: Call) -> bytes:
+    """The limits on unfilled orders, and how many count now."""
+    tally = call.services.orders.of(call.account, call.now_ns // NS_PER_S)
+    counts = {"SECOND": tally.count_10s, "DAY": tally.count_1d}
+    return encode(
+        [
+            OrderCount(
+                each.rate_limit_type,
+                each.interval,
+                each.interval_num,
+                each.limit,
+                counts[each.interval],
+            )
+            for each in rate_limits(call.services.settings.limits)
+            if each.rate_limit_type == "ORDERS"
+        ]
+    )
 
 
 def read_balances(engine: Engine, number: int) -> list[tuple[AssetView, tuple[int, int]]]:
@@ -142,10 +132,6 @@ def _amounts(asset: AssetView, balance: tuple[int, int]) -> tuple[str, str]:
     return money.format_atoms(available, asset.scale), money.format_atoms(held, asset.scale)
 
 
-def _rate(rate_e8: int) -> str:
-    return money.format_atoms(rate_e8, money.RATE_SCALE)
-
-
 def _trade(call: Call, market: Market, trade: AccountTradeView) -> AccountTrade:
     return AccountTrade(
         symbol=market.symbol,
@@ -160,24 +146,3 @@ def _trade(call: Call, market: Market, trade: AccountTradeView) -> AccountTrade:
         is_buyer=trade.side == Side.BUY,
         is_maker=trade.is_maker,
     )
-
-
-def _coin(asset: AssetView, balance: tuple[int, int]) -> Coin:
-    free, locked = _amounts(asset, balance)
-    zero = money.format_atoms(0, asset.scale)
-    return Coin(
-        coin=asset.name,
-        name=asset.name,
-        free=free,
-        locked=locked,
-        freeze=zero,
-        withdrawing=zero,
-        ipoing=zero,
-        ipoable=zero,
-        storage=zero,
-        trading=asset.state == AssetStatus.ACTIVE,
-    )
-
-
-def _trade_fee(market: Market, standard: FeesView) -> TradeFee:
-    return TradeFee(market.symbol, _rate(standard.maker), _rate(standard.taker))

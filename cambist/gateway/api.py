@@ -12,9 +12,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeAlias
 
-from cambist.accounts.api_keys import Scope
+from cambist.accounts.api_keys import ApiKey, Scope
 from cambist.errors import ExchangeError
-from cambist.gateway import account, errors, market_data, orders
+from cambist.gateway import account, amend, commission, errors, market_data, orders, replace, wallet
 from cambist.gateway.auth import authenticate
 from cambist.gateway.calls import NS_PER_MS, NS_PER_S, NS_PER_US, Call, Services
 from cambist.gateway.errors import ApiError, Refusal
@@ -54,7 +54,7 @@ class Endpoint(NamedTuple):
     is_free: bool = False
 
 
-READ, TRADE = Scope.READ, Scope.TRADE
+READ, TRADE, WITHDRAW = Scope.READ, Scope.TRADE, Scope.WITHDRAW
 
 ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/v3/order": {
@@ -62,11 +62,19 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
         "DELETE": Endpoint(orders.cancel, 1, TRADE, is_free=True),
         "GET": Endpoint(orders.get, 4, READ),
     },
+    "/api/v3/order/test": {
+        "POST": Endpoint(commission.test_order, commission.test_order_weight, TRADE),
+    },
+    "/api/v3/order/cancelReplace": {"POST": Endpoint(replace.cancel_replace, 1, TRADE, is_free=True)},
+    "/api/v3/order/amend/keepPriority": {"PUT": Endpoint(amend.keep_priority, 4, TRADE, is_free=True)},
     "/api/v3/openOrders": {
         "GET": Endpoint(orders.open_orders, orders.open_orders_weight, READ),
         "DELETE": Endpoint(orders.cancel_all, 1, TRADE, is_free=True),
     },
     "/api/v3/account": {"GET": Endpoint(account.account, 20, READ)},
+    "/api/v3/account/commission": {"GET": Endpoint(commission.rates, 20, READ)},
+    "/api/v3/rateLimit/order": {"GET": Endpoint(account.order_counts, 40, READ)},
+    "/api/v3/myFilters": {"GET": Endpoint(market_data.own_filters, 40, READ)},
     "/api/v3/myTrades": {"GET": Endpoint(account.trades, account.trades_weight, READ)},
     "/api/v3/ping": {"GET": Endpoint(market_data.ping, 1)},
     "/api/v3/time": {"GET": Endpoint(market_data.server_time, 1)},
@@ -76,11 +84,22 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/v3/aggTrades": {"GET": Endpoint(market_data.aggregate_trades, 4)},
     "/api/v3/ticker/price": {"GET": Endpoint(market_data.price_ticker, market_data.ticker_weight)},
     "/api/v3/ticker/bookTicker": {"GET": Endpoint(market_data.book_ticker, market_data.ticker_weight)},
-    "/sapi/v1/system/status": {"GET": Endpoint(account.system_status, 1)},
-    "/sapi/v1/capital/config/getall": {"GET": Endpoint(account.coins, 10, READ)},
-    "/sapi/v1/asset/tradeFee": {"GET": Endpoint(account.trade_fees, 1, READ)},
-    "/sapi/v1/margin/allPairs": {"GET": Endpoint(account.none, 1)},
-    "/sapi/v1/margin/isolated/allPairs": {"GET": Endpoint(account.none, 1)},
+    "/sapi/v1/system/status": {"GET": Endpoint(wallet.system_status, 1)},
+    "/sapi/v1/account/apiRestrictions": {"GET": Endpoint(wallet.key_permissions, 1, READ)},
+    "/sapi/v1/account/status": {"GET": Endpoint(wallet.account_status, 1, READ)},
+    "/sapi/v1/asset/assetDetail": {"GET": Endpoint(wallet.asset_details, 1, READ)},
+    "/sapi/v1/asset/get-funding-asset": {"POST": Endpoint(wallet.none, 1, READ)},
+    "/sapi/v1/asset/tradeFee": {"GET": Endpoint(commission.trade_fees, 1, READ)},
+    "/sapi/v1/asset/transfer": {"GET": Endpoint(wallet.no_transfers, 1, READ)},
+    "/sapi/v1/capital/config/getall": {"GET": Endpoint(wallet.coins, 10, READ)},
+    "/sapi/v1/capital/deposit/address": {"GET": Endpoint(wallet.deposit_address, 10, READ)},
+    "/sapi/v1/capital/deposit/hisrec": {"GET": Endpoint(wallet.none, 1, READ)},
+    "/sapi/v1/capital/withdraw/apply": {"POST": Endpoint(wallet.withdraw, 10, WITHDRAW)},
+    "/sapi/v1/capital/withdraw/history": {"GET": Endpoint(wallet.none, 1, READ)},
+    "/sapi/v1/spot/delist-schedule": {"GET": Endpoint(wallet.none, 100)},
+    "/sapi/v1/margin/allPairs": {"GET": Endpoint(wallet.none, 1)},
+    "/sapi/v1/margin/isolated/allPairs": {"GET": Endpoint(wallet.none, 1)},
+    "/sapi/v3/asset/getUserAsset": {"POST": Endpoint(wallet.user_assets, 5, READ)},
     "/fapi/v1/exchangeInfo": {"GET": Endpoint(market_data.no_markets, 1)},
     "/dapi/v1/exchangeInfo": {"GET": Endpoint(market_data.no_markets, 1)},
 }
@@ -105,7 +124,7 @@ class Api:
         try:
             body = await self._handle(request, client, now_ns, headers)
         except ApiError as problem:
-            status, body = problem.refusal.http, errors.body(problem.refusal)
+            status, body = problem.refusal.http, errors.body(problem.refusal, problem.data)
             if problem.retry_after_s is not None:
                 headers.append((b"retry-after", b"%d" % problem.retry_after_s))
         except ExchangeError as problem:
@@ -120,6 +139,8 @@ class Api:
             status, body = errors.UNKNOWN.http, errors.body(errors.UNKNOWN)
         used = b"%d" % self._limits.used_weight(client, now_ns // NS_PER_S)
         headers += (b"x-mbx-used-weight", used), (b"x-mbx-used-weight-1m", used)
+        if request.path.startswith("/sapi/"):
+            headers.append((b"x-sapi-used-ip-weight-1m", used))
         return Answer(status, headers, body)
 
     def refuse(self, refusal: Refusal) -> Answer:
@@ -136,15 +157,16 @@ class Api:
         params = Params(request.query, request.body)
         weight = endpoint.weight if isinstance(endpoint.weight, int) else endpoint.weight(params)
         self._limits.charge(client, weight, now_s)
-        number = 0 if endpoint.scope is None else self._account(request, endpoint.scope, params, now_ns)
-        call = Call(self._services, params, number, now_ns, unit_ns, headers)
+        key = None if endpoint.scope is None else self._key(request, endpoint.scope, params, now_ns)
+        number = 0 if key is None else key.account
+        call = Call(self._services, params, number, now_ns, unit_ns, headers, key)
         body = await endpoint.handle(call)
         if endpoint.is_free:
             self._limits.charge(client, -weight, now_s)
         return body
 
-    def _account(self, request: Request, scope: Scope, params: Params, now_ns: int) -> int:
-        key = authenticate(
+    def _key(self, request: Request, scope: Scope, params: Params, now_ns: int) -> ApiKey:
+        return authenticate(
             self._records,
             api_key=request.api_key,
             scope=scope,
@@ -155,7 +177,6 @@ class Api:
             now_ns=now_ns,
             limits=self._services.settings.api,
         )
-        return key.account
 
 
 def find(method: str, path: str) -> Endpoint:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from cambist.accounts.api_keys import ApiKey
 from cambist.gateway.core import Core
 from cambist.gateway.markets import Markets
 from cambist.gateway.order_limits import OrderLimits
@@ -32,6 +33,7 @@ class Call(msgspec.Struct):
     now_ns: int
     unit_ns: int
     headers: list[tuple[bytes, bytes]] = []
+    key: ApiKey | None = None
 
     def time(self, time_ns: int) -> int:
         """A time in the unit that the client asked for."""

@@ -19,21 +19,27 @@ class Refusal(NamedTuple):
 
 
 class ApiError(Exception):
-    """Ends a request with a refusal. `retry_after_s` becomes the header of that name."""
+    """Ends a request with a refusal; `retry_after_s` goes to the header of that name, `data` to the body."""
 
-    def __init__(self, refusal: Refusal, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self, refusal: Refusal, retry_after_s: int | None = None, data: msgspec.Struct | None = None
+    ) -> None:
         super().__init__(refusal.msg)
         self.refusal = refusal
         self.retry_after_s = retry_after_s
+        self.data = data
 
 
-class _Body(msgspec.Struct):
+class Problem(msgspec.Struct, omit_defaults=True):
+    """A refusal as a client reads it."""
+
     code: int
     msg: str
+    data: msgspec.Struct | None = None
 
 
-def body(refusal: Refusal) -> bytes:
-    return msgspec.json.encode(_Body(refusal.code, refusal.msg))
+def body(refusal: Refusal, data: msgspec.Struct | None = None) -> bytes:
+    return msgspec.json.encode(Problem(refusal.code, refusal.msg, data))
 
 
 UNKNOWN = Refusal(-1000, "An unknown error occurred while processing the request.", 500)
@@ -65,6 +71,9 @@ DUPLICATE_PARAMETER = Refusal(-1101, "Duplicate values for a parameter detected.
 NO_ORDER_NAMED = Refusal(
     -1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
 )
+NO_ORDER_TO_CANCEL_NAMED = Refusal(
+    -1102, "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both were empty/null!"
+)
 NO_QUANTITY = Refusal(-1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
 BAD_TIME_IN_FORCE = Refusal(-1115, "Invalid timeInForce.")
 BAD_ORDER_TYPE = Refusal(-1116, "Invalid orderType.")
@@ -75,8 +84,18 @@ BAD_COMBINATION = Refusal(-1128, "Combination of optional parameters invalid.")
 BAD_CANCEL_RESTRICTIONS = Refusal(-1145, "Invalid cancelRestrictions")
 DUPLICATE_SYMBOLS = Refusal(-1151, "Symbol is present multiple times in the list.")
 BAD_TIME_UNIT = Refusal(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+REPLACED_IN_PART = Refusal(-2021, "Order cancel-replace partially failed.", 409)
+NOT_REPLACED = Refusal(-2022, "Order cancel-replace failed.")
+AMEND_CHANGES_NOTHING = Refusal(-2038, "The requested action would change no state; rejecting")
 UNKNOWN_ORDER_SENT = Refusal(-2011, "Unknown order sent.")
 NO_SUCH_ORDER = Refusal(-2013, "Order does not exist.")
+WRONG_CLIENT_ID = Refusal(-2039, "Client order ID is not correct for this order ID.")
+BAD_SYMBOL_STATUS = Refusal(-1122, "Invalid symbolStatus.")
+OTHER_SYMBOL_STATUS = Refusal(-1220, "The symbol's status does not match the requested symbolStatus.")
+
+NO_SUCH_ASSET = Refusal(-4018, "We don't have this asset.")
+NO_DEPOSITS = Refusal(-4001, "Invalid operation. Deposits are not open yet.")
+NO_WITHDRAWALS = Refusal(-4019, "The current asset is not open for withdrawal.")
 
 
 def illegal(name: str, legal_range: str) -> Refusal:
@@ -125,6 +144,7 @@ def too_much_weight(limit: int) -> Refusal:
 
 
 TOO_MANY_REQUESTS = Refusal(-1003, "Too many requests queued.", 429)
+TOO_MANY_CONNECTIONS = Refusal(-1003, "Too many WebSocket connection attempts from this address.", 429)
 
 
 def banned(until_ms: int) -> Refusal:
@@ -166,8 +186,8 @@ OF_STATUS: dict[Status, Refusal] = {
     Status.INSUFFICIENT_BALANCE: _rejected("Account has insufficient balance for requested action."),
     Status.WOULD_TAKE: _rejected("Order would immediately match and take."),
     Status.AMEND_NOT_SMALLER: Refusal(-2038, "Order amend (quantity increase) is not supported."),
-    Status.REPLACE_REFUSED: Refusal(-2021, "Order cancel-replace partially failed.", 409),
-    Status.REPLACED_WITHOUT_CANCEL: Refusal(-2021, "Order cancel-replace partially failed.", 409),
+    Status.REPLACE_REFUSED: REPLACED_IN_PART,
+    Status.REPLACED_WITHOUT_CANCEL: REPLACED_IN_PART,
     Status.PRICE_FILTER: filter_failure("PRICE_FILTER"),
     Status.LOT_SIZE: filter_failure("LOT_SIZE"),
     Status.MARKET_LOT_SIZE: filter_failure("MARKET_LOT_SIZE"),

@@ -7,11 +7,13 @@ from typing import Any
 from cambist._matching import Engine
 from cambist.engine.commands import Side
 from cambist.engine.views import MarketView, TradeView
-from cambist.gateway import names
+from cambist.gateway import errors, names
 from cambist.gateway.calls import Call
+from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market
 from cambist.gateway.params import Params
 from cambist.gateway.schemas import (
+    AccountFilters,
     AggregateTrade,
     BookTicker,
     Depth,
@@ -29,6 +31,9 @@ DEPTH_DEFAULT, DEPTH_MAX = 100, 5_000
 TRADES_DEFAULT, TRADES_MAX = 500, 1_000
 FILLS_LOOKED_AT = 5_000  # by one request for aggregate trades, on the engine's thread
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (DEPTH_MAX, 250))
+PERMISSION = "SPOT"  # the only one there is
+_NAMES_SYMBOLS = frozenset({"symbol", "symbols"})
+_CHOOSES_SYMBOLS = frozenset({"permissions", "symbolStatus"})
 _MIN_TO_MARKET, _MAX_TO_MARKET = 1, 2  # bits of notional_flags
 
 
@@ -41,9 +46,18 @@ async def server_time(call: Call) -> bytes:
 
 
 async def exchange_info(call: Call) -> bytes:
-    wanted = await call.services.markets.wanted(call.params)
+    params = call.params
+    if params.any_of(_CHOOSES_SYMBOLS) and params.any_of(_NAMES_SYMBOLS):
+        raise ApiError(errors.BAD_COMBINATION)
+    permissions = params.names("permissions")
+    wanted = await call.services.markets.wanted(params)
+    if permissions is not None and PERMISSION not in permissions:
+        wanted = []
     views = await _views(call)
     symbols = [_symbol(market, views[market.id]) for market in wanted]
+    if params.get("showPermissionSets") is not None and not params.flag("showPermissionSets"):
+        for symbol in symbols:
+            symbol.permission_sets = ()
     return encode(_exchange_info(call, symbols))
 
 
@@ -58,7 +72,7 @@ def depth_weight(params: Params) -> int:
 
 
 async def depth(call: Call) -> bytes:
-    market = await call.services.markets.of(call.params)
+    market = await call.services.markets.of_status(call.params)
     limit = call.params.limit(default=DEPTH_DEFAULT, most=DEPTH_MAX)
     update_id, bids, asks = await call.services.core.query(lambda engine, _: engine.depth(market.id, limit))
     return encode(Depth(update_id, _levels(market, bids), _levels(market, asks)))
@@ -129,6 +143,13 @@ async def book_ticker(call: Call) -> bytes:
     return _one_or_all(
         call, [_book_ticker(market, *sides) for market, sides in zip(wanted, books, strict=True)]
     )
+
+
+async def own_filters(call: Call) -> bytes:
+    """The filters that an account meets on a market: the market's own, which are the same for everybody."""
+    market = await call.services.markets.of(call.params)
+    views = await _views(call)
+    return encode(AccountFilters([], _filters(market, views[market.id]), []))
 
 
 def rate_limits(limits: Limits) -> list[RateLimit]:

@@ -13,6 +13,7 @@ from cambist.engine.views import AssetView, MarketView
 from cambist.gateway import errors
 from cambist.gateway.core import Core
 from cambist.gateway.errors import ApiError, Refusal
+from cambist.gateway.names import MARKET_STATUS_NAMES
 from cambist.gateway.params import Params
 
 SYMBOL_RANGE = "^[A-Z0-9-_.]{1,32}$"
@@ -53,6 +54,11 @@ class Market(msgspec.Struct, frozen=True, gc=False):
     def value(self, quote_atoms: int) -> str:
         return money.format_atoms(quote_atoms, self.quote.scale)
 
+    def notional_atoms(self, ticks: int, lots: int) -> int:
+        """The value of lots at a price. Exact: one tick times one lot is a whole number of quote atoms."""
+        one_base: int = 10**self.base.scale
+        return ticks * lots * (self.tick_atoms * self.lot_atoms // one_base)
+
     def fee_asset(self, side: int) -> AssetView:
         """What is received pays the fee: a buyer (0) pays in base, a seller (1) in quote."""
         return self.quote if side else self.base
@@ -88,16 +94,37 @@ class Markets:
     async def of(self, params: Params) -> Market:
         return await self.named(params.require("symbol"))
 
+    async def of_status(self, params: Params) -> Market:
+        """Like `of`, but a `symbolStatus` must be the market's. Raises ApiError (-1220)."""
+        market = await self.of(params)
+        await self._with_status(params, [market])
+        return market
+
     async def wanted(self, params: Params) -> list[Market]:
-        """Those that `symbol` or `symbols` names; all markets if neither was sent."""
+        """Those that `symbol` or `symbols` names, all markets if neither was sent; of `symbolStatus`."""
         symbol, symbols = params.get("symbol"), params.symbols()
         if symbol is not None and symbols is not None:
             raise ApiError(errors.BAD_COMBINATION)
         if symbol is not None:
-            return [await self.named(symbol)]
-        if symbols is not None:
-            return [await self.named(each) for each in symbols]
-        return await self.refresh()
+            found = [await self.named(symbol)]
+        elif symbols is not None:
+            found = [await self.named(each) for each in symbols]
+        else:
+            found = await self.refresh()
+        return await self._with_status(params, found)
+
+    async def _with_status(self, params: Params, markets: list[Market]) -> list[Market]:
+        """Those that have the status which was asked for, if one was. Raises ApiError (-1122, -1220)."""
+        wanted = params.get("symbolStatus")
+        if wanted is None:
+            return markets
+        if wanted not in MARKET_STATUS_NAMES.values():
+            raise ApiError(errors.BAD_SYMBOL_STATUS)
+        states = await self._core.query(_states)
+        found = [market for market in markets if MARKET_STATUS_NAMES[states[market.id]] == wanted]
+        if "symbol" in params and not found:
+            raise ApiError(errors.OTHER_SYMBOL_STATUS)
+        return found
 
     async def by_id(self) -> dict[int, Market]:
         return {market.id: market for market in await self.refresh()}
@@ -114,6 +141,10 @@ class Markets:
 
 def _market_count(engine: Engine, _: History) -> int:
     return engine.market_count
+
+
+def _states(engine: Engine, _: History) -> dict[int, int]:
+    return {view.market: view.state for view in map(MarketView.of, engine.markets())}
 
 
 def read_markets(engine: Engine, _: History) -> list[Market]:

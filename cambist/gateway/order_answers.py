@@ -28,7 +28,11 @@ class Placed(msgspec.Struct, gc=False):
 
 def read_placed(record: bytes) -> Placed:
     """Raises ApiError if the order was refused."""
-    result = require_ok(record)
+    return placed_by(require_ok(record), record)
+
+
+def placed_by(result: events.Result, record: bytes) -> Placed:
+    """What became of an order that `result` says was placed."""
     placed = Placed(result.value, result.time_ns, [], [], None)
     for event in events.decode(_without(record, _NOT_SHOWN)):
         if isinstance(event, Trade):
@@ -152,11 +156,16 @@ def require_ok(record: bytes) -> events.Result:
     """Raises ApiError for what the engine declined, RuntimeError for what should not have been sent."""
     result = events.result(record)
     if result.status != Status.OK:
-        refusal = errors.OF_STATUS[result.status]
-        if refusal is errors.UNKNOWN:
-            raise RuntimeError(f"no request may lead to {result.status.name}")
-        raise ApiError(refusal)
+        raise ApiError(refusal_of(result.status))
     return result
+
+
+def refusal_of(status: Status) -> errors.Refusal:
+    """Raises RuntimeError for what no request may lead to."""
+    refusal = errors.OF_STATUS[status]
+    if refusal is errors.UNKNOWN:
+        raise RuntimeError(f"no request may lead to {status.name}")
+    return refusal
 
 
 def closed_orders(record: bytes) -> list[OrderClosed]:

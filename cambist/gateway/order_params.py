@@ -6,7 +6,15 @@ from typing import NoReturn
 
 import msgspec
 
-from cambist.engine.commands import OrderType, Place, Side, StpMode, TimeInForce
+from cambist.engine.commands import (
+    CancelReplace,
+    OrderType,
+    Place,
+    ReplaceMode,
+    Side,
+    StpMode,
+    TimeInForce,
+)
 from cambist.gateway import errors, names
 from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market
@@ -50,6 +58,27 @@ class NewOrder(msgspec.Struct, frozen=True, gc=False):
             quantity_lots=self.quantity_lots,
             quote_budget_atoms=self.quote_budget_atoms,
             client_id=self.client_id.encode(),
+        ).encode()
+
+    def replacing(
+        self, account: int, order_id: int, client_id: str, request_id: str, mode: ReplaceMode
+    ) -> bytearray:
+        """The command that cancels one order and places this one; ids as `named_order` gives them."""
+        return CancelReplace(
+            account=account,
+            market=self.market.id,
+            side=self.side,
+            order_type=self.order_type,
+            time_in_force=self.time_in_force,
+            stp_mode=self.stp_mode,
+            mode=mode,
+            price_ticks=self.price_ticks,
+            quantity_lots=self.quantity_lots,
+            quote_budget_atoms=self.quote_budget_atoms,
+            client_id=self.client_id.encode(),
+            target_order_id=order_id,
+            target_client_id=client_id.encode(),
+            request_id=request_id.encode(),
         ).encode()
 
 
@@ -150,11 +179,16 @@ def new_client_id() -> str:
     return f"{_PROCESS}{next(_numbers):010x}"
 
 
-def named_order(params: Params) -> tuple[int, str]:
+def named_order(
+    params: Params,
+    by_id: str = "orderId",
+    by_client_id: str = "origClientOrderId",
+    unnamed: errors.Refusal = errors.NO_ORDER_NAMED,
+) -> tuple[int, str]:
     """Order id and client id, of which one may be 0 or ""."""
-    order_id, client_id = params.integer("orderId"), params.get("origClientOrderId")
+    order_id, client_id = params.integer(by_id), params.get(by_client_id)
     if order_id is None and client_id is None:
-        raise ApiError(errors.NO_ORDER_NAMED)
+        raise ApiError(unnamed)
     if order_id == 0:  # no order has it, and to the engine it would mean that none was sent
-        raise ApiError(errors.invalid("orderId"))
-    return order_id or 0, "" if client_id is None else _checked_client_id(client_id, "origClientOrderId")
+        raise ApiError(errors.invalid(by_id))
+    return order_id or 0, "" if client_id is None else _checked_client_id(client_id, by_client_id)

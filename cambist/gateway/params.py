@@ -21,7 +21,7 @@ _MICROSECONDS_FROM = 10**14
 
 T = TypeVar("T")
 
-_symbols = msgspec.json.Decoder(list[str])
+_names = msgspec.json.Decoder(list[str])
 
 
 class Params:
@@ -91,18 +91,33 @@ class Params:
         except KeyError:
             raise ApiError(errors.invalid(name)) from None
 
+    def require_choice(self, name: str, choices: dict[str, T]) -> T:
+        """Raises ApiError (-1102, -1130)."""
+        try:
+            return choices[self.require(name)]
+        except KeyError:
+            raise ApiError(errors.invalid(name)) from None
+
     def symbols(self) -> list[str] | None:
         """`symbols` as a JSON array of names, each once."""
-        value = self.get("symbols")
+        names = self._array("symbols")
+        if names is not None and len(set(names)) < len(names):
+            raise ApiError(errors.DUPLICATE_SYMBOLS)
+        return names
+
+    def names(self, name: str) -> list[str] | None:
+        """One name, or a JSON array of names."""
+        value = self.get(name)
+        return [value] if value and not value.startswith("[") else self._array(name)
+
+    def _array(self, name: str) -> list[str] | None:
+        value = self.get(name)
         if value is None:
             return None
         try:
-            names = _symbols.decode(value)
+            return _names.decode(value)
         except msgspec.DecodeError:
-            raise ApiError(errors.invalid("symbols")) from None
-        if len(set(names)) < len(names):
-            raise ApiError(errors.DUPLICATE_SYMBOLS)
-        return names
+            raise ApiError(errors.invalid(name)) from None
 
 
 def nanoseconds(time: int) -> int:

@@ -28,6 +28,10 @@ class RateLimit(Answer):
     limit: int
 
 
+class OrderCount(RateLimit):
+    count: int
+
+
 class Symbol(Answer, kw_only=True):
     symbol: str
     status: str
@@ -45,8 +49,8 @@ class Symbol(Answer, kw_only=True):
     opo_allowed: bool = False
     quote_order_qty_market_allowed: bool = True
     allow_trailing_stop: bool = False
-    cancel_replace_allowed: bool = False
-    amend_allowed: bool = False
+    cancel_replace_allowed: bool = True
+    amend_allowed: bool = True
     peg_instructions_allowed: bool = False
     is_spot_trading_allowed: bool = True
     is_margin_trading_allowed: bool = False
@@ -63,6 +67,12 @@ class ExchangeInfo(Answer):
     rate_limits: list[RateLimit]
     exchange_filters: list[dict[str, Any]]
     symbols: list[Symbol]
+
+
+class AccountFilters(Answer):
+    exchange_filters: list[dict[str, Any]]
+    symbol_filters: list[dict[str, Any]]
+    asset_filters: list[dict[str, Any]]
 
 
 class Depth(Answer):
@@ -225,25 +235,6 @@ class AccountTrade(Answer, kw_only=True):
     is_buyer: bool
     is_maker: bool
     is_best_match: bool = True
-
-
-class Coin(Answer, kw_only=True):
-    """An asset as the wallet shows it. It has no networks before there are wallets."""
-
-    coin: str
-    deposit_all_enable: bool = False
-    withdraw_all_enable: bool = False
-    name: str
-    free: str
-    locked: str
-    freeze: str
-    withdrawing: str
-    ipoing: str
-    ipoable: str
-    storage: str
-    is_legal_money: bool = False
-    trading: bool
-    network_list: tuple[()] = ()
 
 
 class TradeFee(Answer):
