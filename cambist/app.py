@@ -1,4 +1,4 @@
-"""Which part gets which: the only wiring. Everything runs in this process; see docs/architecture.md."""
+"""Which part gets which: the only wiring. What runs in which process says docs/architecture.md."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -22,6 +23,10 @@ from cambist.control.client import running
 from cambist.control.exchange import Exchange, Report
 from cambist.control.sandbox import require_sandbox
 from cambist.control.server import ControlServer, require_short
+from cambist.data.child import DataProcess
+from cambist.data.orders import Orders
+from cambist.data.projection import Projection
+from cambist.data.server import DataServer, ViewsForeign
 from cambist.demo import setup as demo_setup
 from cambist.engine.commands import Role
 from cambist.engine.views import MarketView
@@ -31,6 +36,7 @@ from cambist.gateway.app import create_app
 from cambist.gateway.http import server_config
 from cambist.log.file import FileLog
 from cambist.log.journal_writer import JournalWriter
+from cambist.log.lock import DirectoryLock
 from cambist.match import recovery
 from cambist.match.disk import LowDiskMark, free_bytes
 from cambist.match.server import MatchServer
@@ -38,6 +44,7 @@ from cambist.settings import FILE_NAME, Mode, Settings, write_default
 from cambist.store.records import Records
 
 CONNECTIONS_WAITING = 2_048
+VIEWS_LOCK = "views.lock"
 
 log = logging.getLogger("cambist")
 
@@ -175,6 +182,9 @@ async def _serve(
     ended.add_done_callback(lambda _: stop.set())
 
     port = await asyncio.to_thread(exchange.server.open_port, Role.TRADE, "gateway")
+    data_stop = asyncio.Event()
+    exchange.data = _data_process(exchange.settings)
+    data = asyncio.create_task(exchange.data.run(data_stop))
     app = create_app(exchange.settings, exchange.records, exchange.server, port)
     web = _Uvicorn(server_config(app, exchange.settings))
     serving = asyncio.create_task(web.serve(sockets=[listener]))
@@ -189,6 +199,53 @@ async def _serve(
         await flow
     await asyncio.to_thread(exchange.server.stop)
     await ended
+    data_stop.set()
+    await data
+
+
+def serve_data(settings: Settings, *, with_parent: bool) -> None:
+    """The data process: follows the event journal until SIGINT or SIGTERM, or what it cannot go on with.
+
+    `with_parent`: also until its standard input ends. Raises LogInUse if another one follows, JournalDamaged.
+    """
+    lock = DirectoryLock(settings.home, VIEWS_LOCK)
+    try:
+        try:
+            _run_data(settings, with_parent=with_parent, rebuild=False)
+        except ViewsForeign as problem:
+            log.warning("%s; the views are made anew", problem)
+            _run_data(settings, with_parent=with_parent, rebuild=True)
+    finally:
+        lock.release()
+
+
+def _run_data(settings: Settings, *, with_parent: bool, rebuild: bool) -> None:
+    server = DataServer(
+        settings.journal_directory,
+        settings.views_file,
+        recovery.log_id(settings.log_directory),
+        Projection(Orders()),
+        rebuild=rebuild,
+    )
+    try:
+        uvloop.run(_follow(server, with_parent=with_parent))
+    finally:
+        server.close()
+
+
+async def _follow(server: DataServer, *, with_parent: bool) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    if with_parent:
+        loop.add_reader(sys.stdin, stop.set)  # nothing is ever sent: it can only end
+    await server.run(stop)
+
+
+def _data_process(settings: Settings) -> DataProcess:
+    command = [sys.executable, "-P", "-m", "cambist", "serve", "data", "--with-parent"]
+    return DataProcess(command, {**os.environ, "CAMBIST_HOME": str(settings.home)})
 
 
 async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:

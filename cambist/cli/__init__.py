@@ -6,7 +6,7 @@ from cambist.cli.bench import bench
 from cambist.cli.checks import snapshot, verify
 from cambist.cli.doctor import doctor
 from cambist.cli.flow import replay_flow
-from cambist.cli.lifecycle import init, run
+from cambist.cli.lifecycle import init, run, serve
 from cambist.cli.markets import asset, market
 from cambist.cli.sandbox import sandbox
 from cambist.cli.users import api_key, user
@@ -22,6 +22,7 @@ for command in (
     init,
     doctor,
     run,
+    serve,
     user,
     api_key,
     asset,

@@ -32,7 +32,7 @@ def run(demo: bool, as_json: bool) -> None:
         click.echo(json.dumps(listening._asdict()) if as_json else _welcome(listening))
         sys.stdout.flush()
 
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     try:
         if demo:
             app.create_demo(home_directory())
@@ -48,6 +48,26 @@ def run(demo: bool, as_json: bool) -> None:
             "Look at the disk, run `cambist doctor` and `cambist verify`, then start it."
         )
         fail(Failure("stopped_by_itself", message), as_json, LOG_FAILED)
+
+
+@click.group()
+def serve() -> None:
+    """Run one service in a process of its own."""
+
+
+@serve.command()
+@click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input does.")
+def data(with_parent: bool) -> None:
+    """The data server: follows the event journal and keeps the SQL views. `run` starts one by itself."""
+    log_to_stderr()
+    try:
+        app.serve_data(Settings.load(), with_parent=with_parent)
+    except ANSWERED as refused:
+        fail(failure_of(refused), as_json=False)
+
+
+def log_to_stderr() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def _welcome(listening: app.Listening) -> str:

@@ -22,10 +22,20 @@ from cambist.control.exchange import Report
 from cambist.control.protocol import Failure
 from cambist.errors import Broken, ExchangeError
 from cambist.log.errors import LogError, LogInUse
+from cambist.log.journal import JournalDamaged
 from cambist.settings import SettingsError
 
 # What becomes a sentence; anything else is a bug and shows itself.
-ANSWERED = (RequestFailed, ExchangeError, SettingsError, LogError, Broken, OSError, DBAPIError)
+ANSWERED = (
+    RequestFailed,
+    ExchangeError,
+    SettingsError,
+    LogError,
+    JournalDamaged,
+    Broken,
+    OSError,
+    DBAPIError,
+)
 REFUSED, UNAVAILABLE, LOG_FAILED = 1, 69, 75
 
 
@@ -65,6 +75,9 @@ def failure_of(problem: BaseException) -> Failure:
             return Failure("log_in_use", f"{problem}: {hint}", may_retry=True)
         case LogError():
             return Failure("log_error", str(problem))
+        case JournalDamaged():
+            hint = "stop the exchange and run `cambist rebuild`; the log says it all again"
+            return Failure("journal_damaged", f"{problem}: {hint}")
         case Broken():
             return Failure("broken", str(problem))
         case DBAPIError():

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 import msgspec
 
 from cambist._matching import Engine, History
+from cambist.data.child import DataProcess
 from cambist.engine import events
 from cambist.engine.commands import AccountClass, AccountCreate, Command, Permission, Role
 from cambist.engine.events import Status
@@ -84,6 +85,7 @@ class Exchange:
         self.settings = settings
         self.records = records
         self.server = server
+        self.data: DataProcess | None = None  # none for the one request of an exchange that does not run
 
     @cached_property
     def _admin(self) -> Port:

@@ -3,24 +3,50 @@
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy.exc import DatabaseError
 
 from cambist.data.projection import Position, read_position
+from cambist.errors import Refused
 from cambist.store import migrate
 from cambist.store.sqlite import open_database
+
+
+class ViewsUnusable(Refused):
+    """The file is damaged or no database. All of it can be made anew."""
+
+    code = "views_unusable"
 
 
 def open_views(file: Path, log_id: bytes, *, rebuild: bool = False) -> tuple[Engine, Position]:
     """An engine on tables of this release, and the place behind which events are missing.
 
     Everything is dropped first if `rebuild` is set, if the views belong to another log, or if another release
-    has written what this one cannot bring up to date. Readers see it happen in one step.
+    has written what this one cannot bring up to date. Readers see it happen in one step. Raises ViewsUnusable,
+    but not with `rebuild`: then a damaged file gives way to a new one.
     """
+    try:
+        return _open(file, log_id, rebuild=rebuild)
+    except DatabaseError as problem:
+        if not rebuild:
+            raise ViewsUnusable(
+                f"{file} cannot be used ({problem.orig}); `cambist rebuild` makes it anew"
+            ) from problem
+    for part in file.parent.glob(f"{file.name}*"):
+        part.unlink()
+    return _open(file, log_id, rebuild=True)
+
+
+def _open(file: Path, log_id: bytes, *, rebuild: bool) -> tuple[Engine, Position]:
     engine = open_database(file, is_derived=True)
-    with engine.begin() as db:
-        if rebuild or not _is_usable(db, log_id):
-            _drop(db)
-        migrate.upgrade(db, migrate.VIEWS)
-        position = read_position(db)
+    try:
+        with engine.begin() as db:
+            if rebuild or not _is_usable(db, log_id):
+                _drop(db)
+            migrate.upgrade(db, migrate.VIEWS)
+            position = read_position(db)
+    except BaseException:
+        engine.dispose()
+        raise
     file.chmod(0o600)
     return engine, position or Position(log_id, 0, 0, 0)
 

@@ -5,18 +5,19 @@ process, which `cambist run` starts again: memory never runs ahead of the tables
 """
 
 import asyncio
-import logging
 from contextlib import suppress
 from pathlib import Path
 
 from cambist.data.database import open_views
 from cambist.data.projection import Projection
-from cambist.log.journal import Follower
+from cambist.log.journal import Follower, JournalForeign
 
 IDLE_S = 0.005
 GROUP_BYTES = 1 << 19  # about a thousand commands: then other tasks of the loop have their turn
 
-log = logging.getLogger(__name__)
+
+class ViewsForeign(JournalForeign):
+    """The views hold what this journal does not say. They must be made anew."""
 
 
 class DataServer:
@@ -29,17 +30,25 @@ class DataServer:
         engine, place = open_views(views, log_id, rebuild=rebuild)
         self._db = engine.connect()
         self._follower = Follower(journal, place.sequence, place.event_hash if place.sequence else None)
-        self.position = place.sequence
+        self._opened_at = self.position = place.sequence
         projection.load(self._db, log_id)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set. Raises JournalDamaged, and whatever a consumer or the database raises."""
+        """Until `stop` is set. Raises ViewsForeign, JournalDamaged, and what a consumer or SQL raises."""
         while not stop.is_set():
             await _sleep(stop, IDLE_S if self.catch_up() < GROUP_BYTES // 2 else 0)
 
     def catch_up(self) -> int:
-        """Takes what has been written since, a group at most; returns how many bytes of events that were."""
-        records = self._follower.poll(GROUP_BYTES)
+        """Takes what has been written since, a group at most; returns how many bytes of events that were.
+
+        Raises as `run` does.
+        """
+        try:
+            records = self._follower.poll(GROUP_BYTES)
+        except JournalForeign as problem:
+            if self.position > self._opened_at:
+                raise
+            raise ViewsForeign(str(problem)) from problem
         if records:
             self.position = self._projection.take(records)
         return sum(len(record.events) for record in records)
