@@ -89,7 +89,6 @@ NOT_REPLACED = Refusal(-2022, "Order cancel-replace failed.")
 AMEND_CHANGES_NOTHING = Refusal(-2038, "The requested action would change no state; rejecting")
 UNKNOWN_ORDER_SENT = Refusal(-2011, "Unknown order sent.")
 NO_SUCH_ORDER = Refusal(-2013, "Order does not exist.")
-WRONG_CLIENT_ID = Refusal(-2039, "Client order ID is not correct for this order ID.")
 BAD_SYMBOL_STATUS = Refusal(-1122, "Invalid symbolStatus.")
 OTHER_SYMBOL_STATUS = Refusal(-1220, "The symbol's status does not match the requested symbolStatus.")
 
