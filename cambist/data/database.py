@@ -21,8 +21,8 @@ def open_views(file: Path, log_id: bytes, *, rebuild: bool = False) -> tuple[Eng
     """An engine on tables of this release, and the place behind which events are missing.
 
     Everything is dropped first if `rebuild` is set, if the views belong to another log, or if another release
-    has written what this one cannot bring up to date. Readers see it happen in one step. Raises ViewsUnusable,
-    but not with `rebuild`: then a damaged file gives way to a new one.
+    has written what this one cannot bring up to date. Readers see it happen in one step. Raises
+    ViewsUnusable, but not with `rebuild`: then a damaged file gives way to a new one.
     """
     try:
         return _open(file, log_id, rebuild=rebuild)

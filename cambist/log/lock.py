@@ -16,8 +16,8 @@ NAME = "LOCK"
 class DirectoryLock:
     """Held from construction until `release`. Raises LogInUse if another process (or this one) holds it."""
 
-    def __init__(self, directory: Path) -> None:
-        self._descriptor = os.open(directory / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def __init__(self, directory: Path, name: str = NAME) -> None:
+        self._descriptor = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
