@@ -11,6 +11,7 @@ from cambist.gateway import errors, page
 from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.calls import Services
 from cambist.gateway.core import Core
+from cambist.gateway.documents import pages
 from cambist.gateway.markets import Markets, read_markets
 from cambist.gateway.order_limits import OrderLimits
 from cambist.match.server import MatchServer, Port
@@ -39,7 +40,9 @@ def create_app(
     core = Core(match_server, port)
     markets = Markets(core, match_server.query_blocking(read_markets))
     services = Services(settings, core, markets, OrderLimits(settings.limits))
-    routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in page.ROUTES.items()]
+    routes = [
+        Route(path, endpoint, methods=["GET"]) for path, endpoint in (page.ROUTES | pages.ROUTES).items()
+    ]
     return Gateway(ApiApplication(Api(services, records, clock), settings.api.body_max_bytes), routes)
 
 

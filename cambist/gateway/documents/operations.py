@@ -1,0 +1,127 @@
+"""What each endpoint is for, which parameters it takes, and the type of its answer.
+
+Routes, weights and scopes are in `gateway.api.ENDPOINTS`; a test holds the two tables equal.
+"""
+
+from typing import Any, NamedTuple
+
+from cambist.gateway import amend, commission, schemas, wallet
+from cambist.gateway.documents.parameters import Schema, reference
+
+Nothing = dict[str, str]  # an empty object
+
+
+class Operation(NamedTuple):
+    """`requires` and `takes` are names of parameters, parted by spaces, without those of a signed request.
+
+    `answer` is a type or a JSON schema; `others` are what comes instead when other parameters are sent.
+    """
+
+    summary: str
+    answer: Any
+    requires: str = ""
+    takes: str = ""
+    others: tuple[Any, ...] = ()
+
+
+_SIZE = "quantity quoteOrderQty price stopPrice trailingDelta icebergQty"
+_ORDER = (
+    f"timeInForce {_SIZE} newClientOrderId newOrderRespType selfTradePreventionMode strategyId strategyType"
+)
+_NAMED = "orderId origClientOrderId"
+_PERIOD = "startTime endTime"
+_CHOSEN = "symbol symbols symbolStatus"
+
+# One half may have failed, and then says why in the place of its answer; no type can tell the two apart.
+_REPLACED: Schema = {
+    "type": "object",
+    "required": ["cancelResult", "newOrderResult", "cancelResponse", "newOrderResponse"],
+    "properties": {
+        "cancelResult": {"enum": ["SUCCESS", "FAILURE"]},
+        "newOrderResult": {"enum": ["SUCCESS", "FAILURE", "NOT_ATTEMPTED"]},
+        "cancelResponse": {"anyOf": [reference("CancelledOrder"), reference("Error")]},
+        "newOrderResponse": {
+            "anyOf": [reference("OrderResult"), reference("OrderAck"), reference("Error"), {"type": "null"}]
+        },
+    },
+}
+
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("POST", "/api/v3/order"): Operation(
+        "Place an order", schemas.OrderResult, "symbol side type", _ORDER, (schemas.OrderAck,)
+    ),
+    ("DELETE", "/api/v3/order"): Operation(
+        "Cancel an order", schemas.CancelledOrder, "symbol", f"{_NAMED} newClientOrderId cancelRestrictions"
+    ),
+    ("GET", "/api/v3/order"): Operation("One order, open or closed", schemas.Order, "symbol", _NAMED),
+    ("POST", "/api/v3/order/test"): Operation(
+        "Check an order without placing it",
+        Nothing,
+        "symbol side type",
+        f"{_ORDER} computeCommissionRates",
+        (commission.OrderCommission,),
+    ),
+    ("POST", "/api/v3/order/cancelReplace"): Operation(
+        "Cancel an order and place another in one step",
+        _REPLACED,
+        "symbol side type cancelReplaceMode",
+        f"{_ORDER} cancelOrderId cancelOrigClientOrderId cancelNewClientOrderId cancelRestrictions"
+        " orderRateLimitExceededMode",
+    ),
+    ("PUT", "/api/v3/order/amend/keepPriority"): Operation(
+        "Lessen an order that keeps its place", amend.Amended, "symbol newQty", f"{_NAMED} newClientOrderId"
+    ),
+    ("GET", "/api/v3/openOrders"): Operation("The orders that rest", list[schemas.Order], "", "symbol"),
+    ("DELETE", "/api/v3/openOrders"): Operation(
+        "Cancel all orders of a market", list[schemas.CancelledOrder], "symbol"
+    ),
+    ("GET", "/api/v3/account"): Operation("Balances and rights", schemas.Account, "", "omitZeroBalances"),
+    ("GET", "/api/v3/account/commission"): Operation("What trades cost", commission.Commission, "symbol"),
+    ("GET", "/api/v3/rateLimit/order"): Operation("Orders that count", list[schemas.OrderCount]),
+    ("GET", "/api/v3/myFilters"): Operation("The limits that apply", schemas.AccountFilters, "symbol"),
+    ("GET", "/api/v3/myTrades"): Operation(
+        "The account's own trades", list[schemas.AccountTrade], "symbol", f"orderId fromId limit {_PERIOD}"
+    ),
+    ("GET", "/api/v3/ping"): Operation("Nothing, quickly", Nothing),
+    ("GET", "/api/v3/time"): Operation("The exchange's clock", schemas.ServerTime),
+    ("GET", "/api/v3/exchangeInfo"): Operation(
+        "Markets, their rules and the limits",
+        schemas.ExchangeInfo,
+        "",
+        f"{_CHOSEN} permissions showPermissionSets",
+    ),
+    ("GET", "/api/v3/depth"): Operation("The book", schemas.Depth, "symbol", "limit symbolStatus"),
+    ("GET", "/api/v3/trades"): Operation("The latest trades", list[schemas.PublicTrade], "symbol", "limit"),
+    ("GET", "/api/v3/aggTrades"): Operation(
+        "Trades of one order at one price, as one",
+        list[schemas.AggregateTrade],
+        "symbol",
+        f"fromId limit {_PERIOD}",
+    ),
+    ("GET", "/api/v3/ticker/price"): Operation(
+        "Last prices", schemas.PriceTicker | list[schemas.PriceTicker], "", _CHOSEN
+    ),
+    ("GET", "/api/v3/ticker/bookTicker"): Operation(
+        "Best bids and offers", schemas.BookTicker | list[schemas.BookTicker], "", _CHOSEN
+    ),
+    ("GET", "/sapi/v1/system/status"): Operation("Whether all is well", dict[str, int | str]),
+    ("GET", "/sapi/v1/account/apiRestrictions"): Operation("What this key may do", wallet.KeyPermissions),
+    ("GET", "/sapi/v1/account/status"): Operation("Normal or Locked", dict[str, str]),
+    ("GET", "/sapi/v1/asset/assetDetail"): Operation(
+        "Coins and their withdrawals", dict[str, wallet.AssetDetail], "", "asset"
+    ),
+    ("POST", "/sapi/v1/asset/get-funding-asset"): Operation("Always empty: one wallet", tuple[()]),
+    ("GET", "/sapi/v1/asset/tradeFee"): Operation("Rates of markets", list[schemas.TradeFee], "", _CHOSEN),
+    ("GET", "/sapi/v1/asset/transfer"): Operation("Always empty: one wallet", dict[str, int | list[str]]),
+    ("GET", "/sapi/v1/capital/config/getall"): Operation("Coins and balances", list[wallet.Coin]),
+    ("GET", "/sapi/v1/capital/deposit/address"): Operation("Not offered yet", Nothing, "coin"),
+    ("GET", "/sapi/v1/capital/deposit/hisrec"): Operation("Deposits: none yet", tuple[()]),
+    ("POST", "/sapi/v1/capital/withdraw/apply"): Operation("Not offered yet", Nothing, "coin address amount"),
+    ("GET", "/sapi/v1/capital/withdraw/history"): Operation("Withdrawals: none yet", tuple[()]),
+    ("GET", "/sapi/v1/spot/delist-schedule"): Operation("Always empty", tuple[()]),
+    ("GET", "/sapi/v1/margin/allPairs"): Operation("Always empty: no margin", tuple[()]),
+    ("GET", "/sapi/v1/margin/isolated/allPairs"): Operation("Always empty: no margin", tuple[()]),
+    ("POST", "/sapi/v3/asset/getUserAsset"): Operation("Balances", list[wallet.UserAsset], "", "asset"),
+    ("GET", "/fapi/v1/exchangeInfo"): Operation("No futures: no markets", schemas.ExchangeInfo),
+    ("GET", "/dapi/v1/exchangeInfo"): Operation("No futures: no markets", schemas.ExchangeInfo),
+}
