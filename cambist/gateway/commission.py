@@ -1,5 +1,7 @@
 """What an account pays: the rates of a market, and those of one order that is only tried."""
 
+import msgspec
+
 from cambist import money
 from cambist._matching import Engine, History
 from cambist.engine.commands import Side
@@ -11,7 +13,7 @@ from cambist.gateway.params import Params
 from cambist.gateway.schemas import Answer, CommissionRates, TradeFee, encode
 
 
-class Discount(Answer, frozen=True):
+class Discount(msgspec.Struct, rename="camel", frozen=True):
     """What fees paid in a coin of the exchange's own would save. There is no such coin."""
 
     enabled_for_account: bool = False
