@@ -62,13 +62,15 @@ class FeedClient:
         on_market: Callable[[str, bytes], None],
         on_private: Callable[[int, int, int, bytes], None],
         on_gap: Callable[[], None],
+        after_sequence: int = 0,
     ) -> None:
+        """What happened up to `after_sequence` is of no interest, should the data process be behind it."""
         self.position = 0
         self._path = path
         self._on_market = on_market
         self._on_private = on_private
         self._on_gap = on_gap
-        self._published = Published(0, 0)
+        self._published = Published(after_sequence, after_sequence, after_sequence)
         self._streams: set[str] = set()
         self._accounts: dict[int, tuple[int | None, tuple[int, int]]] = {}  # asked from, seen up to
         self._asked: dict[int, tuple[Ask, asyncio.Future[bytes]]] = {}
@@ -158,7 +160,12 @@ class FeedClient:
         self._connection = connection
         published = self._published
         everything: list[Message] = [
-            Hello(published.sequence, published.slow_sequence, sorted(self._streams))
+            Hello(
+                published.sequence,
+                published.fast_sequence,
+                published.slow_sequence,
+                sorted(self._streams),
+            )
         ]
         everything += [
             WatchAccount(account, self._resumes_after(asked, seen))

@@ -19,11 +19,12 @@ class Message(msgspec.Struct, array_like=True, tag=True, gc=False):
 
 
 class Hello(Message):
-    """The positions of the last `Published` that this gateway has seen (zeros before the first one), and the
-    streams that it has been watching and that must go on from there.
+    """The last `Published` that this gateway has seen (zeros before the first one), and the streams that it
+    has been watching and that must go on from there.
     """
 
     after_sequence: int = 0
+    after_fast: int = 0
     after_slow: int = 0
     streams: list[str] = []
 
@@ -79,10 +80,13 @@ class Position(Message):
 
 
 class Published(Message):
-    """Everything up to here has been sent before this: `slow_sequence` says it of streams of 1000 ms."""
+    """What has been sent before this: private events and trades up to `sequence`, and what is gathered for
+    100 ms and for 1000 ms up to the other two.
+    """
 
-    sequence: int
-    slow_sequence: int
+    sequence: int = 0
+    fast_sequence: int = 0
+    slow_sequence: int = 0
 
 
 class Gap(Message):

@@ -127,7 +127,7 @@ def test_bodies_arrive_as_they_were_encoded_and_in_order(tmp_path):
     async def scene(feed: Feed) -> None:
         feed.client.watch("btcusdt@trade")
         await until(lambda: feed.publishers.watched == ["btcusdt@trade"])
-        feed.say(Market("btcusdt@trade", b'{"t":1}'), Market("btcusdt@trade", b'{"t":2}'), Published(7, 5))
+        feed.say(Market("btcusdt@trade", b'{"t":1}'), Market("btcusdt@trade", b'{"t":2}'), Published(7, 6, 5))
         await until(lambda: feed.client.published == 7)
         assert feed.market == [("btcusdt@trade", b'{"t":1}'), ("btcusdt@trade", b'{"t":2}')]
 
@@ -151,13 +151,13 @@ def test_after_a_restart_the_gateway_says_where_it_was_and_what_it_watches(tmp_p
         feed.client.watch("a@depth")
         feed.client.watch_account(3)
         feed.client.watch_account(4, after_sequence=10)
-        feed.say(Private(3, 42, 0, b"{}"), Published(41, 40))
+        feed.say(Private(3, 42, 0, b"{}"), Published(41, 40, 39))
         await until(lambda: len(feed.private) == 1)
         feed.publishers.accounts.clear()
         await feed.kill_data()
         await feed.start_data()
         await until(lambda: len(feed.publishers.accounts) == 2)
-        assert feed.publishers.hellos == [Hello(), Hello(41, 40, ["a@depth"])]
+        assert feed.publishers.hellos == [Hello(), Hello(41, 40, 39, ["a@depth"])]
         assert feed.publishers.accounts == [(3, 41), (4, 10)]
 
     play(tmp_path, scene)
@@ -278,7 +278,10 @@ def test_only_the_owner_can_open_the_socket(tmp_path):
 
 @pytest.mark.parametrize("piece", [1, 3, 1_000])
 def test_frames_are_found_however_the_socket_cuts_them(piece):
-    sent: list[list[Message]] = [[Hello(1, 2, ["x@trade"])], [Watch(["a", "b"]), Ask(1, "echo", {"k": None})]]
+    sent: list[list[Message]] = [
+        [Hello(1, 2, 3, ["x@trade"])],
+        [Watch(["a", "b"]), Ask(1, "echo", {"k": None})],
+    ]
     wire = b"".join(frame(messages) for messages in sent)
     frames = Frames()
     got = [
