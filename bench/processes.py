@@ -14,10 +14,11 @@ START_SECONDS_MAX = 60
 
 
 @contextmanager
-def server(command: list[str], port: int, environment: dict[str, str], *, core: int) -> Iterator[None]:
-    """A server pinned to one core that listens on `port`, ended afterwards."""
+def server(command: list[str], port: int, environment: dict[str, str], *, core: int | None) -> Iterator[None]:
+    """A server that listens on `port`, pinned to a core if one is given, ended afterwards."""
+    pinned = [] if core is None else ["taskset", "-c", str(core)]
     process = subprocess.Popen(
-        ["taskset", "-c", "0", *command],
+        [*pinned, *command],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

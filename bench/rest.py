@@ -83,15 +83,24 @@ def bare_round(home: Path, seconds: int) -> dict[str, Any]:
 
 
 def signed_orders(owners: list[Credentials]) -> Iterator[str]:
-    """API keys and bodies; each user buys and sells in turn, so nobody runs out of either."""
+    """API keys and bodies, as the load generator reads them."""
     now_ms = time.time_ns() // 1_000_000
     for nth in range(REQUESTS):
-        owner = owners[nth % USERS]
-        side = "BUY" if (nth + nth // USERS) % 2 else "SELL"
-        fields = {**ORDER, "side": side, "selfTradePreventionMode": "NONE", "recvWindow": 60_000}
-        body = "&".join(f"{name}={value}" for name, value in {**fields, "timestamp": now_ms}.items())
-        signature = hmac.new(owner.secret_key.encode(), body.encode(), hashlib.sha256).hexdigest()
-        yield f"{owner.api_key} {body}&signature={signature}"
+        key, body = signed(*order(owners, nth), now_ms)
+        yield f"{key} {body}"
+
+
+def order(owners: list[Credentials], nth: int) -> tuple[Credentials, str]:
+    """Whose the nth order is, and its side: each user buys and sells in turn, so nobody runs out."""
+    return owners[nth % USERS], "BUY" if (nth + nth // USERS) % 2 else "SELL"
+
+
+def signed(owner: Credentials, side: str, now_ms: int) -> tuple[str, str]:
+    """API key and body."""
+    fields = {**ORDER, "side": side, "selfTradePreventionMode": "NONE", "recvWindow": 60_000}
+    body = "&".join(f"{name}={value}" for name, value in {**fields, "timestamp": now_ms}.items())
+    signature = hmac.new(owner.secret_key.encode(), body.encode(), hashlib.sha256).hexdigest()
+    return owner.api_key, f"{body}&signature={signature}"
 
 
 def load(port: int, orders: Path, seconds: int) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class Options(NamedTuple):
     rounds: int
     commands: int
     rest_seconds: int
+    keep_up_seconds: int
 
 
 def main() -> int:
@@ -71,7 +72,10 @@ def main() -> int:
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     options = Options(
-        given.rounds, given.commands or (1_000_000 if given.quick else 5_000_000), 3 if given.quick else 6
+        rounds=given.rounds,
+        commands=given.commands or (1_000_000 if given.quick else 5_000_000),
+        rest_seconds=3 if given.quick else 6,
+        keep_up_seconds=30 if given.quick else 600,
     )
 
     started = time.monotonic()
@@ -177,6 +181,13 @@ def rest(options: Options) -> Iterator[Goal]:
             flush=True,
         )
     yield Goal("durable REST orders / bare HTTP requests", ratios, 0.08, 0.2)
+
+
+def views(options: Options) -> Iterator[Goal]:
+    """half the order rate that the exchange takes, for a while, and how far the SQL views fall behind"""
+    found = run_json([sys.executable, "-m", "bench.keep_up", str(options.keep_up_seconds)])
+    print(f"  {found}")
+    yield Goal("seconds that the views lag, at most", [found["lag_max_s"]], 2, 0.5, at_most=True)
 
 
 Part = Callable[[Options], Iterator[Goal]]
