@@ -82,6 +82,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     raw_requests_5m: Annotated[_Limit, _says("Requests per IP address and five minutes.")] = 300_000
     orders_10s: Annotated[_Limit, _says("Unfilled orders per account and ten seconds.")] = 100
     orders_1d: Annotated[_Limit, _says("Unfilled orders per account and day.")] = 200_000
+    websockets_5m: Annotated[_Limit, _says("WebSockets opened per IP address and five minutes.")] = 300
+    websocket_messages_1s: Annotated[_Limit, _says("Pings, pongs and stream requests per WebSocket.")] = 5
 
 
 class Api(Struct, frozen=True, kw_only=True):
@@ -149,6 +151,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def snapshots_directory(self) -> Path:
         return self.home / self.snapshots.directory
+
+    @property
+    def feed_file(self) -> Path:
+        """The socket on which the data process listens for the gateway."""
+        return self.home / "feed.sock"
 
     @property
     def socket_file(self) -> Path:

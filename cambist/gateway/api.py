@@ -10,12 +10,12 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from cambist.accounts.api_keys import ApiKey, Scope
 from cambist.errors import ExchangeError
 from cambist.gateway import account, amend, commission, errors, market_data, orders, replace, wallet
-from cambist.gateway.auth import authenticate
+from cambist.gateway.auth import authenticate, identify, require_timely, unsigned
 from cambist.gateway.calls import NS_PER_MS, NS_PER_S, NS_PER_US, Call, Services
 from cambist.gateway.errors import ApiError, Refusal
 from cambist.gateway.limits import RequestLimits, client_of
@@ -29,7 +29,29 @@ Headers: TypeAlias = list[tuple[bytes, bytes]]
 _UNITS = {"": NS_PER_MS, "MILLISECOND": NS_PER_MS, "MICROSECOND": NS_PER_US}
 
 
+class Question(Protocol):
+    """What is asked of the API, whichever way it came. `is_known`: its connection proved whose key it is."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def api_key(self) -> str: ...
+    @property
+    def is_known(self) -> bool: ...
+    @property
+    def time_unit(self) -> str: ...
+    @property
+    def client_ip(self) -> str: ...
+    def endpoint(self) -> "Endpoint": ...
+    def params(self) -> Params: ...
+    def signed(self) -> bytes: ...
+
+
 class Request(NamedTuple):
+    """What came over HTTP."""
+
     method: str
     path: str
     query: bytes
@@ -37,6 +59,19 @@ class Request(NamedTuple):
     api_key: str
     time_unit: str
     client_ip: str
+    is_known: bool = False
+
+    def endpoint(self) -> "Endpoint":
+        """Raises ApiError (404 or 405)."""
+        return find(self.method, self.path)
+
+    def params(self) -> Params:
+        """Raises ApiError for what cannot be read."""
+        return Params(self.query, self.body)
+
+    def signed(self) -> bytes:
+        """What the signature covers."""
+        return unsigned(self.query) + unsigned(self.body)
 
 
 class Answer(NamedTuple):
@@ -46,12 +81,16 @@ class Answer(NamedTuple):
 
 
 class Endpoint(NamedTuple):
-    """`weight` may depend on the parameters; with `is_free` it is given back after a success."""
+    """`weight` may depend on the parameters; with `is_free` it is given back after a success.
+
+    Where a key is needed a signature is too, unless the endpoint is not `is_signed`.
+    """
 
     handle: Callable[[Call], Awaitable[bytes]]
     weight: int | Callable[[Params], int]
     scope: Scope | None = None
     is_free: bool = False
+    is_signed: bool = True
 
 
 READ, TRADE, WITHDRAW = Scope.READ, Scope.TRADE, Scope.WITHDRAW
@@ -114,7 +153,7 @@ class Api:
         self._process = secrets.token_hex(4).encode()
         self._numbers = itertools.count(1)
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Question) -> Answer:
         """Never raises: whatever goes wrong is an answer, and a bug is logged with the request id."""
         request_id = b"%b-%x" % (self._process, next(self._numbers))
         client = client_of(request.client_ip)
@@ -147,17 +186,19 @@ class Api:
         """For what is turned away before it is read."""
         return Answer(refusal.http, [(b"connection", b"close")], errors.body(refusal))
 
-    async def _handle(self, request: Request, client: str, now_ns: int, headers: Headers) -> bytes:
+    async def _handle(self, request: Question, client: str, now_ns: int, headers: Headers) -> bytes:
         now_s = now_ns // NS_PER_S
         self._limits.admit(client, now_s)
-        endpoint = find(request.method, request.path)
+        endpoint = request.endpoint()
         unit_ns = _UNITS.get(request.time_unit.upper())
         if unit_ns is None:
             raise ApiError(errors.BAD_TIME_UNIT)
-        params = Params(request.query, request.body)
+        params = request.params()
         weight = endpoint.weight if isinstance(endpoint.weight, int) else endpoint.weight(params)
         self._limits.charge(client, weight, now_s)
-        key = None if endpoint.scope is None else self._key(request, endpoint.scope, params, now_ns)
+        key = None
+        if endpoint.scope is not None:
+            key = self._key(request, endpoint.scope, params, now_ns, is_signed=endpoint.is_signed)
         number = 0 if key is None else key.account
         call = Call(self._services, params, number, now_ns, unit_ns, headers, key)
         body = await endpoint.handle(call)
@@ -165,17 +206,29 @@ class Api:
             self._limits.charge(client, -weight, now_s)
         return body
 
-    def _key(self, request: Request, scope: Scope, params: Params, now_ns: int) -> ApiKey:
+    def _key(
+        self, request: Question, scope: Scope, params: Params, now_ns: int, *, is_signed: bool
+    ) -> ApiKey:
+        limits = self._services.settings.api
+        if request.is_known or not is_signed:
+            if "timestamp" in params:
+                require_timely(params, now_ns, limits)
+            return identify(
+                self._records,
+                api_key=request.api_key,
+                scope=scope,
+                client_ip=request.client_ip,
+                now_ns=now_ns,
+            )
         return authenticate(
             self._records,
             api_key=request.api_key,
             scope=scope,
             params=params,
-            query=request.query,
-            body=request.body,
+            signed=request.signed(),
             client_ip=request.client_ip,
             now_ns=now_ns,
-            limits=self._services.settings.api,
+            limits=limits,
         )
 
 

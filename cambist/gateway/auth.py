@@ -29,27 +29,41 @@ def authenticate(
     api_key: str,
     scope: Scope,
     params: Params,
-    query: bytes,
-    body: bytes,
+    signed: bytes,
     client_ip: str,
     now_ns: int,
     limits: Api,
 ) -> ApiKey:
-    """The key that signed this request and may be used for `scope`. Raises ApiError."""
+    """The key that signed these bytes and may be used for `scope`. Raises ApiError."""
+    key = identify(records, api_key=api_key, scope=scope, client_ip=client_ip, now_ns=now_ns)
+    params.require_time_ns("timestamp")
+    signature = params.require("signature")
+    if not key.is_signed(signature, signed):
+        raise ApiError(errors.BAD_SIGNATURE)
+    require_timely(params, now_ns, limits)
+    return key
+
+
+def identify(records: Records, *, api_key: str, scope: Scope, client_ip: str, now_ns: int) -> ApiKey:
+    """The key of that name, if it may be used for `scope` from there. It says nothing of who sends it.
+
+    Raises ApiError.
+    """
     if not is_api_key(api_key):
         raise ApiError(errors.BAD_KEY_FORMAT)
     key = api_keys.find(records, api_key)
     if key is None or not key.permits(scope, client_ip=client_ip, now_ns=now_ns):
         raise ApiError(errors.KEY_REJECTED)
+    return key
+
+
+def require_timely(params: Params, now_ns: int, limits: Api) -> None:
+    """Raises ApiError for a request that comes from the future, or too late."""
     sent_ns = params.require_time_ns("timestamp")
-    signature = params.require("signature")
-    if not key.is_signed(signature, unsigned(query) + unsigned(body)):
-        raise ApiError(errors.BAD_SIGNATURE)
     if sent_ns >= now_ns + AHEAD_MAX_NS:
         raise ApiError(errors.TIMESTAMP_AHEAD)
     if now_ns - sent_ns > recv_window_ns(params, limits):
         raise ApiError(errors.TIMESTAMP_TOO_OLD)
-    return key
 
 
 def unsigned(part: bytes) -> bytes:

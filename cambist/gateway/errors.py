@@ -79,6 +79,14 @@ BAD_TIME_IN_FORCE = Refusal(-1115, "Invalid timeInForce.")
 BAD_ORDER_TYPE = Refusal(-1116, "Invalid orderType.")
 BAD_SIDE = Refusal(-1117, "Invalid side.")
 BAD_SYMBOL = Refusal(-1121, "Invalid symbol.")
+NO_SUCH_LISTEN_KEY = Refusal(-1125, "This listenKey does not exist.")
+NO_SUCH_SUBSCRIPTION = Refusal(-1130, "Data sent for parameter 'subscriptionId' is not valid.")
+TOO_MANY_SUBSCRIPTIONS = Refusal(-1130, "Too many subscriptions on this connection.")
+POSITION_TOO_OLD = Refusal(
+    -1130,
+    "Data sent for parameter 'afterPosition' is not valid: events from so long ago are not sent again. "
+    "Query the account, and subscribe without it.",
+)
 OVER_24_HOURS = Refusal(-1127, "More than 24 hours between startTime and endTime.")
 BAD_COMBINATION = Refusal(-1128, "Combination of optional parameters invalid.")
 BAD_CANCEL_RESTRICTIONS = Refusal(-1145, "Invalid cancelRestrictions")
@@ -99,6 +107,10 @@ NO_WITHDRAWALS = Refusal(-4019, "The current asset is not open for withdrawal.")
 
 def illegal(name: str, legal_range: str) -> Refusal:
     return Refusal(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal_range}'.")
+
+
+def malformed(what: str) -> Refusal:
+    return Refusal(-1135, f"Invalid {what}")
 
 
 def missing(name: str) -> Refusal:
@@ -143,6 +155,7 @@ def too_much_weight(limit: int) -> Refusal:
 
 
 TOO_MANY_REQUESTS = Refusal(-1003, "Too many requests queued.", 429)
+TOO_MANY_CONNECTIONS = Refusal(-1003, "Too many WebSocket connection attempts from this address.", 429)
 TOO_MANY_CONNECTIONS = Refusal(-1003, "Too many WebSocket connection attempts from this address.", 429)
 
 

@@ -1,15 +1,20 @@
-"""The HTTP server before the application: uvicorn on uvloop and httptools, with bounds on what it reads."""
+"""The HTTP server before the application: uvicorn on uvloop and httptools, with bounds on what it reads.
+
+A request to upgrade to a WebSocket leaves it with its connection, through the door it was given.
+"""
 
 import asyncio
 import importlib
 import resource
+from functools import partial
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from cambist.gateway.app import HEAD_MAX_BYTES
+from cambist.gateway.streams.door import Door, Upgrade
 from cambist.settings import Settings
 
 IDLE_S = 75
@@ -41,9 +46,14 @@ class BoundedProtocol(HttpToolsProtocol):
     _beside_body = 0  # bytes of head, trailers and what frames chunks
     _deadline: asyncio.TimerHandle | None = None
 
+    def __init__(self, *args: Any, door: Door | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._door = door
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > open_files_max() // 2:
+        open_sockets = self._door.count if self._door else 0
+        if len(self.connections) + open_sockets > open_files_max() // 2:
             transport.close()
         self._watch()
 
@@ -84,6 +94,23 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_request = False
         super().on_message_complete()
 
+    def handle_websocket_upgrade(self) -> None:
+        """The connection is no longer this protocol's. Behind a request that is not answered it ends."""
+        self._in_request = False
+        self._watch()
+        last: RequestResponseCycle | None = self.cycle  # its type forgets None
+        if last is not None and not last.response_complete:
+            self.transport.close()
+            return
+        assert self._door is not None, "upgrades are taken where there is a door"
+        self.connections.discard(self)
+        client_ip = self.client[0] if self.client else ""
+        upgrade = Upgrade(self.parser.get_method(), self.url, self.headers, client_ip)
+        self._door.accept(self.transport, upgrade)
+
+    def _should_upgrade_to_ws(self) -> bool:
+        return self._door is not None
+
     def _watch(self) -> None:
         """A request that came in one piece never needs a timer."""
         if self._in_request and self._deadline is None:
@@ -93,7 +120,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def server_config(app: ASGIApp, settings: Settings, **overrides: Any) -> uvicorn.Config:
+def server_config(
+    app: ASGIApp, settings: Settings, door: Door | None = None, **overrides: Any
+) -> uvicorn.Config:
     """Raises ImportError without the parts that make uvicorn three times faster: it would not say so."""
     for module in ("uvloop", "httptools"):
         importlib.import_module(module)
@@ -101,7 +130,7 @@ def server_config(app: ASGIApp, settings: Settings, **overrides: Any) -> uvicorn
         "host": settings.server.host,
         "port": settings.server.port,
         "loop": "uvloop",
-        "http": BoundedProtocol,
+        "http": partial(BoundedProtocol, door=door) if door else BoundedProtocol,
         "ws": "none",
         "lifespan": "off",
         "backlog": min(CONNECTIONS_WAITING, open_files_max() // 4),

@@ -22,7 +22,7 @@ BAN_LONGEST_S = 3 * DAY_S
 BAN_FORGOTTEN_AFTER_S = DAY_S
 
 
-class _Window:
+class Window:
     """What each client used since the last full interval."""
 
     def __init__(self, seconds: int) -> None:
@@ -57,9 +57,9 @@ class RequestLimits:
     def __init__(self, limits: Limits) -> None:
         self._weight_max = limits.request_weight_1m
         self._requests_max = limits.raw_requests_5m
-        self._weights = _Window(MINUTE_S)
-        self._requests = _Window(RAW_INTERVAL_S)
-        self._refused = _Window(MINUTE_S)
+        self._weights = Window(MINUTE_S)
+        self._requests = Window(RAW_INTERVAL_S)
+        self._refused = Window(MINUTE_S)
         self._bans: dict[str, _Ban] = {}
 
     def admit(self, client: str, now_s: int) -> None:
@@ -84,7 +84,7 @@ class RequestLimits:
         if ban and now_s < ban.until_s:
             raise ApiError(errors.banned(ban.until_s * 1_000), ban.until_s - now_s)
 
-    def _refusal(self, client: str, refusal: errors.Refusal, window: _Window, now_s: int) -> ApiError:
+    def _refusal(self, client: str, refusal: errors.Refusal, window: Window, now_s: int) -> ApiError:
         if self._refused.add(client, 1, now_s) > REFUSED_BEFORE_BAN:
             ban = self._ban(client, now_s)
             return ApiError(errors.banned(ban.until_s * 1_000), ban.length_s)

@@ -4,7 +4,7 @@ Both are form-encoded. The query wins over the body, unknown names are nobody's 
 one part is refused, because two readers could take different ones. Reading takes time in proportion to size.
 """
 
-from typing import TypeVar
+from typing import Self, TypeVar
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -34,6 +34,13 @@ class Params:
         if query:
             values.update(_read(query))
         self._values = values
+
+    @classmethod
+    def of(cls, values: dict[str, str]) -> Self:
+        """What was read elsewhere."""
+        params = cls(b"", b"")
+        params._values = values
+        return params
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
