@@ -29,14 +29,20 @@ class Finished(NamedTuple):
 class Place(NamedTuple):
     """Where a client finds the exchange, and as whom."""
 
-    http: str
-    ws: str
+    authority: str
     user: Credentials
 
     @classmethod
     def of(cls, exchange: Exchange, user: str) -> "Place":
-        authority = f"{HOST}:{exchange.port}"
-        return cls(f"http://{authority}", f"ws://{authority}", exchange.users()[user])
+        return cls(f"{HOST}:{exchange.port}", exchange.users()[user])
+
+    @property
+    def http(self) -> str:
+        return f"http://{self.authority}"
+
+    @property
+    def ws(self) -> str:
+        return f"ws://{self.authority}"
 
     def environment(self) -> dict[str, str]:
         return {

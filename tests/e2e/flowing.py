@@ -1,16 +1,17 @@
 """The demo once its order flow has come to life: books with two sides, and trades."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.e2e.harness import WAIT_SECONDS, Exchange, running
 
 
 @contextmanager
-def flowing(home: Path) -> Iterator[Exchange]:
-    with running(home, "--demo") as exchange:
+def flowing(home: Path, settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[Exchange]:
+    with running(home, "--demo", settings=settings) as exchange:
         for symbol in ("BTCUSDT", "ETHUSDT"):
             _wait_for(exchange, symbol)
         yield exchange
