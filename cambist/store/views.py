@@ -11,6 +11,8 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, SmallIntege
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
+POSITION = "views"  # name of the position of the tables below
+
 metadata = MetaData(
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}
 )
@@ -183,3 +185,23 @@ levels = Table(
     sqlite_with_rowid=False,
 )
 books = Table("books", metadata, _id("market"), _number("update_id"))
+
+# Bars with trades; the others can be told from the one before. Trade ids are contiguous, so they count.
+candles = Table(
+    "candles",
+    metadata,
+    _key("market"),
+    Column("interval", String(3), primary_key=True),
+    _key("open_ns"),
+    _number("first_trade"),
+    _number("last_trade"),
+    _number("open_ticks"),
+    _number("high_ticks"),
+    _number("low_ticks"),
+    _number("close_ticks"),
+    _atoms("volume_lots"),
+    _atoms("quote_atoms"),
+    _atoms("taker_lots"),
+    _atoms("taker_quote_atoms"),
+    sqlite_with_rowid=False,
+)

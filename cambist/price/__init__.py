@@ -1,0 +1,1 @@
+"""The Price Server: books, candles, tickers and the public streams, from the events in journal order."""

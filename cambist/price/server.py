@@ -1,0 +1,227 @@
+"""The Price Server: market data from the events in journal order, and its publication to whoever watches.
+
+It is told of every command in the transaction that takes the same command into the tables, so its candles are
+never ahead of them. Trades and best prices are published with each commit; the rest is gathered for 100 ms or
+1000 ms of the wall clock. A gateway that comes back is told what it missed before it gets anything else.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from cambist.engine.aggregates import AggregateIds
+from cambist.engine.events import AssetEvent, Event, Level, MarketEvent, Trade
+from cambist.feed.messages import Gap, Hello, Published
+from cambist.feed.messages import Market as MarketMessage
+from cambist.feed.server import Connection as Gateway
+from cambist.feed.server import Question
+from cambist.intervals import NS_PER_S
+from cambist.price import answers, tables
+from cambist.price.market import Market
+from cambist.price.resume import Missed, NoWayBack
+from cambist.price.watched import Said, Watched
+
+TICK_NS = NS_PER_S // 10
+
+log = logging.getLogger(__name__)
+
+
+class PriceServer:
+    """A consumer of the projection, and the side of the feed that publishes streams."""
+
+    def __init__(self, journal: Path, clock: Callable[[], int] = time.time_ns) -> None:
+        self.markets: dict[int, Market] = {}
+        self.questions: dict[str, Question] = {
+            "dayTickers": lambda params: answers.day_tickers(self.markets, params, clock()),
+            "averagePrice": lambda params: answers.average_price(self.markets, params, clock()),
+        }
+        self._journal = journal
+        self._clock = clock
+        self._by_symbol: dict[str, Market] = {}
+        self._scales: dict[int, int] = {}
+        self._aggregates = AggregateIds(lambda market: self.markets[market].last_aggregate)
+        self._watched = Watched()
+        self._time_ns = 0  # of the newest command
+        self._published = Published()
+        self._traded: set[Market] = set()  # since the last flush
+        self._touched: set[Market] = set()  # since the last commit; then on to the two below, tick by tick
+        self._moved_fast: set[Market] = set()
+        self._moved_slow: set[Market] = set()
+        self._readers: dict[str, set[Gateway]] = defaultdict(set)
+        self._gateways: set[Gateway] = set()
+        self._early: dict[Gateway, tuple[Hello, list[str]]] = {}  # were further than this process is yet
+
+    # The projection's consumer.
+
+    def load(self, db: Connection) -> None:
+        self._scales = tables.load_scales(db)
+        for market in tables.load_markets(db, self._scales):
+            self._add(market)
+
+    def apply(self, sequence: int, time_ns: int, events: list[Event]) -> None:
+        self._time_ns = time_ns
+        markets = self.markets
+        for event in events:
+            kind = event.__class__
+            if kind is Level:
+                market = markets[event.market]  # type: ignore[union-attr]
+                market.level(event)  # type: ignore[arg-type]
+                self._touched.add(market)
+            elif kind is Trade:
+                market = markets[event.market]  # type: ignore[union-attr]
+                market.trade(time_ns, event, self._aggregates.of(sequence, event))  # type: ignore[arg-type]
+                self._traded.add(market)
+            elif kind is MarketEvent:
+                self._listed(event)  # type: ignore[arg-type]
+            elif kind is AssetEvent:
+                self._scales[event.asset] = event.scale  # type: ignore[union-attr]
+
+    def flush(self, db: Connection) -> None:
+        tables.save_candles(db, self._traded)
+        self._traded.clear()
+
+    def committed(self, sequence: int) -> None:
+        now_ns = self._clock()
+        for market in self._touched:
+            self._publish(self._watched.said_at_commit(market, now_ns))
+            market.tape.clear()
+        self._moved_fast |= self._touched
+        self._touched.clear()
+        published = self._published
+        self._tell_position(Published(sequence, published.fast_sequence, published.slow_sequence))
+        for gateway, (hello, streams) in list(self._early.items()):
+            if hello.after_sequence <= sequence:
+                del self._early[gateway]
+                self._welcome(gateway, hello)
+                self.watch(gateway, streams)
+
+    # The feed's market side.
+
+    def hello(self, gateway: Gateway, hello: Hello) -> None:
+        self._gateways.add(gateway)
+        if hello.after_sequence > self._published.sequence:
+            self._early[gateway] = (hello, [])
+        else:
+            self._welcome(gateway, hello)
+
+    def watch(self, gateway: Gateway, streams: list[str]) -> None:
+        if gateway in self._early:
+            self._early[gateway][1].extend(streams)
+            return
+        self._watch(gateway, streams, self._clock())
+
+    def unwatch(self, gateway: Gateway, streams: Iterable[str]) -> None:
+        if gateway in self._early:
+            hello, later = self._early[gateway]
+            hello.streams = [name for name in hello.streams if name not in streams]
+            later[:] = [name for name in later if name not in streams]
+            return
+        for name in streams:
+            readers = self._readers.get(name, set())
+            readers.discard(gateway)
+            if not readers and name in self._readers:
+                del self._readers[name]
+                self._watched.remove(name)
+
+    def gone(self, gateway: Gateway) -> None:
+        self._gateways.discard(gateway)
+        self._early.pop(gateway, None)
+        self.unwatch(gateway, [name for name, readers in self._readers.items() if gateway in readers])
+
+    # Publication.
+
+    async def run(self) -> None:
+        """Ticks until it is cancelled."""
+        while True:
+            await asyncio.sleep((TICK_NS - self._clock() % TICK_NS) / NS_PER_S)
+            self.tick(self._clock())
+
+    def tick(self, now_ns: int) -> None:
+        """Publishes what has been gathered; each tenth tick also what is gathered for a second."""
+        self._tell_fast(now_ns)
+        self._publish(self._watched.said_of_bars(now_ns, self._time_ns))
+        if now_ns // TICK_NS % 10 == 0:
+            self._tell_slow(now_ns)
+            self._publish(self._watched.said_each_second(now_ns))
+
+    def _tell_fast(self, now_ns: int) -> None:
+        for market in self._moved_fast:
+            self._publish(self._watched.said_fast(market, now_ns))
+            market.publish_fast()
+        self._moved_slow |= self._moved_fast
+        self._moved_fast.clear()
+        sequence, _, slow = _positions(self._published)
+        self._tell_position(Published(sequence, sequence, slow))
+
+    def _tell_slow(self, now_ns: int) -> None:
+        for market in self._moved_slow:
+            self._publish(self._watched.said_slow(market, now_ns))
+            market.publish_slow()
+        self._moved_slow.clear()
+        sequence, fast, _ = _positions(self._published)
+        self._tell_position(Published(sequence, fast, fast))
+
+    def _tell_position(self, published: Published) -> None:
+        if published == self._published:
+            return
+        self._published = published
+        for gateway in self._gateways:
+            if gateway not in self._early:
+                gateway.send(published)
+
+    def _publish(self, said: Said) -> None:
+        for name, body in said:
+            message = MarketMessage(name, body)
+            for gateway in self._readers[name]:
+                gateway.send(message)
+
+    def _welcome(self, gateway: Gateway, hello: Hello) -> None:
+        """Tells what it missed. What is gathered goes to the others first: all go on from one place."""
+        now_ns = self._clock()
+        self._tell_fast(now_ns)
+        self._tell_slow(now_ns)
+        from_ns = now_ns
+        if hello.streams:
+            try:
+                missed = Missed(self._journal, hello, self._published.sequence)
+            except NoWayBack as problem:
+                log.warning("a gateway's streams start again: %s", problem)
+                gateway.send(Gap())
+            else:
+                from_ns = missed.from_ns or now_ns
+                for name in hello.streams:
+                    for body in missed.told(name, self._by_symbol, now_ns):
+                        gateway.send(MarketMessage(name, body))
+        self._watch(gateway, hello.streams, from_ns)
+        gateway.send(self._published)
+
+    def _watch(self, gateway: Gateway, streams: list[str], from_ns: int) -> None:
+        for name in streams:
+            self._readers[name].add(gateway)
+            self._watched.add(name, from_ns)
+
+    def _listed(self, event: MarketEvent) -> None:
+        if event.market not in self.markets:
+            market = Market(
+                event.market,
+                event.symbol.decode(),
+                base_scale=self._scales[event.base],
+                quote_scale=self._scales[event.quote],
+                tick_atoms=event.tick_atoms,
+                lot_atoms=event.lot_atoms,
+            )
+            self._add(market)
+
+    def _add(self, market: Market) -> None:
+        self.markets[market.id] = market
+        self._by_symbol[market.symbol] = market
+        self._watched.add_market(market)
+
+
+def _positions(published: Published) -> tuple[int, int, int]:
+    return published.sequence, published.fast_sequence, published.slow_sequence

@@ -1,0 +1,117 @@
+"""The Price Server's state in the views: read at the start, and its candles written with every commit."""
+
+from collections.abc import Iterable
+from functools import cache
+
+from sqlalchemy import Connection, RowMapping, Select, insert, select
+from sqlalchemy.engine import Dialect
+
+from cambist.feed.names import ASIA_OFFSET_NS
+from cambist.intervals import HOUR_NS, INTERVALS
+from cambist.price.candles import KEPT_NS, Candle
+from cambist.price.market import LastTrade, Market
+from cambist.store import views
+
+_candles = views.candles
+# Every longer bar of the other time zone begins and ends where bars of this interval do.
+_ASIA_PIECES = "2h"
+
+
+def load_scales(db: Connection) -> dict[int, int]:
+    """Decimals by asset."""
+    return {row.asset: row.scale for row in db.execute(select(views.assets))}
+
+
+def load_markets(db: Connection, scales: dict[int, int]) -> list[Market]:
+    markets = [
+        Market(
+            row.market,
+            row.symbol,
+            base_scale=scales[row.base],
+            quote_scale=scales[row.quote],
+            tick_atoms=row.tick_atoms,
+            lot_atoms=row.lot_atoms,
+        )
+        for row in db.execute(select(views.markets).order_by(views.markets.c.market)).all()
+    ]
+    _load_books(db, markets)
+    for market in markets:
+        _load_trades(db, market)
+    return markets
+
+
+def save_candles(db: Connection, markets: Iterable[Market]) -> None:
+    rows = [
+        (
+            market.id,
+            interval,
+            candle.open_ns,
+            candle.first_trade,
+            candle.last_trade,
+            candle.open_ticks,
+            candle.high_ticks,
+            candle.low_ticks,
+            candle.close_ticks,
+            str(candle.volume_lots),
+            str(candle.quote_atoms),
+            str(candle.taker_lots),
+            str(candle.taker_quote_atoms),
+        )
+        for market in markets
+        for interval, candle in market.candles.unsaved()
+    ]
+    if rows:
+        db.exec_driver_sql(_replace(db.dialect), rows)
+
+
+@cache
+def _replace(dialect: Dialect) -> str:
+    """Past SQLAlchemy's own binding of rows, which is several times slower."""
+    return str(insert(_candles).compile(dialect=dialect)).replace("INSERT", "REPLACE", 1)
+
+
+def _load_books(db: Connection, markets: list[Market]) -> None:
+    levels: dict[int, list[tuple[int, int, int]]] = {}
+    for row in db.execute(select(views.levels)):
+        levels.setdefault(row.market, []).append((row.side, row.price_ticks, row.quantity_lots))
+    update_ids = {row.market: row.update_id for row in db.execute(select(views.books))}
+    for market in markets:
+        market.restore_book(levels.get(market.id, []), update_ids.get(market.id, 0))
+
+
+def _load_trades(db: Connection, market: Market) -> None:
+    trades = views.trades
+    of_market = select(trades).where(trades.c.market == market.id)
+    newest = db.execute(of_market.order_by(trades.c.trade_id.desc()).limit(1)).first()
+    if newest is None:
+        return
+    market.last = LastTrade(newest.trade_id, newest.price_ticks, newest.quantity_lots, newest.time_ns)
+    market.last_aggregate = newest.aggregate_id
+    for interval in INTERVALS:
+        _load_candles(db, market, interval)
+    month_ns = INTERVALS["1M"].open_ns(newest.time_ns, ASIA_OFFSET_NS)
+    pieces = _of(market, _ASIA_PIECES).where(_candles.c.open_ns >= month_ns - 7 * 24 * HOUR_NS)
+    market.candles.restore_asia(_read(db, pieces.order_by(_candles.c.open_ns)))
+
+
+def _load_candles(db: Connection, market: Market, interval: str) -> None:
+    newest_first = _of(market, interval).order_by(_candles.c.open_ns.desc())
+    newest = _read(db, newest_first.limit(1))
+    if not newest:
+        return
+    begin_ns = newest[0].open_ns - KEPT_NS.get(interval, 0)
+    kept = _read(db, newest_first.where(_candles.c.open_ns >= begin_ns))
+    before = _read(db, newest_first.where(_candles.c.open_ns < begin_ns).limit(1))
+    market.candles.restore(interval, kept[::-1], before[0] if before else None)
+
+
+def _of(market: Market, interval: str) -> Select[tuple[object, ...]]:
+    return select(_candles).where(_candles.c.market == market.id, _candles.c.interval == interval)
+
+
+def _read(db: Connection, query: Select[tuple[object, ...]]) -> list[Candle]:
+    return [_candle(row) for row in db.execute(query).mappings()]
+
+
+def _candle(row: RowMapping) -> Candle:
+    return Candle(**{name: row[name] for name in Candle.__struct_fields__})
