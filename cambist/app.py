@@ -33,6 +33,7 @@ from cambist.engine.views import MarketView
 from cambist.errors import Refused
 from cambist.flow import demo as demo_flow
 from cambist.gateway.app import create_app
+from cambist.gateway.history import History
 from cambist.gateway.http import server_config
 from cambist.log.file import FileLog
 from cambist.log.journal_writer import JournalWriter
@@ -185,7 +186,8 @@ async def _serve(
     data_stop = asyncio.Event()
     exchange.data = _data_process(exchange.settings)
     data = asyncio.create_task(exchange.data.run(data_stop))
-    app = create_app(exchange.settings, exchange.records, exchange.server, port)
+    history = History(exchange.settings.views_file)
+    app = create_app(exchange.settings, exchange.records, exchange.server, port, history)
     web = _Uvicorn(server_config(app, exchange.settings))
     serving = asyncio.create_task(web.serve(sockets=[listener]))
     serving.add_done_callback(lambda _: stop.set())
@@ -201,6 +203,7 @@ async def _serve(
     await ended
     data_stop.set()
     await data
+    history.close()
 
 
 def serve_data(settings: Settings, *, with_parent: bool) -> None:

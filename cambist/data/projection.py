@@ -27,8 +27,7 @@ from cambist.engine.events import (
 )
 from cambist.log.journal import JournalRecord
 from cambist.store import views
-
-POSITION = "views"
+from cambist.store.views import POSITION
 
 
 class Consumer(Protocol):

@@ -68,6 +68,7 @@ __all__ = [
     "TakeOver",
     "Time",
     "TimeInForce",
+    "account_of",
     "batch",
     "decode",
     "stamp",
@@ -76,6 +77,7 @@ __all__ = [
 Buffer: TypeAlias = bytes | bytearray
 
 _HEADER = "<HBB12xII"  # length, kind, flags, (session and number), account, market or asset
+_ACCOUNT_OF = Struct("<I")
 _BARE = Struct(_HEADER)
 _PLACE = Struct(_HEADER + "BBBBB3xQQ")
 _CANCEL = Struct(_HEADER + "QBB6x")
@@ -731,6 +733,12 @@ class Continue(Command, frozen=True, kw_only=True):
 def stamp(command: bytearray, session: int, number: int) -> None:
     """Writes the sender's session and its number into an encoded command."""
     _STAMP.pack_into(command, 4, session, number)
+
+
+def account_of(command: Buffer) -> int:
+    """The account in an encoded command's header; 0 where none applies."""
+    account: int = _ACCOUNT_OF.unpack_from(command, 16)[0]
+    return account
 
 
 def batch(first_sequence: int, time_ns: int, epoch: int, commands: Sequence[Buffer]) -> bytes:

@@ -60,6 +60,18 @@ class TradeView(NamedTuple):
     taker_order: int
 
 
+class AggregateView(NamedTuple):
+    """What one taker order traded at one price in one command."""
+
+    aggregate_id: int
+    price_ticks: int
+    quantity_lots: int
+    first_trade_id: int
+    last_trade_id: int
+    time_ns: int
+    taker_side: int
+
+
 class AccountTradeView(NamedTuple):
     """A trade as one of its accounts sees it. A buyer's fee is in base atoms, a seller's in quote atoms."""
 

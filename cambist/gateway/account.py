@@ -4,37 +4,22 @@ from collections.abc import Iterable
 
 from cambist import money
 from cambist._matching import Engine, History
-from cambist.engine.commands import Permission, Side
-from cambist.engine.views import AccountTradeView, AssetView, FeesView
+from cambist.engine.commands import Permission
+from cambist.engine.views import AssetView, FeesView
 from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_S, Call
 from cambist.gateway.commission import rate
 from cambist.gateway.errors import ApiError
 from cambist.gateway.market_data import rate_limits
-from cambist.gateway.markets import Market
-from cambist.gateway.params import Params
 from cambist.gateway.schemas import (
     Account,
-    AccountTrade,
     AssetBalance,
     CommissionRates,
     OrderCount,
     encode,
 )
 
-TRADES_DEFAULT, TRADES_MAX = 500, 1_000
-DAY_NS = 86_400 * NS_PER_S
 _E8_PER_BASIS_POINT = 10_000
-# Which of these may be sent together with the symbol.
-_TRADE_SELECTIONS: tuple[set[str], ...] = (
-    set(),
-    {"orderId"},
-    {"startTime"},
-    {"endTime"},
-    {"fromId"},
-    {"startTime", "endTime"},
-    {"orderId", "fromId"},
-)
 
 
 async def account(call: Call) -> bytes:
@@ -68,32 +53,6 @@ async def account(call: Call) -> bytes:
     if found is None:
         raise ApiError(errors.KEY_REJECTED)
     return encode(found)
-
-
-def trades_weight(params: Params) -> int:
-    return 5 if "orderId" in params else 20
-
-
-async def trades(call: Call) -> bytes:
-    market, params, number = await call.services.markets.of(call.params), call.params, call.account
-    selection = {name for name in ("orderId", "startTime", "endTime", "fromId") if name in params}
-    if selection not in _TRADE_SELECTIONS:
-        raise ApiError(errors.BAD_COMBINATION)
-    limit = params.limit(default=TRADES_DEFAULT, most=TRADES_MAX)
-    order_id, from_id = params.integer("orderId"), params.integer("fromId")
-    start_ns, end_ns = params.time_ns("startTime"), params.time_ns("endTime")
-    if start_ns is not None and end_ns is not None and end_ns - start_ns > DAY_NS:
-        raise ApiError(errors.OVER_24_HOURS)
-    if start_ns is not None:
-        from_id = 0  # from a time on means the oldest ones first
-    if end_ns is not None:
-        end_ns += call.unit_ns - 1  # a whole millisecond is meant
-    rows = await call.services.core.query(
-        lambda _, history: history.account_trades(
-            number, market.id, limit, from_id, order_id, start_ns, end_ns
-        )
-    )
-    return encode([_trade(call, market, AccountTradeView(*row)) for row in rows])
 
 
 async def order_counts(call: Call) -> bytes:
@@ -130,19 +89,3 @@ def highest_rates(rates: Iterable[FeesView]) -> FeesView:
 def _amounts(asset: AssetView, balance: tuple[int, int]) -> tuple[str, str]:
     available, held = balance
     return money.format_atoms(available, asset.scale), money.format_atoms(held, asset.scale)
-
-
-def _trade(call: Call, market: Market, trade: AccountTradeView) -> AccountTrade:
-    return AccountTrade(
-        symbol=market.symbol,
-        id=trade.trade_id,
-        order_id=trade.order_id,
-        price=market.price(trade.price_ticks),
-        qty=market.quantity(trade.quantity_lots),
-        quote_qty=market.value(trade.quote_atoms),
-        commission=market.fee(trade.fee_atoms, trade.side),
-        commission_asset=market.fee_asset(trade.side).name,
-        time=call.time(trade.time_ns),
-        is_buyer=trade.side == Side.BUY,
-        is_maker=trade.is_maker,
-    )

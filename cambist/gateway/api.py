@@ -14,7 +14,18 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from cambist.accounts.api_keys import ApiKey, Scope
 from cambist.errors import ExchangeError
-from cambist.gateway import account, amend, commission, errors, market_data, orders, replace, wallet
+from cambist.gateway import (
+    account,
+    amend,
+    commission,
+    errors,
+    market_data,
+    orders,
+    own_history,
+    public_trades,
+    replace,
+    wallet,
+)
 from cambist.gateway.auth import authenticate, identify, require_timely, unsigned
 from cambist.gateway.calls import NS_PER_MS, NS_PER_S, NS_PER_US, Call, Services
 from cambist.gateway.errors import ApiError, Refusal
@@ -99,7 +110,7 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/v3/order": {
         "POST": Endpoint(orders.place, 1, TRADE, is_free=True),
         "DELETE": Endpoint(orders.cancel, 1, TRADE, is_free=True),
-        "GET": Endpoint(orders.get, 4, READ),
+        "GET": Endpoint(own_history.order, 4, READ),
     },
     "/api/v3/order/test": {
         "POST": Endpoint(commission.test_order, commission.test_order_weight, TRADE),
@@ -110,17 +121,19 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
         "GET": Endpoint(orders.open_orders, orders.open_orders_weight, READ),
         "DELETE": Endpoint(orders.cancel_all, 1, TRADE, is_free=True),
     },
+    "/api/v3/allOrders": {"GET": Endpoint(own_history.all_orders, 20, READ)},
     "/api/v3/account": {"GET": Endpoint(account.account, 20, READ)},
     "/api/v3/account/commission": {"GET": Endpoint(commission.rates, 20, READ)},
     "/api/v3/rateLimit/order": {"GET": Endpoint(account.order_counts, 40, READ)},
     "/api/v3/myFilters": {"GET": Endpoint(market_data.own_filters, 40, READ)},
-    "/api/v3/myTrades": {"GET": Endpoint(account.trades, account.trades_weight, READ)},
+    "/api/v3/myTrades": {"GET": Endpoint(own_history.trades, own_history.trades_weight, READ)},
     "/api/v3/ping": {"GET": Endpoint(market_data.ping, 1)},
     "/api/v3/time": {"GET": Endpoint(market_data.server_time, 1)},
     "/api/v3/exchangeInfo": {"GET": Endpoint(market_data.exchange_info, 20)},
     "/api/v3/depth": {"GET": Endpoint(market_data.depth, market_data.depth_weight)},
-    "/api/v3/trades": {"GET": Endpoint(market_data.trades, 25)},
-    "/api/v3/aggTrades": {"GET": Endpoint(market_data.aggregate_trades, 4)},
+    "/api/v3/trades": {"GET": Endpoint(public_trades.recent, 25)},
+    "/api/v3/historicalTrades": {"GET": Endpoint(public_trades.historical, 25)},
+    "/api/v3/aggTrades": {"GET": Endpoint(public_trades.aggregates, 4)},
     "/api/v3/ticker/price": {"GET": Endpoint(market_data.price_ticker, market_data.ticker_weight)},
     "/api/v3/ticker/bookTicker": {"GET": Endpoint(market_data.book_ticker, market_data.ticker_weight)},
     "/sapi/v1/system/status": {"GET": Endpoint(wallet.system_status, 1)},

@@ -12,6 +12,7 @@ from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.calls import Services
 from cambist.gateway.core import Core
 from cambist.gateway.documents import pages
+from cambist.gateway.history import History
 from cambist.gateway.markets import Markets, read_markets
 from cambist.gateway.order_limits import OrderLimits
 from cambist.match.server import MatchServer, Port
@@ -33,13 +34,14 @@ def create_app(
     records: Records,
     match_server: MatchServer,
     port: Port,
+    history: History,
     *,
     clock: Callable[[], int] = time.time_ns,
 ) -> Starlette:
     """`port` must have the role trade: nothing that comes in here may do more."""
     core = Core(match_server, port)
     markets = Markets(core, match_server.query_blocking(read_markets))
-    services = Services(settings, core, markets, OrderLimits(settings.limits))
+    services = Services(settings, core, markets, OrderLimits(settings.limits), history)
     routes = [
         Route(path, endpoint, methods=["GET"]) for path, endpoint in (page.ROUTES | pages.ROUTES).items()
     ]

@@ -4,6 +4,7 @@ import msgspec
 
 from cambist.accounts.api_keys import ApiKey
 from cambist.gateway.core import Core
+from cambist.gateway.history import History
 from cambist.gateway.markets import Markets
 from cambist.gateway.order_limits import OrderLimits
 from cambist.gateway.params import Params
@@ -19,6 +20,7 @@ class Services(msgspec.Struct, frozen=True):
     core: Core
     markets: Markets
     orders: OrderLimits
+    history: History
 
 
 class Call(msgspec.Struct):

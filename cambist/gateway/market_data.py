@@ -1,12 +1,9 @@
 """What everybody may see: time, markets, books, trades and prices."""
 
-from collections.abc import Iterator
-from itertools import groupby
 from typing import Any
 
 from cambist._matching import Engine
-from cambist.engine.commands import Side
-from cambist.engine.views import MarketView, TradeView
+from cambist.engine.views import MarketView
 from cambist.gateway import errors, names
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
@@ -14,12 +11,10 @@ from cambist.gateway.markets import Market
 from cambist.gateway.params import Params
 from cambist.gateway.schemas import (
     AccountFilters,
-    AggregateTrade,
     BookTicker,
     Depth,
     ExchangeInfo,
     PriceTicker,
-    PublicTrade,
     RateLimit,
     ServerTime,
     Symbol,
@@ -28,8 +23,6 @@ from cambist.gateway.schemas import (
 from cambist.settings import Limits
 
 DEPTH_DEFAULT, DEPTH_MAX = 100, 5_000
-TRADES_DEFAULT, TRADES_MAX = 500, 1_000
-FILLS_LOOKED_AT = 5_000  # by one request for aggregate trades, on the engine's thread
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (DEPTH_MAX, 250))
 PERMISSION = "SPOT"  # the only one there is
 _NAMES_SYMBOLS = frozenset({"symbol", "symbols"})
@@ -76,51 +69,6 @@ async def depth(call: Call) -> bytes:
     limit = call.params.limit(default=DEPTH_DEFAULT, most=DEPTH_MAX)
     update_id, bids, asks = await call.services.core.query(lambda engine, _: engine.depth(market.id, limit))
     return encode(Depth(update_id, _levels(market, bids), _levels(market, asks)))
-
-
-async def trades(call: Call) -> bytes:
-    market = await call.services.markets.of(call.params)
-    limit = call.params.limit(default=TRADES_DEFAULT, most=TRADES_MAX)
-    rows = await call.services.core.query(lambda _, history: history.market_trades(market.id, limit))
-    return encode([_public_trade(call, market, TradeView(*row)) for row in rows])
-
-
-async def aggregate_trades(call: Call) -> bytes:
-    """Consecutive fills of one taker order at one price, as one.
-
-    The id is that of the first fill: it grows, and is the same after every restart.
-    """
-    market, params = await call.services.markets.of(call.params), call.params
-    limit = params.limit(default=TRADES_DEFAULT, most=TRADES_MAX)
-    from_id, start_ns, end_ns = (
-        params.integer("fromId"),
-        params.time_ns("startTime"),
-        params.time_ns("endTime"),
-    )
-    # One trade earlier, or it could not be told whether `fromId` begins an aggregate.
-    first_id = None if from_id is None else max(from_id - 1, 0)
-    rows = await call.services.core.query(
-        lambda _, history: history.market_trades(market.id, FILLS_LOOKED_AT, first_id)
-    )
-    found = [
-        fills
-        for fills in aggregated([TradeView(*row) for row in rows])
-        if (from_id is None or fills[0].trade_id >= from_id)
-        and (start_ns is None or fills[0].time_ns >= start_ns)
-        and (end_ns is None or call.time(fills[0].time_ns) <= call.time(end_ns))
-    ]
-    oldest_first = from_id is not None or start_ns is not None
-    chosen = found[:limit] if oldest_first else found[-limit:]
-    return encode([_aggregate(call, market, fills) for fills in chosen])
-
-
-def aggregated(fills: list[TradeView]) -> Iterator[list[TradeView]]:
-    """Leaves out a first group whose beginning is not known any more: its id could not be told."""
-    groups = groupby(fills, key=lambda fill: (fill.taker_order, fill.price_ticks))
-    for _, group in groups:
-        together = list(group)
-        if together[0] is not fills[0] or together[0].trade_id == 1:
-            yield together
 
 
 def ticker_weight(params: Params) -> int:
@@ -234,30 +182,6 @@ def _filters(market: Market, view: MarketView) -> list[dict[str, Any]]:
 
 def _levels(market: Market, levels: list[tuple[int, int]]) -> list[tuple[str, str]]:
     return [(market.price(ticks), market.quantity(lots)) for ticks, lots in levels]
-
-
-def _public_trade(call: Call, market: Market, trade: TradeView) -> PublicTrade:
-    return PublicTrade(
-        id=trade.trade_id,
-        price=market.price(trade.price_ticks),
-        qty=market.quantity(trade.quantity_lots),
-        quote_qty=market.value(trade.quote_atoms),
-        time=call.time(trade.time_ns),
-        is_buyer_maker=trade.taker_side == Side.SELL,
-    )
-
-
-def _aggregate(call: Call, market: Market, fills: list[TradeView]) -> AggregateTrade:
-    first = fills[0]
-    return AggregateTrade(
-        a=first.trade_id,
-        p=market.price(first.price_ticks),
-        q=market.quantity(sum(fill.quantity_lots for fill in fills)),
-        f=first.trade_id,
-        l=fills[-1].trade_id,
-        T=call.time(first.time_ns),
-        m=first.taker_side == Side.SELL,
-    )
 
 
 def _book_ticker(market: Market, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> BookTicker:

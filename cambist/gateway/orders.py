@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.engine import events
 from cambist.engine.commands import Cancel, CancelAll
-from cambist.engine.views import ClosedOrderView, OrderView
+from cambist.engine.views import OrderView
 from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_S, Call
 from cambist.gateway.errors import ApiError
@@ -102,16 +102,6 @@ async def cancel_all(call: Call) -> bytes:
     return encode(cancelled)
 
 
-async def get(call: Call) -> bytes:
-    market = await call.services.markets.of(call.params)
-    order_id, client_id = named_order(call.params)
-    find = partial(find_order, call.account, market.id, order_id, client_id.encode())
-    found = await call.services.core.query(find)
-    if found is None:
-        raise ApiError(errors.NO_SUCH_ORDER)
-    return encode(show_order(call, market, found))
-
-
 def open_orders_weight(params: Params) -> int:
     return 6 if "symbol" in params else 80
 
@@ -127,28 +117,7 @@ async def open_orders(call: Call) -> bytes:
     return encode([show_order(call, known[order.market], order) for order in found])
 
 
-# Questions to the engine; they run on its thread
-
-
-def find_order(
-    account: int, market: int, order_id: int, client_id: bytes, engine: Engine, history: History
-) -> OrderView | ClosedOrderView | None:
-    """An open order first, then a closed one; both names must fit if both were sent."""
-    row = engine.order(order_id) if order_id else engine.order_by_client_id(account, client_id)
-    order: OrderView | ClosedOrderView | None = None if row is None else OrderView(*row)
-    if order is None or order.market != market:  # an open order elsewhere may have the client id by now
-        if order_id:
-            closed = history.order(account, order_id)
-        else:
-            closed = history.order_by_client_id(account, market, client_id)
-        order = None if closed is None else ClosedOrderView(*closed)
-    if order is None:
-        return None
-    is_meant = (order.account, order.market) == (account, market) and client_id in (b"", order.client_id)
-    return order if is_meant else None
-
-
-def untouched(order_ids: list[int], engine: Engine, _: History) -> set[int]:
+def untouched(order_ids: list[int], engine: Engine, _: object) -> set[int]:
     """Those of the orders that rest and have no fill."""
     rows = ((order_id, engine.order(order_id)) for order_id in order_ids)
     return {order_id for order_id, row in rows if row and not OrderView(*row).executed_lots}

@@ -21,7 +21,7 @@ class SqliteTooOld(Refused):
 
 
 def open_database(file: Path, *, read_only: bool = False, is_derived: bool = False) -> Engine:
-    """Raises SqliteTooOld. A database that is missing is made at the first use, unless `read_only`.
+    """Raises SqliteTooOld. A database that is missing is made at the first use, but not if `read_only`.
 
     What is derived need not be synced: after a power cut its last transactions are missing as a whole, and
     are made again. It also writes much, so it is copied out of the write-ahead log in larger pieces.
@@ -31,7 +31,8 @@ def open_database(file: Path, *, read_only: bool = False, is_derived: bool = Fal
         raise SqliteTooOld(
             f"SQLite {sqlite.sqlite_version} can corrupt the database; {wanted} or newer is needed"
         )
-    query = {"mode": "ro", "uri": "true"} if read_only else {}
+    # Not mode=ro: a reader of a write-ahead log may have to make the files beside it.
+    query = {"mode": "rw", "uri": "true"} if read_only else {}
     name = f"file:{file}" if read_only else str(file)
     # hide_parameters: an error's text may reach a log, and must not take e-mail addresses there.
     engine = create_engine(
@@ -42,6 +43,7 @@ def open_database(file: Path, *, read_only: bool = False, is_derived: bool = Fal
     def configure(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         if read_only:
+            connection.execute("PRAGMA query_only = ON")
             return
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_derived else 'FULL'}")

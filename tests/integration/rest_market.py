@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
@@ -18,7 +18,8 @@ from urllib.parse import urlencode
 import httpx
 from starlette.types import ASGIApp
 
-from cambist._matching import Engine, History
+from cambist._matching import Engine
+from cambist._matching import History as ClosedInMemory
 from cambist.accounts import api_keys, users
 from cambist.accounts.api_keys import Scope
 from cambist.engine import events
@@ -40,13 +41,17 @@ from cambist.engine.commands import (
     Role,
 )
 from cambist.engine.events import Status
+from cambist.errors import ExchangeError
 from cambist.gateway.app import create_app
+from cambist.gateway.history import History
+from cambist.log.journal_writer import JournalWriter
 from cambist.match.disk import LowDiskMark
 from cambist.match.server import MatchServer
 from cambist.money import parse_atoms
 from cambist.settings import Limits, Settings
 from cambist.store.records import Records
-from tests.journals import NoJournal
+from tests.data_thread import DataThread
+from tests.journals import LOG_ID
 
 FILTERS = Filters(
     price_min_ticks=1,
@@ -72,6 +77,7 @@ class Client:
         self.address = address
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
+        self.before_get: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -90,6 +96,8 @@ class Client:
         return self.request("GET", path, **options)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        if method == "GET":
+            self.before_get()
         return self.start(method, path, **options).result(timeout=30)
 
     def start(self, method: str, path: str, **options: Any) -> "Future[httpx.Response]":
@@ -203,8 +211,8 @@ class RestMarket:
         self.server = MatchServer(
             MemoryLog(),
             self.engine,
-            History(),
-            NoJournal(),
+            ClosedInMemory(),
+            JournalWriter(self.settings.journal_directory, LOG_ID, Engine().event_hash),
             match=self.settings.match,
             log_settings=self.settings.log,
             disk=LowDiskMark(0, lambda: 1),
@@ -213,7 +221,12 @@ class RestMarket:
         self.server.start()
         self._admin = self.server.open_port(Role.ADMIN, "test")
         port = self.server.open_port(Role.TRADE, "gateway")
-        self.client = client(create_app(self.settings, self.records, self.server, port, clock=clock))
+        self.data = DataThread(self.settings.journal_directory, self.settings.views_file, LOG_ID)
+        self.history = History(self.settings.views_file)
+        self.client = client(
+            create_app(self.settings, self.records, self.server, port, self.history, clock=clock)
+        )
+        self.client.before_get = self.settle
         self.assets = {
             name: self.execute(AssetList(name=name.encode(), scale=8)) for name in ("BTC", "USDT", "ETP")
         }
@@ -328,8 +341,15 @@ class RestMarket:
         assert result.status == Status.OK, (command, Status(result.status))
         return result.value
 
+    def settle(self) -> None:
+        """What has happened is in the views, unless the data server is paused."""
+        with suppress(ExchangeError):  # one that has stopped says nothing more
+            self.data.wait_for(self.server.query_blocking(lambda engine, _: engine.sequence))
+
     def close(self) -> None:
         self.server.stop()
+        self.data.close()
+        self.history.close()
         self.records.close()
 
     def _create_account(self, reference: bytes) -> int:

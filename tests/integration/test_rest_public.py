@@ -126,7 +126,7 @@ def test_fills_of_one_order_at_one_price_are_one_aggregate_trade(market):
     aggregates = market.get("/api/v3/aggTrades", symbol="BTCUSDT")
     assert [(each["a"], each["p"], each["q"], each["f"], each["l"]) for each in aggregates] == [
         (1, "101.00000000", "1.00000000", 1, 2),
-        (3, "100.00000000", "1.50000000", 3, 3),
+        (2, "100.00000000", "1.50000000", 3, 3),
     ]
 
 

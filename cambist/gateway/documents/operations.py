@@ -75,6 +75,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("DELETE", "/api/v3/openOrders"): Operation(
         "Cancel all orders of a market", list[schemas.CancelledOrder], "symbol"
     ),
+    ("GET", "/api/v3/allOrders"): Operation(
+        "Open and closed orders", list[schemas.Order], "symbol", f"orderId limit {_PERIOD}"
+    ),
     ("GET", "/api/v3/account"): Operation("Balances and rights", schemas.Account, "", "omitZeroBalances"),
     ("GET", "/api/v3/account/commission"): Operation("What trades cost", commission.Commission, "symbol"),
     ("GET", "/api/v3/rateLimit/order"): Operation("Orders that count", list[schemas.OrderCount]),
@@ -92,6 +95,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("GET", "/api/v3/depth"): Operation("The book", schemas.Depth, "symbol", "limit symbolStatus"),
     ("GET", "/api/v3/trades"): Operation("The latest trades", list[schemas.PublicTrade], "symbol", "limit"),
+    ("GET", "/api/v3/historicalTrades"): Operation(
+        "Trades from an id on", list[schemas.PublicTrade], "symbol", "fromId limit"
+    ),
     ("GET", "/api/v3/aggTrades"): Operation(
         "Trades of one order at one price, as one",
         list[schemas.AggregateTrade],

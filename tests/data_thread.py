@@ -1,0 +1,59 @@
+"""The data server of an exchange that runs in the test's own process: it follows the journal in a thread."""
+
+import threading
+import time
+from pathlib import Path
+
+from cambist.data.orders import Orders
+from cambist.data.projection import Projection
+from cambist.data.server import DataServer
+
+POLL_S = 0.001
+WITHIN_S = 30
+
+
+class DataThread:
+    """Runs until `close`; between `pause` and `resume` it is as a stopped process."""
+
+    def __init__(self, journal: Path, views: Path, log_id: bytes) -> None:
+        self._server = DataServer(journal, views, log_id, Projection(Orders()))
+        self._may_run = threading.Event()
+        self._may_run.set()
+        self._is_closing = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="data")
+        self._thread.start()
+
+    @property
+    def position(self) -> int:
+        return self._server.position
+
+    def pause(self) -> None:
+        self._may_run.clear()
+        with self._lock:
+            pass  # what was going on has ended
+
+    def resume(self) -> None:
+        self._may_run.set()
+
+    def wait_for(self, sequence: int) -> None:
+        """Returns when the views hold everything up to there."""
+        deadline_s = time.monotonic() + WITHIN_S
+        while self.position < sequence and self._may_run.is_set():
+            assert self._thread.is_alive(), "the data server has failed"
+            assert time.monotonic() < deadline_s, f"the views stand at {self.position}, not at {sequence}"
+            time.sleep(POLL_S)
+
+    def close(self) -> None:
+        self._is_closing = True
+        self._may_run.set()
+        self._thread.join()
+        self._server.close()
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            self._may_run.wait()
+            with self._lock:
+                has_more = self._may_run.is_set() and self._server.catch_up()
+            if not has_more:
+                time.sleep(POLL_S)
