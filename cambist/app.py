@@ -9,7 +9,7 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from cambist.demo import setup as demo_setup
 from cambist.engine.commands import Role
 from cambist.engine.views import MarketView
 from cambist.errors import Refused
+from cambist.feed.server import FeedServer, NoAccounts
 from cambist.flow import demo as demo_flow
 from cambist.gateway.app import create_app
 from cambist.gateway.history import History
@@ -41,6 +42,7 @@ from cambist.log.lock import DirectoryLock
 from cambist.match import recovery
 from cambist.match.disk import LowDiskMark, free_bytes
 from cambist.match.server import MatchServer
+from cambist.price.server import PriceServer
 from cambist.settings import FILE_NAME, Mode, Settings, write_default
 from cambist.store.records import Records
 
@@ -223,27 +225,38 @@ def serve_data(settings: Settings, *, with_parent: bool) -> None:
 
 
 def _run_data(settings: Settings, *, with_parent: bool, rebuild: bool) -> None:
+    price = PriceServer(settings.journal_directory)
+    feed = FeedServer(settings.feed_file, price, NoAccounts(), price.questions)
     server = DataServer(
         settings.journal_directory,
         settings.views_file,
         recovery.log_id(settings.log_directory),
-        Projection(Orders()),
+        Projection(Orders(), [price]),
         rebuild=rebuild,
     )
     try:
-        uvloop.run(_follow(server, with_parent=with_parent))
+        uvloop.run(_follow(server, price, feed, with_parent=with_parent))
     finally:
         server.close()
 
 
-async def _follow(server: DataServer, *, with_parent: bool) -> None:
+async def _follow(server: DataServer, price: PriceServer, feed: FeedServer, *, with_parent: bool) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     if with_parent:
         loop.add_reader(sys.stdin, stop.set)  # nothing is ever sent: it can only end
-    await server.run(stop)
+    await feed.start()
+    ticks = asyncio.create_task(price.run())
+    ticks.add_done_callback(lambda _: stop.set())  # they end only by a fault, which is raised below
+    try:
+        await server.run(stop)
+    finally:
+        await feed.stop()
+        ticks.cancel()
+        with suppress(asyncio.CancelledError):
+            await ticks
 
 
 def _data_process(settings: Settings) -> DataProcess:

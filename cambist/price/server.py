@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from cambist.engine.aggregates import AggregateIds
 from cambist.engine.events import AssetEvent, Event, Level, MarketEvent, Trade
-from cambist.feed.messages import Gap, Hello, Published
+from cambist.feed.messages import Gap, Hello, Position, Published
 from cambist.feed.messages import Market as MarketMessage
 from cambist.feed.server import Connection as Gateway
 from cambist.feed.server import Question
@@ -62,6 +62,8 @@ class PriceServer:
         self._scales = tables.load_scales(db)
         for market in tables.load_markets(db, self._scales):
             self._add(market)
+        sequence, self._time_ns = tables.load_position(db)
+        self._published = Published(sequence, sequence, sequence)
 
     def apply(self, sequence: int, time_ns: int, events: list[Event]) -> None:
         self._time_ns = time_ns
@@ -86,6 +88,8 @@ class PriceServer:
         self._traded.clear()
 
     def committed(self, sequence: int) -> None:
+        for gateway in self._gateways:
+            gateway.send(Position(sequence))
         now_ns = self._clock()
         for market in self._touched:
             self._publish(self._watched.said_at_commit(market, now_ns))
@@ -104,6 +108,7 @@ class PriceServer:
 
     def hello(self, gateway: Gateway, hello: Hello) -> None:
         self._gateways.add(gateway)
+        gateway.send(Position(self._published.sequence))
         if hello.after_sequence > self._published.sequence:
             self._early[gateway] = (hello, [])
         else:

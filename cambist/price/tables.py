@@ -22,6 +22,13 @@ def load_scales(db: Connection) -> dict[int, int]:
     return {row.asset: row.scale for row in db.execute(select(views.assets))}
 
 
+def load_position(db: Connection) -> tuple[int, int]:
+    """The sequence up to which the views hold everything, and its time; zeros before the first command."""
+    positions = views.positions
+    row = db.execute(select(positions).where(positions.c.name == views.POSITION)).first()
+    return (row.sequence, row.time_ns) if row else (0, 0)
+
+
 def load_markets(db: Connection, scales: dict[int, int]) -> list[Market]:
     markets = [
         Market(
