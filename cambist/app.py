@@ -190,15 +190,19 @@ async def _serve(
     data = asyncio.create_task(exchange.data.run(data_stop))
     history = History(exchange.settings.views_file)
     app = create_app(exchange.settings, exchange.records, exchange.server, port, history)
-    web = _Uvicorn(server_config(app, exchange.settings))
+    web = _Uvicorn(server_config(app, exchange.settings, app.sockets.door))
+    sockets = asyncio.create_task(app.sockets.run())
+    sockets.add_done_callback(lambda _: stop.set())
     serving = asyncio.create_task(web.serve(sockets=[listener]))
     serving.add_done_callback(lambda _: stop.set())
     flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
     started(_listening(exchange.settings, demo=demo))
 
     await stop.wait()
+    await app.sockets.stop()
     web.should_exit = True
     await serving
+    sockets.cancel()
     if flow is not None:
         await flow
     await asyncio.to_thread(exchange.server.stop)

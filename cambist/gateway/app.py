@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import Message, Receive, Scope, Send
 
+from cambist._matching import Engine
 from cambist.gateway import errors, page
 from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.calls import Services
@@ -15,6 +16,8 @@ from cambist.gateway.documents import pages
 from cambist.gateway.history import History
 from cambist.gateway.markets import Markets, read_markets
 from cambist.gateway.order_limits import OrderLimits
+from cambist.gateway.sockets import Sockets
+from cambist.gateway.streams.streaming import Streaming
 from cambist.match.server import MatchServer, Port
 from cambist.settings import Settings
 from cambist.store.records import Records
@@ -37,23 +40,37 @@ def create_app(
     history: History,
     *,
     clock: Callable[[], int] = time.time_ns,
-) -> Starlette:
+) -> "Gateway":
     """`port` must have the role trade: nothing that comes in here may do more."""
     core = Core(match_server, port)
     markets = Markets(core, match_server.query_blocking(read_markets))
-    services = Services(settings, core, markets, OrderLimits(settings.limits), history)
+    begin = match_server.query_blocking(_last_sequence)
+    streaming = Streaming(settings.feed_file, begin, lambda: core.query(_last_sequence))
+    services = Services(
+        settings, core, markets, streaming.feed, streaming.listen_keys, OrderLimits(settings.limits), history
+    )
     routes = [
         Route(path, endpoint, methods=["GET"]) for path, endpoint in (page.ROUTES | pages.ROUTES).items()
     ]
-    return Gateway(ApiApplication(Api(services, records, clock), settings.api.body_max_bytes), routes)
+    api = Api(services, records, clock)
+    sockets = Sockets(api, services, streaming)
+    return Gateway(ApiApplication(api, settings.api.body_max_bytes), routes, sockets)
+
+
+def _last_sequence(engine: Engine, _: object) -> int:
+    return engine.sequence
 
 
 class Gateway(Starlette):
-    """The API has its own table of routes and answers its errors itself, so it stands before the rest."""
+    """The API has its own table of routes and answers its errors itself, so it stands before the rest.
 
-    def __init__(self, api: "ApiApplication", pages: list[Route]) -> None:
+    WebSockets are not its business but the HTTP server's, which opens the door of `sockets`.
+    """
+
+    def __init__(self, api: "ApiApplication", pages: list[Route], sockets: Sockets) -> None:
         super().__init__(routes=[*pages, Mount("/", api)])
         self._api = api
+        self.sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(_API_PATHS):
@@ -72,9 +89,6 @@ class ApiApplication:
         self._body_max_bytes = body_max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":  # there are no WebSockets yet
-            await send({"type": "websocket.close"})
-            return
         try:
             answer = await self._answer(scope, receive)
         except ClientGone:

@@ -3,11 +3,13 @@
 import msgspec
 
 from cambist.accounts.api_keys import ApiKey
+from cambist.feed.client import FeedClient
 from cambist.gateway.core import Core
 from cambist.gateway.history import History
 from cambist.gateway.markets import Markets
 from cambist.gateway.order_limits import OrderLimits
 from cambist.gateway.params import Params
+from cambist.gateway.streams.listen_keys import ListenKeys
 from cambist.settings import Settings
 
 NS_PER_MS = 1_000_000
@@ -19,6 +21,8 @@ class Services(msgspec.Struct, frozen=True):
     settings: Settings
     core: Core
     markets: Markets
+    feed: FeedClient
+    listen_keys: ListenKeys
     orders: OrderLimits
     history: History
 

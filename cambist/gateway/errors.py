@@ -156,7 +156,6 @@ def too_much_weight(limit: int) -> Refusal:
 
 TOO_MANY_REQUESTS = Refusal(-1003, "Too many requests queued.", 429)
 TOO_MANY_CONNECTIONS = Refusal(-1003, "Too many WebSocket connection attempts from this address.", 429)
-TOO_MANY_CONNECTIONS = Refusal(-1003, "Too many WebSocket connection attempts from this address.", 429)
 
 
 def banned(until_ms: int) -> Refusal:

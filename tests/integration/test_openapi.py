@@ -38,6 +38,8 @@ REQUESTS: dict[tuple[str, str], list[dict[str, str]]] = {
     ("GET", "/api/v3/exchangeInfo"): [{}, {"symbol": "BTCUSDT"}, {"permissions": "SPOT"}],
     ("POST", "/sapi/v1/capital/withdraw/apply"): [{"coin": "BTC", "address": "a", "amount": "1"}],
     ("GET", "/sapi/v1/capital/deposit/address"): [{"coin": "BTC"}],
+    ("PUT", "/api/v3/userDataStream"): [{"listenKey": "the account's"}],
+    ("DELETE", "/api/v3/userDataStream"): [{"listenKey": "the account's"}],
 }
 ADDRESS = "192.0.2.1"
 REFUSED_YET = {"/sapi/v1/capital/withdraw/apply", "/sapi/v1/capital/deposit/address"}
@@ -106,6 +108,8 @@ def test_a_route_costs_and_needs_what_the_document_says(described, method, path)
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_an_answer_is_as_described(described, trader, resting, method, path):
     for params in requests(method, path):
+        if "listenKey" in params:
+            params = trader.request("POST", path).json()
         answer = trader.request(method, path, **params)
         assert answer.status_code == (400 if path in REFUSED_YET else 200), answer.text
         kind = "default" if path in REFUSED_YET else "200"

@@ -62,7 +62,10 @@ def _operation(endpoint: Endpoint, operation: Operation, answers: list[dict[str,
 def _parameters(endpoint: Endpoint, operation: Operation) -> Iterator[dict[str, Any]]:
     named = [(name, True) for name in operation.requires.split()]
     named += [(name, False) for name in operation.takes.split()]
-    for name, is_required in [*named, *(() if endpoint.scope is None else _SIGNED)]:
+    for name, is_required in [
+        *named,
+        *(_SIGNED if endpoint.scope is not None and endpoint.is_signed else ()),
+    ]:
         yield {"name": name, "in": "query", "required": is_required, "schema": PARAMETERS[name]}
 
 

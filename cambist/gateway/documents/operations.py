@@ -5,7 +5,7 @@ Routes, weights and scopes are in `gateway.api.ENDPOINTS`; a test holds the two 
 
 from typing import Any, NamedTuple
 
-from cambist.gateway import amend, commission, schemas, wallet
+from cambist.gateway import amend, commission, listen_key, schemas, wallet
 from cambist.gateway.documents.parameters import Schema, reference
 
 Nothing = dict[str, str]  # an empty object
@@ -110,6 +110,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/api/v3/ticker/bookTicker"): Operation(
         "Best bids and offers", schemas.BookTicker | list[schemas.BookTicker], "", _CHOSEN
     ),
+    ("POST", "/api/v3/userDataStream"): Operation("A key to the account's stream", listen_key.ListenKey),
+    ("PUT", "/api/v3/userDataStream"): Operation("Renew it for an hour", Nothing, "listenKey"),
+    ("DELETE", "/api/v3/userDataStream"): Operation("Close the stream", Nothing, "listenKey"),
     ("GET", "/sapi/v1/system/status"): Operation("Whether all is well", dict[str, int | str]),
     ("GET", "/sapi/v1/account/apiRestrictions"): Operation("What this key may do", wallet.KeyPermissions),
     ("GET", "/sapi/v1/account/status"): Operation("Normal or Locked", dict[str, str]),

@@ -42,6 +42,7 @@ PARAMETERS: dict[str, Schema] = {
     "showPermissionSets": FLAG,
     "asset": TEXT,
     "coin": TEXT,
+    "listenKey": TEXT,
     # What part of a list
     "limit": {**INTEGER, "minimum": 1},
     "fromId": INTEGER,
