@@ -3,11 +3,11 @@
 from functools import partial
 
 from cambist._matching import Engine
-from cambist.engine import events
+from cambist.engine import events, names
 from cambist.engine.commands import Amend
 from cambist.engine.events import OrderAmended, Status
 from cambist.engine.views import OrderView
-from cambist.gateway import errors, names
+from cambist.gateway import errors
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market

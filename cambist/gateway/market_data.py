@@ -3,8 +3,9 @@
 from typing import Any
 
 from cambist._matching import Engine
+from cambist.engine import names
 from cambist.engine.views import MarketView
-from cambist.gateway import errors, names
+from cambist.gateway import errors
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market

@@ -9,11 +9,11 @@ import msgspec
 
 from cambist import money
 from cambist._matching import Engine, History
+from cambist.engine.names import MARKET_STATUS_NAMES
 from cambist.engine.views import AssetView, MarketView
 from cambist.gateway import errors
 from cambist.gateway.core import Core
 from cambist.gateway.errors import ApiError, Refusal
-from cambist.gateway.names import MARKET_STATUS_NAMES
 from cambist.gateway.params import Params
 
 SYMBOL_RANGE = "^[A-Z0-9-_.]{1,32}$"

@@ -2,11 +2,11 @@
 
 import msgspec
 
-from cambist.engine import events
+from cambist.engine import events, names
 from cambist.engine.commands import Side
 from cambist.engine.events import CloseReason, EventKind, OrderClosed, Status, Trade
 from cambist.engine.views import ClosedOrderView, OrderView
-from cambist.gateway import errors, names
+from cambist.gateway import errors
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market

@@ -6,6 +6,7 @@ from typing import NoReturn
 
 import msgspec
 
+from cambist.engine import names
 from cambist.engine.commands import (
     CancelReplace,
     OrderType,
@@ -15,7 +16,7 @@ from cambist.engine.commands import (
     StpMode,
     TimeInForce,
 )
-from cambist.gateway import errors, names
+from cambist.gateway import errors
 from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market
 from cambist.gateway.params import Params

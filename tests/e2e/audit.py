@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from cambist._matching import Engine, History
 from cambist.engine import events
 from cambist.engine.events import CloseReason, OrderAccepted, OrderClosed, Trade
-from cambist.gateway.names import CLOSED_NAMES, open_name
+from cambist.engine.names import CLOSED_NAMES, open_name
 from cambist.ledger.trial_balance import is_balanced, trial_balance
 from cambist.log.file import read
 from tests.e2e.forked import Position

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from cambist.gateway import names
+from cambist.engine import names
 from cambist.gateway.params import INTEGER_MAX
 
 Schema: TypeAlias = dict[str, Any]
