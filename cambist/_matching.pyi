@@ -8,9 +8,9 @@ from typing import TypeAlias
 from typing_extensions import Buffer
 
 # order_id, account, market, side, order_type, time_in_force, stp_mode, price_ticks, quantity_lots (original),
-# executed_lots, executed_quote_atoms, accepted_ns, updated_ns, client_id
-OrderRow: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, bytes]
-# ... the same, then: reason (ORDER_CLOSED), by_quote
+# executed_lots, executed_quote_atoms, accepted_ns, updated_ns, client_id, prevented_lots
+OrderRow: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, bytes, int]
+# ... the same up to client_id, then: reason (ORDER_CLOSED), by_quote
 ClosedOrderRow: TypeAlias = tuple[
     int, int, int, int, int, int, int, int, int, int, int, int, int, bytes, int, int
 ]
@@ -49,6 +49,15 @@ class Engine:
     def event_hash(self) -> int: ...
     @property
     def pending(self) -> bool: ...
+    # when a TIME command is to be sent at the latest
+    @property
+    def next_deadline_ns(self) -> int | None: ...
+    # market (0: all of them), deadline_ns
+    def countdowns(self, account: int) -> list[tuple[int, int]]: ...
+    # a limits block
+    def limits(self, market: int) -> bytes: ...
+    # ticks; 0 before the first trade
+    def reference_price(self, market: int) -> int: ...
     @property
     def market_count(self) -> int: ...
     @property

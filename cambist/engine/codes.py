@@ -21,12 +21,14 @@ class Kind(IntEnum):
     ACCOUNT_CREATE = 20
     ACCOUNT_SET = 21
     ACCOUNT_FREEZE = 22
+    COUNTDOWN = 23
     ASSET_LIST = 30
     ASSET_STATE = 31
     MARKET_LIST = 32
     MARKET_STATE = 33
     MARKET_FILTERS = 34
     MARKET_FEES = 35
+    MARKET_LIMITS = 36
     SESSION_OPEN = 40
     TAKE_OVER = 42
     RULES = 43
@@ -52,6 +54,9 @@ class EventKind(IntEnum):
     HOLD = 15
     EPOCH = 16
     RULES = 17
+    PREVENTED_MATCH = 18
+    LIMITS = 19
+    COUNTDOWN = 20
 
 
 class Status(IntEnum):
@@ -88,6 +93,15 @@ class Status(IntEnum):
     MARKET_LOT_SIZE = 52
     NOTIONAL = 53
     MAX_NUM_ORDERS = 54
+    PERCENT_PRICE_BY_SIDE = 55
+    MAX_POSITION = 56
+    MAX_NUM_ALGO_ORDERS = 57
+    MAX_NUM_ICEBERG_ORDERS = 58
+    ICEBERG_PARTS = 59
+    TRAILING_DELTA = 60
+    MAX_NUM_ORDER_LISTS = 61
+    MAX_NUM_ORDER_AMENDS = 62
+    BAD_LIMITS = 63
     REFERENCE_CONFLICT = 70
     UNKNOWN_REFERENCE = 71
     ALREADY_ENDED = 72
@@ -121,6 +135,7 @@ class StpMode(IntEnum):
     EXPIRE_TAKER = 1
     EXPIRE_MAKER = 2
     EXPIRE_BOTH = 3
+    DECREMENT = 4
 
 
 class ReplaceMode(IntEnum):
@@ -136,6 +151,7 @@ class CloseReason(IntEnum):
     EXPIRED = 3
     EXPIRED_STP = 4
     REPLACED = 5
+    EXPIRED_PRICE_RANGE = 10
 
 
 class Role(IntEnum):
@@ -174,6 +190,9 @@ class MarketStatus(IntEnum):
     CANCEL_ONLY = 2
     HALTED = 3
     DELISTED = 4
+    PRE_OPEN = 5
+    POST_ONLY = 6
+    PAUSED = 7
 
 
 class FeeComponent(IntEnum):
@@ -186,3 +205,9 @@ class HoldState(IntEnum):
     HELD = 1
     SETTLED = 2
     RELEASED = 3
+
+
+class CountdownState(IntEnum):
+    SET = 1
+    STOPPED = 2
+    FIRED = 3

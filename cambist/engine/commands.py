@@ -41,13 +41,16 @@ __all__ = [
     "Command",
     "Continue",
     "Correction",
+    "Countdown",
     "Credit",
     "FeeComponent",
     "Filters",
     "Hold",
     "Kind",
+    "Limits",
     "MarketFees",
     "MarketFilters",
+    "MarketLimits",
     "MarketList",
     "MarketState",
     "MarketStatus",
@@ -89,12 +92,15 @@ _ACCOUNT_SET = Struct(_HEADER + "xBBxI")
 _ASSET_LIST = Struct(_HEADER + "BB6x")
 _MARKET_LIST = Struct(_HEADER + "IIQQ104sBB6x")
 _MARKET_FILTERS = Struct(_HEADER + "104s")
+_MARKET_LIMITS = Struct(_HEADER + "96s")
 _MARKET_FEES = Struct(_HEADER + "BB6xIIII")
 _SESSION_OPEN = Struct(_HEADER + "BB22s")
 _CODE = Struct(_HEADER + "B7x")
 _NUMBER = Struct(_HEADER + "I4x")
+_DEADLINE = Struct(_HEADER + "q")
 _EXTENSION = Struct("<16s32x")  # reserved: list, stop, iceberg, trailing delta, peg
 _FILTERS = Struct("<QQQQQQ16s16sIB19x")
+_LIMITS = Struct("<19I4x16s")
 _STAMP = Struct("<IQ")
 _BATCH = Struct("<QqIII4x")
 
@@ -129,6 +135,47 @@ class Filters(NamedTuple):
     def unpack(cls, block: Buffer) -> Self:
         *lots, low, high, max_orders, flags = _FILTERS.unpack(block)
         return cls._make((*lots, _int(low), _int(high), max_orders, flags))
+
+
+class Limits(NamedTuple):
+    """What a market limits beyond its filters; 0 limits nothing.
+
+    `_e4` is a multiplier of the reference price in parts of 10,000. The first four bound the prices at which
+    orders may be placed (PERCENT_PRICE_BY_SIDE), the `range` ones those at which takers may trade.
+    """
+
+    bid_up_e4: int = 0
+    bid_down_e4: int = 0
+    ask_up_e4: int = 0
+    ask_down_e4: int = 0
+    range_bid_up_e4: int = 0
+    range_bid_down_e4: int = 0
+    range_ask_up_e4: int = 0
+    range_ask_down_e4: int = 0
+    average_minutes: int = 0  # of trades that make the reference price; 0: it is the last price
+    pause_seconds: int = 0  # when somebody would take outside his range
+    max_algo_orders: int = 0
+    max_iceberg_orders: int = 0
+    iceberg_parts: int = 0
+    max_order_lists: int = 0
+    max_amends: int = 0
+    trailing_above_min: int = 0  # basis points
+    trailing_above_max: int = 0
+    trailing_below_min: int = 0
+    trailing_below_max: int = 0
+    max_position_atoms: int = 0
+
+    def pack(self) -> bytes:
+        *numbers, position = self
+        try:
+            return _LIMITS.pack(*numbers, _u128(position))
+        except error as problem:
+            raise ValueError(f"{self}: {problem}") from problem
+
+    @classmethod
+    def unpack(cls, block: Buffer) -> Self:
+        *numbers, position = _LIMITS.unpack(block)
+        return cls._make((*numbers, _int(position)))
 
 
 class Command(Record, frozen=True, kw_only=True):
@@ -514,6 +561,26 @@ class AccountFreeze(Command, frozen=True, kw_only=True):
         return cls(account=account, frozen=bool(frozen))
 
 
+class Countdown(Command, frozen=True, kw_only=True):
+    """At `deadline_ns`, all open orders of the account (in the market, or 0: in all) are cancelled.
+
+    It takes the place of the one before; 0 stops it. It ends in the first Time after the deadline.
+    """
+
+    kind = Kind.COUNTDOWN
+    account: int
+    market: int = 0
+    deadline_ns: int
+
+    def encode(self) -> bytearray:
+        return _pack(_DEADLINE, self.kind, 0, self.account, self.market, self.deadline_ns)
+
+    @classmethod
+    def read(cls, command: Buffer) -> Self:
+        _, _, _, account, market, deadline_ns = _DEADLINE.unpack_from(command)
+        return cls(account=account, market=market, deadline_ns=deadline_ns)
+
+
 class AssetList(Command, frozen=True, kw_only=True):
     """`scale` is the ledger's number of decimals."""
 
@@ -619,6 +686,22 @@ class MarketFilters(Command, frozen=True, kw_only=True):
         return cls(market=market, filters=Filters.unpack(filters))
 
 
+class MarketLimits(Command, frozen=True, kw_only=True):
+    """Replaces all limits of a market; its reference price begins anew, with the last price."""
+
+    kind = Kind.MARKET_LIMITS
+    market: int
+    limits: Limits
+
+    def encode(self) -> bytearray:
+        return _pack(_MARKET_LIMITS, self.kind, 0, 0, self.market, self.limits.pack())
+
+    @classmethod
+    def read(cls, command: Buffer) -> Self:
+        *_, market, limits = _MARKET_LIMITS.unpack_from(command)
+        return cls(market=market, limits=Limits.unpack(limits))
+
+
 class MarketFees(Command, frozen=True, kw_only=True):
     """Rates are `fee_rate_e8`. A side pays (maker or taker) + (buyer or seller) of each component."""
 
@@ -705,7 +788,7 @@ class Rules(Command, frozen=True, kw_only=True):
 
 
 class Time(Command, frozen=True, kw_only=True):
-    """Time passes, nothing else."""
+    """Time passes, and what was to happen by then does: countdowns and pauses end."""
 
     kind = Kind.TIME
 
@@ -820,12 +903,14 @@ _CLASSES: dict[Kind, type[Command]] = {
         AccountCreate,
         AccountSet,
         AccountFreeze,
+        Countdown,
         AssetList,
         AssetState,
         MarketList,
         MarketState,
         MarketFilters,
         MarketFees,
+        MarketLimits,
         SessionOpen,
         TakeOver,
         Rules,

@@ -13,6 +13,7 @@ from .codes import (
     AccountClass,
     AssetStatus,
     CloseReason,
+    CountdownState,
     EventKind,
     FeeComponent,
     HoldState,
@@ -26,23 +27,26 @@ from .codes import (
     StpMode,
     TimeInForce,
 )
-from .commands import Filters
+from .commands import Filters, Limits
 
 __all__ = [
     "AccountEvent",
     "AssetEvent",
     "Balance",
     "CloseReason",
+    "CountdownEvent",
     "EpochEvent",
     "Event",
     "EventKind",
     "FeesEvent",
     "HoldEvent",
     "Level",
+    "LimitsEvent",
     "MarketEvent",
     "OrderAccepted",
     "OrderAmended",
     "OrderClosed",
+    "PreventedMatch",
     "Result",
     "RulesEvent",
     "SessionEvent",
@@ -217,6 +221,37 @@ class RulesEvent(NamedTuple):
     version: int
 
 
+class PreventedMatch(NamedTuple):
+    """A trade that self-trade prevention did not let happen, and the lots that each order loses to it."""
+
+    market: int
+    taker_side: Side
+    prevented_match_id: int
+    price_ticks: int
+    taker_order: int
+    maker_order: int
+    taker_account: int
+    maker_account: int
+    taker_prevented_lots: int
+    maker_prevented_lots: int
+    stp_group: int
+    stp_mode: StpMode
+
+
+class LimitsEvent(NamedTuple):
+    market: int
+    limits: Limits
+
+
+class CountdownEvent(NamedTuple):
+    """`market` 0 means every market; `deadline_ns` is 0 unless it was set."""
+
+    market: int
+    state: CountdownState
+    account: int
+    deadline_ns: int
+
+
 Event: TypeAlias = (
     OrderAccepted
     | Trade
@@ -232,6 +267,9 @@ Event: TypeAlias = (
     | HoldEvent
     | EpochEvent
     | RulesEvent
+    | PreventedMatch
+    | LimitsEvent
+    | CountdownEvent
 )
 
 _HEADER = "<2xxBI"  # (length, kind), tag, subject
@@ -249,6 +287,9 @@ _MARKET = Struct(_HEADER + "IIQQ104sBB6x")
 _FEES = Struct(_HEADER + "B7xIIII")
 _SESSION = Struct(_HEADER + "B31s")
 _HOLD = Struct(_HEADER + "I4x16s16s")
+_PREVENTED = Struct(_HEADER + "QQQQIIQQIB3x")
+_LIMITS = Struct(_HEADER + "96s")
+_COUNTDOWN = Struct(_HEADER + "I4xq")
 _BARE = Struct(_HEADER)
 _SIZES = Struct("<H2xI")  # length, subject
 _KIND = Struct("<HB")
@@ -446,6 +487,21 @@ def _rules(record: bytes, at: int) -> RulesEvent:
     return RulesEvent(_BARE.unpack_from(record, at)[1])
 
 
+def _prevented(record: bytes, at: int) -> PreventedMatch:
+    side, market, *fields, mode = _PREVENTED.unpack_from(record, at)
+    return PreventedMatch._make((market, _SIDE[side], *fields, _STP_MODE[mode]))
+
+
+def _limits(record: bytes, at: int) -> LimitsEvent:
+    _, market, limits = _LIMITS.unpack_from(record, at)
+    return LimitsEvent(market, Limits.unpack(limits))
+
+
+def _countdown(record: bytes, at: int) -> CountdownEvent:
+    state, market, account, deadline_ns = _COUNTDOWN.unpack_from(record, at)
+    return CountdownEvent(market, CountdownState(state), account, deadline_ns)
+
+
 _READ: dict[int, Callable[[bytes, int], Event]] = {
     EventKind.ORDER_ACCEPTED: _accepted,
     EventKind.TRADE: _trade,
@@ -461,4 +517,7 @@ _READ: dict[int, Callable[[bytes, int], Event]] = {
     EventKind.HOLD: _hold,
     EventKind.EPOCH: _epoch,
     EventKind.RULES: _rules,
+    EventKind.PREVENTED_MATCH: _prevented,
+    EventKind.LIMITS: _limits,
+    EventKind.COUNTDOWN: _countdown,
 }

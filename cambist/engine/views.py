@@ -7,7 +7,7 @@ if TYPE_CHECKING:  # its aliases exist for the type checker alone
 
 
 class OrderView(NamedTuple):
-    """An open order. `quantity_lots` is what was asked for, of which `executed_lots` is done."""
+    """An open order. `quantity_lots` is what was asked for; executed and prevented lots of it are done."""
 
     order_id: int
     account: int
@@ -23,6 +23,7 @@ class OrderView(NamedTuple):
     accepted_ns: int
     updated_ns: int
     client_id: bytes
+    prevented_lots: int = 0  # by self-trade prevention
 
 
 class ClosedOrderView(NamedTuple):

@@ -1,9 +1,11 @@
 //! Accounts, assets and markets: created and changed by commands, at run time.
 
 use crate::command::{self, Header};
+use crate::deadlines::pause_of;
 use crate::engine::Engine;
 use crate::event::Outcome;
 use crate::ledger::{Account, ACCOUNTS_MAX, FEES};
+use crate::limits::{Limited, Limits};
 use crate::market::{filters_are_sound, tick_lot_atoms, Asset, Fees, Market};
 use crate::reference::{content, digest, Reference};
 use crate::wire::*;
@@ -103,7 +105,7 @@ impl Engine {
         if !filters_are_sound(&wanted.filters, tick_lot_atoms, wanted.lot_atoms) {
             return Err(status::BAD_FILTERS);
         }
-        if !(market_state::TRADING..=market_state::HALTED).contains(&wanted.state) {
+        if wanted.state == market_state::DELISTED || !self.may_be_state(wanted.state) {
             return Err(status::BAD_STATE);
         }
         let fee_rows = [self.ledger.row(FEES, wanted.base), self.ledger.row(FEES, wanted.quote)];
@@ -120,6 +122,8 @@ impl Engine {
             update_id: 0,
             last_price: 0,
             trade_id: 0,
+            prevented_id: 0,
+            limited: None,
             fee_rows,
         });
         self.book.add_market();
@@ -136,13 +140,36 @@ impl Engine {
         let state = command::code(bytes, header.flags)?;
         let at = self.market_index(header)?;
         let is_empty = [side::BUY, side::SELL].iter().all(|&side| self.book.best(header.market, side).is_none());
-        let known = (market_state::TRADING..=market_state::DELISTED).contains(&state);
+        let known = self.may_be_state(state);
         let is_final = self.markets[at].state == market_state::DELISTED;
         if !known || is_final || (state == market_state::DELISTED && !is_empty) {
             return Err(status::BAD_STATE);
         }
+        self.deadlines.end(pause_of(header.market));
+        self.set_state(header.market, state);
+        Ok(Outcome::ok(header.market as u64))
+    }
+
+    /// Whether an operator may put a market in this state. PAUSED is what a market does by itself.
+    fn may_be_state(&self, state: u8) -> bool {
+        let is_old = (market_state::TRADING..=market_state::DELISTED).contains(&state);
+        is_old || (self.rules >= 2 && matches!(state, market_state::PRE_OPEN | market_state::POST_ONLY))
+    }
+
+    pub(crate) fn set_state(&mut self, market: u32, state: u8) {
+        let at = place_of(market);
         self.markets[at].state = state;
-        self.events.market(header.market, &self.markets[at]);
+        self.events.market(market, &self.markets[at]);
+    }
+
+    pub(crate) fn market_limits(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
+        let limits: Limits = command::market_limits(bytes, header.flags)?;
+        let at = self.market_index(header)?;
+        if !limits.are_sound() {
+            return Err(status::BAD_LIMITS);
+        }
+        self.markets[at].limited = Limited::new(limits);
+        self.events.limits(header.market, &limits);
         Ok(Outcome::ok(header.market as u64))
     }
 

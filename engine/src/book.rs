@@ -3,6 +3,8 @@
 //! A *seat* is one account in one market. It names the two balance rows that the account's orders there use and heads
 //! the list of its open orders, so that a fill or a cancel looks nothing up.
 
+use std::collections::BTreeMap;
+
 use crate::index::{hash_pair, hash_text, tag_of_counter, Index};
 use crate::ladder::Ladder;
 use crate::wire::*;
@@ -177,6 +179,14 @@ impl ClientId {
     }
 }
 
+/// What few open orders have (rules version 2).
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Lots that self-trade prevention took off its quantity.
+    pub prevented: Lots,
+    pub amends: u32,
+}
+
 pub struct Book {
     orders: Vec<Order>,
     free_orders: Vec<u32>,
@@ -189,6 +199,8 @@ pub struct Book {
     client_ids: Vec<ClientId>,
     free_client_ids: Vec<u32>,
     by_client_id: Index,
+    /// By order id.
+    pub marks: BTreeMap<u64, Marks>,
     open: usize,
 }
 
@@ -206,6 +218,7 @@ impl Default for Book {
             client_ids: Vec::new(),
             free_client_ids: Vec::new(),
             by_client_id: Index::default(),
+            marks: BTreeMap::new(),
             open: 0,
         }
     }
@@ -224,6 +237,28 @@ impl Book {
     #[inline]
     pub fn order(&self, slot: u32) -> &Order {
         &self.orders[slot as usize]
+    }
+
+    /// Lots of an order that were prevented; what was asked for is its `quantity` and these.
+    #[inline]
+    pub fn prevented(&self, order: &Order) -> Lots {
+        if self.marks.is_empty() {
+            return 0;
+        }
+        self.marks_of(order.id).prevented
+    }
+
+    #[inline(never)]
+    pub fn marks_of(&self, order_id: u64) -> Marks {
+        self.marks.get(&order_id).copied().unwrap_or_default()
+    }
+
+    pub fn mark_prevented(&mut self, order_id: u64, lots: Lots) {
+        self.marks.entry(order_id).or_default().prevented += lots;
+    }
+
+    pub fn mark_amended(&mut self, order_id: u64) {
+        self.marks.entry(order_id).or_default().amends += 1;
     }
 
     #[inline]
@@ -317,6 +352,18 @@ impl Book {
             let seat = &self.seats[seat as usize];
             seat.account == account && seat.market == market
         })
+    }
+
+    /// What an account's open orders on one side of a market have left.
+    pub fn open_lots(&self, account: u32, market: u32, side: u8) -> Atoms {
+        let Some(seat) = self.look_up_seat(account, market) else { return 0 };
+        let (mut lots, mut slot) = (0, self.seats[seat as usize].head);
+        while slot != NO_ORDER {
+            let order = self.order(slot);
+            lots += if order.side == side { order.remaining as Atoms } else { 0 };
+            slot = order.seat_next;
+        }
+        lots
     }
 
     pub fn add_seat(&mut self, account: u32, market: u32, base_row: u32, quote_row: u32) -> u32 {
@@ -494,6 +541,9 @@ impl Book {
         self.orders[seat_prev as usize].seat_next = seat_next;
         self.orders[seat_next as usize].seat_prev = seat_prev;
         self.by_id.remove(tag_of_counter(id), slot);
+        if !self.marks.is_empty() {
+            self.marks.remove(&id);
+        }
         self.free_orders.push(slot);
         self.open -= 1;
         left

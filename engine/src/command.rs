@@ -1,6 +1,7 @@
 //! Reading commands: bytes of docs/formats/commands.md to borrowed structs. Everything about the shape of a command
 //! is checked here and nowhere else; whether it may happen is the engine's business.
 
+use crate::limits::{Limits, LIMITS};
 use crate::wire::*;
 
 pub const BATCH_HEADER: usize = 32;
@@ -39,7 +40,7 @@ impl Header {
 pub fn unused_fields_are_zero(header: &Header) -> Result<(), Status> {
     let names_account = matches!(header.kind, kind::ACCOUNT_SET | kind::ACCOUNT_FREEZE);
     let names_market =
-        matches!(header.kind, kind::ASSET_STATE | kind::MARKET_STATE | kind::MARKET_FILTERS | kind::MARKET_FEES);
+        matches!(header.kind, kind::ASSET_STATE | kind::MARKET_STATE | kind::MARKET_FILTERS..=kind::MARKET_LIMITS);
     require((names_account || header.account == 0) && (names_market || header.market == 0))
 }
 
@@ -183,7 +184,7 @@ fn extended_budget(bytes: &[u8], at: usize) -> Result<(Atoms, usize), Status> {
 /// Combinations of type, time in force, price, quantity and budget that mean something.
 #[inline]
 fn check_terms(terms: &Terms, quantity_may_be_zero: bool) -> Result<(), Status> {
-    require(terms.side <= side::SELL && terms.stp <= stp::EXPIRE_BOTH && is_client_id(terms.client_id))?;
+    require(terms.side <= side::SELL && terms.stp <= stp::DECREMENT && is_client_id(terms.client_id))?;
     let by_quantity = terms.budget == 0 && (terms.quantity > 0 || quantity_may_be_zero);
     match terms.order_type {
         order_type::LIMIT => require(
@@ -389,6 +390,19 @@ pub fn market_list<'a>(bytes: &'a [u8], flags: u8) -> Result<MarketList<'a>, Sta
 pub fn market_filters(bytes: &[u8], flags: u8) -> Result<Filters, Status> {
     require(bytes.len() == 128 && flags == 0)?;
     filters(&bytes[24..128])
+}
+
+pub fn market_limits(bytes: &[u8], flags: u8) -> Result<Limits, Status> {
+    require(bytes.len() == HEADER + LIMITS && flags == 0)?;
+    Limits::read(&bytes[HEADER..])
+}
+
+/// When the countdown ends; 0 stops it.
+pub fn countdown(bytes: &[u8], flags: u8) -> Result<i64, Status> {
+    require(bytes.len() == 32 && flags == 0)?;
+    let deadline_ns = i64_at(bytes, 24);
+    require(deadline_ns >= 0)?;
+    Ok(deadline_ns)
 }
 
 /// (component, tier, rates)

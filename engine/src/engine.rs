@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::book::Book;
 use crate::command::{self, Header, BATCH_HEADER, HEADER};
+use crate::deadlines::Deadlines;
 use crate::event::{Events, Outcome};
 use crate::ledger::Ledger;
 use crate::market::{Asset, Market};
@@ -55,6 +56,7 @@ pub struct Engine {
     /// Open holds of withdrawals and the like, by the digest of their reference.
     pub holds: BTreeMap<u128, Hold>,
     pub pending: VecDeque<Pending>,
+    pub(crate) deadlines: Deadlines,
     pub(crate) events: Events,
 }
 
@@ -121,7 +123,7 @@ impl Engine {
         let outcome = if header.session == 0 {
             self.internal(&header, bytes)
         } else {
-            match self.sessions.admit(header.session, header.number, header.kind, self.sequence) {
+            match self.sessions.admit(&header, self.rules, self.sequence) {
                 Admission::Run(session) => {
                     let outcome = self.external(&header, bytes);
                     self.sessions.keep(session, header.number, outcome);
@@ -155,6 +157,7 @@ impl Engine {
         let result = match header.kind {
             kind::CANCEL_ALL => self.cancel_all(header, bytes),
             kind::AMEND => self.amend(header, bytes),
+            kind::COUNTDOWN if self.rules >= 2 => self.countdown(header, bytes),
             kind::CREDIT..=kind::CORRECTION => self.money(header, bytes),
             _ => self.operate(header, bytes),
         };
@@ -164,8 +167,10 @@ impl Engine {
     /// What operators do: accounts, assets, markets.
     #[cold]
     fn operate(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
-        if !matches!(header.kind, kind::ACCOUNT_CREATE..=kind::ACCOUNT_FREEZE | kind::ASSET_LIST..=kind::MARKET_FEES) {
-            return Err(status::UNKNOWN_KIND);
+        match header.kind {
+            kind::ACCOUNT_CREATE..=kind::ACCOUNT_FREEZE | kind::ASSET_LIST..=kind::MARKET_FEES => {}
+            kind::MARKET_LIMITS if self.rules >= 2 => {}
+            _ => return Err(status::UNKNOWN_KIND),
         }
         command::unused_fields_are_zero(header)?;
         match header.kind {
@@ -178,6 +183,7 @@ impl Engine {
             kind::MARKET_STATE => self.market_state(header, bytes),
             kind::MARKET_FILTERS => self.market_filters(header, bytes),
             kind::MARKET_FEES => self.market_fees(header, bytes),
+            kind::MARKET_LIMITS => self.market_limits(header, bytes),
             _ => Err(status::UNKNOWN_KIND),
         }
     }
@@ -194,7 +200,7 @@ impl Engine {
             kind::SESSION_OPEN => self.session_open(bytes),
             kind::TAKE_OVER => self.take_over(bytes),
             kind::RULES => self.activate_rules(bytes),
-            kind::TIME => command::header_only(bytes, header.flags).map(|()| Outcome::ok(0)),
+            kind::TIME => command::header_only(bytes, header.flags).map(|()| self.time_passes()),
             kind::CONTINUE => command::header_only(bytes, header.flags).map(|()| self.go_on()),
             _ => Err(status::UNKNOWN_SESSION),
         };
@@ -247,7 +253,8 @@ impl Engine {
     pub fn check(&self) -> Result<(), String> {
         self.book.check()?;
         self.check_sums()?;
-        self.check_holds()
+        self.check_holds()?;
+        self.check_pauses()
     }
 
     fn check_sums(&self) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use crate::book::Order;
 use crate::command::Header;
 use crate::ledger::Row;
+use crate::limits::LIMITS;
 use crate::wire::*;
 
 pub const RESULT: usize = 48;
@@ -71,6 +72,22 @@ pub struct Fill {
     pub taker_fee: Atoms,
 }
 
+/// A trade that self-trade prevention did not let happen.
+pub struct Prevented {
+    pub market: u32,
+    pub id: u64,
+    pub price: Ticks,
+    pub taker_order: u64,
+    pub maker_order: u64,
+    pub taker_account: u32,
+    pub maker_account: u32,
+    pub taker_lots: Lots,
+    pub maker_lots: Lots,
+    pub stp_group: u32,
+    pub mode: u8,
+    pub taker_side: u8,
+}
+
 /// Everything ORDER_CLOSED tells, for orders that rested and for takers that never did.
 pub struct Closed<'a> {
     pub order: &'a Order,
@@ -79,6 +96,8 @@ pub struct Closed<'a> {
     pub reason: u8,
     pub rested: bool,
     pub by_quote: bool,
+    /// Lots that self-trade prevention took off the order's quantity while it was open.
+    pub prevented: Lots,
     pub client_id: &'a [u8],
     pub request_id: &'a [u8],
 }
@@ -275,6 +294,20 @@ impl Events {
         ]);
     }
 
+    pub fn prevented(&mut self, prevented: &Prevented) {
+        self.put([
+            head(9, event::PREVENTED_MATCH, prevented.taker_side, prevented.market),
+            prevented.id,
+            prevented.price,
+            prevented.taker_order,
+            prevented.maker_order,
+            pair(prevented.taker_account, prevented.maker_account),
+            prevented.taker_lots,
+            prevented.maker_lots,
+            pair(prevented.stp_group, prevented.mode as u32),
+        ]);
+    }
+
     #[inline(always)]
     pub fn closed(&mut self, closed: &Closed) {
         let order = closed.order;
@@ -287,7 +320,7 @@ impl Events {
             order.id,
             pair(closed.account, u32::from_le_bytes(codes)),
             order.price,
-            order.quantity,
+            order.quantity + closed.prevented,
             order.executed(),
             low(order.executed_quote),
             high(order.executed_quote),
@@ -301,7 +334,7 @@ impl Events {
         &mut self,
         order: &Order,
         (market, account): (u32, u32),
-        old_quantity: Lots,
+        (new_quantity, old_quantity): (Lots, Lots),
         client_id: &[u8],
         old_client_id: &[u8],
     ) {
@@ -311,7 +344,7 @@ impl Events {
             order.id,
             pair(account, u32::from_le_bytes([client_id.len() as u8, old_client_id.len() as u8, 0, 0])),
             order.price,
-            order.quantity,
+            new_quantity,
             order.executed(),
             old_quantity,
         ]);
@@ -378,6 +411,17 @@ impl Events {
             pair(rates[0], rates[1]),
             pair(rates[2], rates[3]),
         ]);
+    }
+
+    pub fn limits(&mut self, market: u32, limits: &crate::limits::Limits) {
+        self.put([head(1 + LIMITS / 8, event::LIMITS, 0, market)]);
+        for word in limits.write().chunks_exact(8) {
+            self.put([u64_at(word, 0)]);
+        }
+    }
+
+    pub fn countdown(&mut self, tag: u8, account: u32, market: u32, deadline_ns: i64) {
+        self.put([head(3, event::COUNTDOWN, tag, market), account as u64, deadline_ns as u64]);
     }
 
     pub fn session(&mut self, id: u32, role: u8, name: &[u8]) {

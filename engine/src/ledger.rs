@@ -145,6 +145,11 @@ impl Ledger {
         self.find(account, asset).map_or(0, |row| self.rows[row as usize].available)
     }
 
+    /// Available and held.
+    pub fn total(&self, account: u32, asset: u32) -> Atoms {
+        self.find(account, asset).map_or(0, |row| self.rows[row as usize].available + self.rows[row as usize].held)
+    }
+
     pub fn rows_of(&self, account: u32) -> Vec<&Row> {
         let mut rows = Vec::new();
         let mut at = self.account(account).map_or(NONE, |account| account.first_row);

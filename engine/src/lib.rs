@@ -9,12 +9,14 @@
 mod admin;
 pub mod book;
 pub mod command;
+mod deadlines;
 pub mod engine;
 pub mod event;
 pub mod history;
 pub mod index;
 mod ladder;
 pub mod ledger;
+pub mod limits;
 pub mod market;
 mod money;
 #[cfg(feature = "python")]
@@ -22,6 +24,7 @@ mod python;
 pub mod reference;
 pub mod session;
 pub mod snapshot;
+mod snapshot_v2;
 mod trading;
 pub mod wire;
 

@@ -1,6 +1,7 @@
 //! Assets, markets, their filters and fees.
 
 use crate::command::{Filters, Terms};
+use crate::limits::{Bounds, Limited, UNBOUNDED};
 use crate::wire::*;
 
 pub const TIERS: usize = 16;
@@ -90,6 +91,9 @@ pub struct Market {
     pub update_id: u64,
     pub last_price: Ticks,
     pub trade_id: u64,
+    pub prevented_id: u64,
+    /// What it limits beyond its filters, if anything.
+    pub limited: Option<Box<Limited>>,
     /// Balance rows of the fee account, base and quote.
     pub fee_rows: [u32; 2],
 }
@@ -110,6 +114,36 @@ impl Market {
     #[inline]
     pub fn base_atoms(&self, quantity: Lots) -> Atoms {
         product(quantity, self.lot_atoms)
+    }
+
+    /// Whether such an order may be placed now; if not, why.
+    #[inline]
+    pub fn check_state(&self, terms: &Terms) -> Result<(), Status> {
+        if self.state == market_state::TRADING || self.lets_rest(terms) {
+            return Ok(());
+        }
+        Err(status::MARKET_CLOSED)
+    }
+
+    /// Outside of trading, some states let orders rest that take nothing.
+    #[inline(never)]
+    fn lets_rest(&self, terms: &Terms) -> bool {
+        let lets_rest = self.is_resting();
+        lets_rest && terms.order_type != order_type::MARKET && terms.time_in_force == time_in_force::GTC
+    }
+
+    /// Nothing trades, but orders may come, change and go.
+    pub fn is_resting(&self) -> bool {
+        matches!(self.state, market_state::PRE_OPEN | market_state::POST_ONLY | market_state::PAUSED)
+    }
+
+    /// Prices at which a taker on `side` may trade now.
+    #[inline]
+    pub fn execution_bounds(&mut self, side: u8, time_ns: i64) -> Bounds {
+        match &mut self.limited {
+            None => UNBOUNDED,
+            Some(limited) => limited.execution_bounds(side, time_ns, self.last_price),
+        }
     }
 
     /// What an order on `side` pays with.

@@ -56,6 +56,10 @@ fn rates_row(rates: &Rates) -> (u32, u32, u32, u32) {
     (rates[0], rates[1], rates[2], rates[3])
 }
 
+fn no_market(market: u32) -> PyErr {
+    EngineBroken::new_err(format!("no market {market}"))
+}
+
 #[pyclass(name = "Engine", module = "cambist._matching")]
 struct PyEngine {
     engine: Engine,
@@ -66,13 +70,14 @@ impl PyEngine {
         let book = &self.engine.book;
         let seat = &book.seats[order.seat as usize];
         let codes = (order.side, order.order_type, order.time_in_force, order.stp);
-        flat(
+        let prevented = book.prevented(order);
+        let row = flat(
             py,
             (
                 (order.id, seat.account, seat.market, codes.0, codes.1, codes.2, codes.3),
                 (
                     order.price,
-                    order.quantity,
+                    order.quantity + prevented,
                     order.executed(),
                     order.executed_quote,
                     order.accepted_ns,
@@ -80,7 +85,8 @@ impl PyEngine {
                     PyBytes::new(py, book.client_id(order)),
                 ),
             ),
-        )
+        )?;
+        row.add((prevented,).into_pyobject(py)?)
     }
 }
 
@@ -144,6 +150,32 @@ impl PyEngine {
     #[getter]
     fn pending(&self) -> bool {
         !self.engine.pending.is_empty()
+    }
+
+    /// When a TIME command is to be sent at the latest.
+    #[getter]
+    fn next_deadline_ns(&self) -> Option<i64> {
+        self.engine.deadlines.earliest_ns()
+    }
+
+    /// (market, 0 for all of them; deadline)
+    fn countdowns(&self, account: u32) -> Vec<(u32, i64)> {
+        self.engine.deadlines.of_account(account).collect()
+    }
+
+    /// The limits block of a market; zeros if it limits nothing.
+    fn limits<'py>(&self, py: Python<'py>, market: u32) -> PyResult<Bound<'py, PyBytes>> {
+        let found = self.engine.market(market).ok_or_else(|| no_market(market))?;
+        let limits = found.limited.as_ref().map(|limited| limited.limits).unwrap_or_default();
+        Ok(PyBytes::new(py, &limits.write()))
+    }
+
+    /// What the market's limits measure prices by, in ticks; 0 before the first trade.
+    fn reference_price(&mut self, market: u32) -> PyResult<u64> {
+        let time_ns = self.engine.time_ns;
+        let found = self.engine.markets.get_mut(place_of(market)).ok_or_else(|| no_market(market))?;
+        let last_price = found.last_price;
+        Ok(found.limited.as_mut().map_or(last_price, |limited| limited.reference(time_ns, last_price)))
     }
 
     #[getter]
@@ -264,7 +296,7 @@ impl PyEngine {
     #[allow(clippy::type_complexity)]
     fn depth(&self, market: u32, limit: usize) -> PyResult<(u64, Vec<(u64, u64)>, Vec<(u64, u64)>)> {
         let found = self.engine.market(market);
-        let update_id = found.ok_or_else(|| EngineBroken::new_err(format!("no market {market}")))?.update_id;
+        let update_id = found.ok_or_else(|| no_market(market))?.update_id;
         let levels = |side| {
             let levels = self.engine.book.levels(market, side);
             levels.take(limit).map(|level| (level.price, level.quantity)).collect()
@@ -418,6 +450,7 @@ fn constants(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("FeeComponent", fee_component::ALL),
         ("CloseReason", close_reason::ALL),
         ("HoldTag", hold_tag::ALL),
+        ("CountdownState", countdown_tag::ALL),
     ] {
         let group = PyDict::new(py);
         for (code, value) in codes {

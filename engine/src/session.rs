@@ -1,5 +1,6 @@
 //! Exactly once: the last number of each sending session and the results of its newest commands.
 
+use crate::command::Header;
 use crate::event::Outcome;
 use crate::wire::*;
 
@@ -31,9 +32,9 @@ impl Session {
     }
 
     #[inline]
-    fn allows(&self, kind: u8) -> bool {
+    fn allows(&self, kind: u8, rules: u32) -> bool {
         match self.role {
-            role::TRADE => (kind::PLACE..=kind::AMEND).contains(&kind),
+            role::TRADE => (kind::PLACE..=kind::AMEND).contains(&kind) || (kind == kind::COUNTDOWN && rules >= 2),
             role::WALLET | role::FIAT => (kind::CREDIT..=kind::RELEASE).contains(&kind),
             role::ADMIN => kind < kind::SESSION_OPEN,
             _ => false,
@@ -68,8 +69,9 @@ impl Sessions {
     }
 
     #[inline]
-    pub fn admit(&mut self, id: u32, number: u64, kind: u8, sequence: u64) -> Admission {
-        let Some(at) = self.find(id) else {
+    pub fn admit(&mut self, header: &Header, rules: u32, sequence: u64) -> Admission {
+        let number = header.number;
+        let Some(at) = self.find(header.session) else {
             return Admission::Answer(Outcome::refused(status::UNKNOWN_SESSION));
         };
         let session = &mut self.list[at];
@@ -82,7 +84,7 @@ impl Sessions {
         }
         session.last_number = number;
         session.last_used = sequence;
-        if session.allows(kind) {
+        if session.allows(header.kind, rules) {
             Admission::Run(at)
         } else {
             Admission::Refuse(at, status::NOT_PERMITTED)

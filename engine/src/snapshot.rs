@@ -62,7 +62,7 @@ pub struct Reader<'a> {
     at: usize,
 }
 
-type Read<T> = Result<T, Broken>;
+pub type Read<T> = Result<T, Broken>;
 
 impl<'a> Reader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
@@ -229,6 +229,9 @@ impl Engine {
             out.u64(work.last_order_id);
             out.u64(work.sequence);
         }
+        if self.rules >= 2 {
+            self.write_version_2(out);
+        }
     }
 
     fn write_accounts(&self, out: &mut Writer) {
@@ -386,6 +389,9 @@ impl Engine {
             }
             self.pending.push_back(work);
         }
+        if self.rules >= 2 {
+            self.read_version_2(input)?;
+        }
         Ok(())
     }
 
@@ -425,7 +431,7 @@ impl Engine {
                 && side <= side::SELL
                 && matches!(order_type, order_type::LIMIT | order_type::LIMIT_MAKER)
                 && time_in_force == time_in_force::GTC
-                && stp <= stp::EXPIRE_BOTH
+                && stp <= stp::DECREMENT
                 && client_id.len() <= CLIENT_ID_MAX
                 && (1..ORDER_LIMIT).contains(&price)
                 && (1..=quantity).contains(&remaining)
@@ -495,6 +501,8 @@ fn read_market(input: &mut Reader) -> Read<Market> {
         update_id,
         last_price,
         trade_id,
+        prevented_id: 0,
+        limited: None,
         fee_rows: [0; 2],
     })
 }

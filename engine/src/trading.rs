@@ -4,9 +4,11 @@
 
 use crate::book::{accepts, Book, Order, NIL, NO_ORDER};
 use crate::command::{self, Header, Target, Terms};
+use crate::deadlines::pause_of;
 use crate::engine::{Engine, Pending};
-use crate::event::{Closed, Fill, Outcome};
+use crate::event::{Closed, Fill, Outcome, Prevented};
 use crate::ledger::Ledger;
+use crate::limits::{Bounds, Window, SECOND_NS};
 use crate::market::Market;
 use crate::wire::*;
 
@@ -35,6 +37,10 @@ struct Taker<'a> {
     /// What a MARKET order by budget may still spend (buy) or receive (sell).
     budget: Atoms,
     by_quote: bool,
+    /// Lots that self-trade prevention took off its quantity.
+    prevented: Lots,
+    /// Prices at which it may trade.
+    bounds: Bounds,
 }
 
 /// An order that was taken out of the book before it was filled, and what is to be freed for it.
@@ -72,12 +78,15 @@ enum Stop {
     NoMaker,
     SelfTrade,
     TooManyMakers,
+    /// The next maker's price is outside of the range in which the market trades now.
+    OutOfRange,
 }
 
 impl Engine {
     #[inline]
     pub(crate) fn place(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
         let terms = command::place(bytes, header.flags)?;
+        self.check_version(&terms)?;
         let id = self.place_terms(header, &terms)?;
         Ok(Outcome::ok(id))
     }
@@ -89,28 +98,29 @@ impl Engine {
         let account = self.ledger.account(header.account).ok_or(status::UNKNOWN_ACCOUNT)?;
         account.check_may_trade()?;
         let market = self.markets.get_mut(place_of(header.market)).ok_or(status::UNKNOWN_MARKET)?;
-        if market.state != market_state::TRADING {
-            return Err(status::MARKET_CLOSED);
-        }
+        market.check_state(terms)?;
         market.check_filters(terms)?;
         let seat = self.book.find_seat(account.recent_seat, header.account, header.market);
         let open_orders = seat.map_or(0, |seat| self.book.seats[seat as usize].open_orders);
         if open_orders >= market.filters.max_orders {
             return Err(status::MAX_NUM_ORDERS);
         }
+        if market.limited.is_some() {
+            check_limits(&self.book, &self.ledger, market, header, terms, self.time_ns)?;
+        }
         if self.book.find_client_id(header.account, terms.client_id).is_some() {
             return Err(status::DUPLICATE_CLIENT_ID);
         }
         let sides = self.book.sides(header.market);
         let would_take = sides.of(terms.side ^ 1).tempts(terms.side, terms.price);
-        if terms.order_type == order_type::LIMIT_MAKER && would_take {
+        if would_take && (terms.order_type == order_type::LIMIT_MAKER || market.state != market_state::TRADING) {
             return Err(status::WOULD_TAKE);
         }
         if sides.of(terms.side).lots + terms.quantity > SIDE_LOTS_MAX {
             return Err(status::LIMIT_REACHED);
         }
         let hold = if terms.order_type == order_type::MARKET {
-            market_hold(&self.book, &self.ledger, market, header, terms, account.stp_group)
+            market_hold(&self.book, &self.ledger, market, header, terms, self.time_ns)
         } else {
             market.hold_of(terms.side, terms.price, terms.quantity)
         };
@@ -150,6 +160,15 @@ impl Engine {
         Ok(order.id)
     }
 
+    /// What an order says must have a meaning in the rules that are active.
+    #[inline]
+    fn check_version(&self, terms: &Terms) -> Result<(), Status> {
+        if terms.stp == stp::DECREMENT && self.rules < 2 {
+            return Err(status::MALFORMED);
+        }
+        Ok(())
+    }
+
     /// `place_terms` for commands that are rare enough to call it.
     #[inline(never)]
     fn place_apart(&mut self, header: &Header, terms: &Terms) -> Result<u64, Status> {
@@ -184,12 +203,14 @@ impl Engine {
             held_per_lot: self.held_per_lot(header.market, terms),
             budget: terms.budget,
             by_quote: terms.budget > 0,
+            prevented: 0,
+            bounds: self.markets[place_of(header.market)].execution_bounds(terms.side, self.time_ns),
         };
         self.ledger.hold(taker.pays, hold);
         let takes = would_take || terms.order_type == order_type::MARKET;
         let fills = || {
             let market = &self.markets[place_of(header.market)];
-            walk(&self.book, &self.ledger, market, header.market, terms, taker.stp_group).0
+            walk(&self.book, &self.ledger, market, header, terms, taker.bounds).0
         };
         if !takes || (terms.time_in_force == time_in_force::FOK && fills() < terms.quantity) {
             return self.end_taker(&taker, close_reason::EXPIRED);
@@ -218,10 +239,20 @@ impl Engine {
         let rests = order.order_type != order_type::MARKET && order.time_in_force == time_in_force::GTC;
         let is_spent = taker.by_quote && taker.budget == 0;
         match stop {
-            Stop::NoMaker if rests => self.rest(taker.market, taker.order, taker.client_id),
+            Stop::NoMaker if rests => {
+                if taker.prevented > 0 {
+                    self.book.mark_prevented(order.id, taker.prevented);
+                }
+                self.rest(taker.market, taker.order, taker.client_id)
+            }
             Stop::Done if !taker.by_quote || order.executed() > 0 => self.end_taker(&taker, close_reason::FILLED),
             Stop::NoMaker if is_spent => self.end_taker(&taker, close_reason::FILLED),
             Stop::SelfTrade => self.end_taker(&taker, close_reason::EXPIRED_STP),
+            Stop::OutOfRange => {
+                let id = self.end_taker(&taker, close_reason::EXPIRED_PRICE_RANGE);
+                self.pause(taker.market);
+                id
+            }
             _ => self.end_taker(&taker, close_reason::EXPIRED),
         }
     }
@@ -237,10 +268,23 @@ impl Engine {
             reason,
             rested: false,
             by_quote: taker.by_quote,
+            prevented: taker.prevented,
             client_id: taker.client_id,
             request_id: &[],
         });
         taker.order.id
+    }
+
+    /// Stops trade for a while, if the market is one that does. Afterwards its reference is the last price.
+    #[cold]
+    fn pause(&mut self, market_id: u32) {
+        let Some(limited) = &mut self.markets[place_of(market_id)].limited else { return };
+        if limited.limits.pause_seconds > 0 {
+            limited.window = Window::default();
+            let until_ns = self.time_ns + limited.limits.pause_seconds as i64 * SECOND_NS;
+            self.deadlines.set(pause_of(market_id), until_ns);
+            self.set_state(market_id, market_state::PAUSED);
+        }
     }
 
     /// Matches by price, then time, at the makers' prices.
@@ -253,6 +297,10 @@ impl Engine {
             let is_market = taker.order.order_type == order_type::MARKET;
             if !is_market && !accepts(taker.order.side, taker.order.price, price) {
                 return Stop::NoMaker;
+            }
+            if !(taker.bounds.0..=taker.bounds.1).contains(&price) {
+                let lot_value = self.markets[place_of(taker.market)].lot_value(price);
+                return if taker.wants(Lots::MAX, lot_value) == 0 { Stop::Done } else { Stop::OutOfRange };
             }
             let before = self.book.level(level).quantity;
             let (stop, left) = self.take_level(taker, level, &mut makers);
@@ -282,16 +330,11 @@ impl Engine {
             let total = self.book.level(level).quantity;
             let is_last = maker.next_at_level() == NO_ORDER;
             if taker.order.stp != stp::NONE && self.group_of(maker) == taker.stp_group {
-                let mode = taker.order.stp;
-                let left = if mode == stp::EXPIRE_TAKER { total } else { total - maker.remaining };
-                if mode != stp::EXPIRE_TAKER {
-                    let gone = self.take_out(slot, close_reason::EXPIRED_STP, &[]);
-                    self.ledger.release(gone.row, gone.held);
+                let (prevented, is_spent) = self.prevent(taker, slot, lot_value);
+                if is_spent {
+                    return (Some(Stop::SelfTrade), total - prevented);
                 }
-                if mode != stp::EXPIRE_MAKER {
-                    return (Some(Stop::SelfTrade), left);
-                }
-                if is_last {
+                if prevented == total {
                     return (None, 0);
                 }
                 continue;
@@ -311,6 +354,81 @@ impl Engine {
         }
     }
 
+    /// Self-trade prevention instead of a fill. Returns the lots that the maker loses, and whether the taker is spent.
+    #[inline(never)]
+    fn prevent(&mut self, taker: &mut Taker, slot: u32, lot_value: Atoms) -> (Lots, bool) {
+        let maker = *self.book.order(slot);
+        let mode = taker.order.stp;
+        let matched = taker.wants(maker.remaining, lot_value);
+        // A budget has no lots of its own: of it, what it wanted of this maker is prevented.
+        let taker_rest = if taker.by_quote { matched } else { taker.order.remaining };
+        let (taker_lots, maker_lots) = match mode {
+            stp::EXPIRE_TAKER => (taker_rest, 0),
+            stp::EXPIRE_MAKER => (0, maker.remaining),
+            stp::EXPIRE_BOTH => (taker_rest, maker.remaining),
+            _ => (matched, matched),
+        };
+        if self.rules >= 2 {
+            self.tell_prevented(taker, &maker, taker_lots, maker_lots);
+        }
+        if maker_lots == maker.remaining {
+            let gone = self.take_out(slot, close_reason::EXPIRED_STP, &[]);
+            self.ledger.release(gone.row, gone.held);
+        } else if maker_lots > 0 {
+            self.decrement_maker(taker.market, slot, maker_lots);
+        }
+        if mode != stp::DECREMENT {
+            return (maker_lots, mode != stp::EXPIRE_MAKER);
+        }
+        self.decrement_taker(taker, matched, lot_value);
+        (maker_lots, taker.wants(Lots::MAX, lot_value) == 0)
+    }
+
+    fn tell_prevented(&mut self, taker: &Taker, maker: &Order, taker_lots: Lots, maker_lots: Lots) {
+        let market = &mut self.markets[place_of(taker.market)];
+        market.prevented_id += 1;
+        self.events.prevented(&Prevented {
+            market: taker.market,
+            id: market.prevented_id,
+            price: maker.price,
+            taker_order: taker.order.id,
+            maker_order: maker.id,
+            taker_account: taker.account,
+            maker_account: self.book.seats[maker.seat as usize].account,
+            taker_lots,
+            maker_lots,
+            stp_group: taker.stp_group,
+            mode: taker.order.stp,
+            taker_side: taker.order.side,
+        });
+    }
+
+    /// A maker that loses some of its lots and stays where it is.
+    fn decrement_maker(&mut self, market: u32, slot: u32, lots: Lots) {
+        self.book.reduce(market, slot, lots, self.time_ns);
+        let order = self.book.order(slot);
+        let (id, seat) = (order.id, &self.book.seats[order.seat as usize]);
+        let held = self.markets[place_of(market)].hold_of(order.side, order.price, lots);
+        self.ledger.release(seat.paid_row(order.side), held);
+        self.book.mark_prevented(id, lots);
+    }
+
+    /// The same for the taker. Orders by budget, and MARKET buys, hold nothing for lots that they do not get.
+    fn decrement_taker(&mut self, taker: &mut Taker, lots: Lots, lot_value: Atoms) {
+        taker.prevented += lots;
+        if taker.by_quote {
+            taker.budget -= lot_value.wrapping_mul(lots as Atoms);
+            return;
+        }
+        taker.order.quantity -= lots;
+        taker.order.remaining -= lots;
+        let freed = taker.held_per_lot.wrapping_mul(lots as Atoms);
+        if freed > 0 {
+            taker.held -= freed;
+            self.ledger.release(taker.pays, freed);
+        }
+    }
+
     /// One fill: base, quote and fees move between taker, maker and the fee account, and nothing else does.
     #[inline]
     fn fill(&mut self, taker: &mut Taker, slot: u32, quantity: Lots, lot_value: Atoms) {
@@ -327,6 +445,9 @@ impl Engine {
         let maker_fee = market.fees.fee(paid, maker_tier, false, !taker_sells);
         market.trade_id += 1;
         market.last_price = maker.price;
+        if let Some(limited) = &mut market.limited {
+            limited.traded(self.time_ns, maker.price, quantity);
+        }
 
         let freed = if taker.held_per_lot == 0 { paid } else { taker.held_per_lot.wrapping_mul(quantity as Atoms) };
         taker.held -= freed;
@@ -399,6 +520,7 @@ impl Engine {
             reason,
             rested: true,
             by_quote: false,
+            prevented: self.book.prevented(order),
             client_id: self.book.client_id(order),
             request_id,
         });
@@ -462,6 +584,7 @@ impl Engine {
     pub(crate) fn cancel_replace(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
         let replace = command::cancel_replace(bytes, header.flags)?;
         let mut terms = replace.terms;
+        self.check_version(&terms)?;
         let takes_remaining = terms.quantity == 0 && terms.budget == 0;
         let slot = match self.find_target(header, &replace.target) {
             Ok(slot) => slot,
@@ -492,14 +615,16 @@ impl Engine {
             return Err(status::ACCOUNT_FROZEN);
         }
         let market = &self.markets[place_of(header.market)];
-        if market.state != market_state::TRADING {
+        if market.state != market_state::TRADING && !market.is_resting() {
             return Err(status::MARKET_CLOSED);
         }
         let order = *self.book.order(slot);
         if amend.quantity < market.filters.lot_min {
             return Err(status::LOT_SIZE);
         }
-        if amend.quantity >= order.quantity || amend.quantity <= order.executed() {
+        let prevented = self.book.prevented(&order);
+        let (asked, ended) = (order.quantity + prevented, order.executed() + prevented);
+        if amend.quantity >= asked || amend.quantity <= ended {
             return Err(status::AMEND_NOT_SMALLER);
         }
         if market.notional(order.price, amend.quantity) < market.filters.notional_min {
@@ -508,15 +633,22 @@ impl Engine {
         if self.book.find_client_id(header.account, amend.client_id).is_some_and(|found| found != slot) {
             return Err(status::DUPLICATE_CLIENT_ID);
         }
-        self.shrink(header, slot, amend.quantity, amend.client_id);
+        let most = market.limited.as_ref().map_or(0, |limited| limited.limits.max_amends);
+        if most > 0 && self.book.marks_of(order.id).amends >= most {
+            return Err(status::MAX_NUM_ORDER_AMENDS);
+        }
+        self.shrink(header, slot, (amend.quantity, asked), amend.client_id);
+        if self.rules >= 2 {
+            self.book.mark_amended(order.id);
+        }
         Ok(Outcome::ok(order.id))
     }
 
-    /// Lessens an order to `quantity` lots in all, in its place, and frees what it no longer needs.
-    fn shrink(&mut self, header: &Header, slot: u32, quantity: Lots, client_id: &[u8]) {
+    /// Lessens an order from the old to the new quantity in all, in its place, and frees what it no longer needs.
+    fn shrink(&mut self, header: &Header, slot: u32, (new, old): (Lots, Lots), client_id: &[u8]) {
         let order = *self.book.order(slot);
         let old_client_id = self.book.client_id(&order).to_vec();
-        let by = order.quantity - quantity;
+        let by = old - new;
         self.book.reduce(header.market, slot, by, self.time_ns);
         if !client_id.is_empty() && client_id != old_client_id {
             self.book.rename(slot, client_id);
@@ -526,7 +658,7 @@ impl Engine {
         self.ledger.release(row, market.hold_of(order.side, order.price, by));
         let reduced = self.book.order(slot);
         let names = (header.market, header.account);
-        self.events.amended(reduced, names, order.quantity, self.book.client_id(reduced), &old_client_id);
+        self.events.amended(reduced, names, (new, old), self.book.client_id(reduced), &old_client_id);
         let total = self.book.level_of(slot).quantity;
         self.emit_level(header.market, order.side, order.price, total);
     }
@@ -578,7 +710,7 @@ impl Engine {
     }
 
     /// Cancels up to 64 orders; returns how many, and whether more are left.
-    fn cancel_step(&mut self, work: &Pending) -> (u64, bool) {
+    pub(crate) fn cancel_step(&mut self, work: &Pending) -> (u64, bool) {
         let mut cancelled = 0;
         let mut seat = self.ledger.accounts[work.account as usize].first_seat;
         while seat != NIL {
@@ -605,8 +737,16 @@ impl Engine {
 
 /// What an arriving MARKET order must hold before it may match.
 #[inline(never)]
-fn market_hold(book: &Book, ledger: &Ledger, market: &Market, header: &Header, terms: &Terms, stp_group: u32) -> Atoms {
-    let walked = || walk(book, ledger, market, header.market, terms, stp_group);
+fn market_hold(
+    book: &Book,
+    ledger: &Ledger,
+    market: &mut Market,
+    header: &Header,
+    terms: &Terms,
+    time_ns: i64,
+) -> Atoms {
+    let bounds = market.execution_bounds(terms.side, time_ns);
+    let walked = || walk(book, ledger, market, header, terms, bounds);
     match (terms.side, terms.budget) {
         (side::BUY, 0) => walked().1,
         (side::BUY, budget) => budget,
@@ -616,26 +756,48 @@ fn market_hold(book: &Book, ledger: &Ledger, market: &Market, header: &Header, t
 }
 
 /// A dry run of matching: the lots that would execute and their value, with the same stops as the real one.
-fn walk(book: &Book, ledger: &Ledger, market: &Market, market_id: u32, terms: &Terms, stp_group: u32) -> (Lots, Atoms) {
+fn walk(
+    book: &Book,
+    ledger: &Ledger,
+    market: &Market,
+    header: &Header,
+    terms: &Terms,
+    (lowest, highest): Bounds,
+) -> (Lots, Atoms) {
+    let stp_group = ledger.accounts[header.account as usize].stp_group;
     let (mut lots, mut value, mut makers) = (0, 0, 0);
-    for level in book.levels(market_id, terms.side ^ 1) {
+    // What self-trade prevention takes off the taker, which executes nothing.
+    let (mut prevented_lots, mut prevented_value) = (0, 0);
+    for level in book.levels(header.market, terms.side ^ 1) {
+        if !(lowest..=highest).contains(&level.price) {
+            break;
+        }
         if terms.order_type != order_type::MARKET && !accepts(terms.side, terms.price, level.price) {
             break;
         }
         let lot_value = market.lot_value(level.price);
         for slot in book.queue(level) {
-            let left =
-                if terms.budget > 0 { affordable(terms.budget - value, lot_value) } else { terms.quantity - lots };
+            let left = if terms.budget > 0 {
+                affordable(terms.budget - value - prevented_value, lot_value)
+            } else {
+                terms.quantity - lots - prevented_lots
+            };
             if left == 0 || makers == MAKERS_MAX {
                 return (lots, value);
             }
             makers += 1;
             let maker = book.order(slot);
             if terms.stp != stp::NONE && stp_group_of(book, ledger, maker) == stp_group {
-                if terms.stp == stp::EXPIRE_MAKER {
-                    continue;
+                match terms.stp {
+                    stp::EXPIRE_MAKER => continue,
+                    stp::DECREMENT => {
+                        let prevented = left.min(maker.remaining);
+                        prevented_lots += prevented;
+                        prevented_value += lot_value * prevented as Atoms;
+                        continue;
+                    }
+                    _ => return (lots, value),
                 }
-                return (lots, value);
             }
             let taken = left.min(maker.remaining);
             lots += taken;
@@ -643,6 +805,37 @@ fn walk(book: &Book, ledger: &Ledger, market: &Market, market_id: u32, terms: &T
         }
     }
     (lots, value)
+}
+
+/// The limits that look at nothing but the order, the reference price and the account's position.
+#[inline(never)]
+fn check_limits(
+    book: &Book,
+    ledger: &Ledger,
+    market: &mut Market,
+    header: &Header,
+    terms: &Terms,
+    time_ns: i64,
+) -> Result<(), Status> {
+    let last_price = market.last_price;
+    let Some(limited) = &mut market.limited else { return Ok(()) };
+    if terms.order_type != order_type::MARKET {
+        let (lowest, highest) = limited.price_bounds(terms.side, time_ns, last_price);
+        if !(lowest..=highest).contains(&terms.price) {
+            return Err(status::PERCENT_PRICE_BY_SIDE);
+        }
+    }
+    let most = limited.limits.max_position;
+    if most > 0 && terms.side == side::BUY {
+        let bounds = market.execution_bounds(terms.side, time_ns);
+        let bought =
+            if terms.budget > 0 { walk(book, ledger, market, header, terms, bounds).0 } else { terms.quantity };
+        let lots = book.open_lots(header.account, header.market, side::BUY) + bought as Atoms;
+        if ledger.total(header.account, market.base) + lots * market.lot_atoms as Atoms > most {
+            return Err(status::MAX_POSITION);
+        }
+    }
+    Ok(())
 }
 
 #[inline]

@@ -14,14 +14,16 @@ macro_rules! codes {
 codes! { kind: u8 {
     PLACE = 1, CANCEL = 2, CANCEL_ALL = 3, CANCEL_REPLACE = 4, AMEND = 5,
     CREDIT = 10, REVERSE = 11, HOLD = 12, SETTLE = 13, RELEASE = 14, MOVE = 15, CORRECTION = 16,
-    ACCOUNT_CREATE = 20, ACCOUNT_SET = 21, ACCOUNT_FREEZE = 22,
+    ACCOUNT_CREATE = 20, ACCOUNT_SET = 21, ACCOUNT_FREEZE = 22, COUNTDOWN = 23,
     ASSET_LIST = 30, ASSET_STATE = 31, MARKET_LIST = 32, MARKET_STATE = 33, MARKET_FILTERS = 34, MARKET_FEES = 35,
+    MARKET_LIMITS = 36,
     SESSION_OPEN = 40, TAKE_OVER = 42, RULES = 43, TIME = 44, CONTINUE = 45,
 }}
 
 codes! { event: u8 {
     RESULT = 0, ORDER_ACCEPTED = 1, TRADE = 2, ORDER_CLOSED = 3, ORDER_AMENDED = 4, LEVEL = 5, BALANCE = 6,
     ACCOUNT = 10, ASSET = 11, MARKET = 12, FEES = 13, SESSION = 14, HOLD = 15, EPOCH = 16, RULES = 17,
+    PREVENTED_MATCH = 18, LIMITS = 19, COUNTDOWN = 20,
 }}
 
 codes! { status: u16 {
@@ -32,6 +34,8 @@ codes! { status: u16 {
     UNKNOWN_ORDER = 40, DUPLICATE_CLIENT_ID = 41, INSUFFICIENT_BALANCE = 42, WOULD_TAKE = 43,
     AMEND_NOT_SMALLER = 44, REPLACE_REFUSED = 45, REPLACED_WITHOUT_CANCEL = 46,
     PRICE_FILTER = 50, LOT_SIZE = 51, MARKET_LOT_SIZE = 52, NOTIONAL = 53, MAX_NUM_ORDERS = 54,
+    PERCENT_PRICE_BY_SIDE = 55, MAX_POSITION = 56, MAX_NUM_ALGO_ORDERS = 57, MAX_NUM_ICEBERG_ORDERS = 58,
+    ICEBERG_PARTS = 59, TRAILING_DELTA = 60, MAX_NUM_ORDER_LISTS = 61, MAX_NUM_ORDER_AMENDS = 62, BAD_LIMITS = 63,
     REFERENCE_CONFLICT = 70, UNKNOWN_REFERENCE = 71, ALREADY_ENDED = 72, BAD_AMOUNT = 73, WRONG_EPOCH = 74,
     UNKNOWN_RULES = 75, LIMIT_REACHED = 76,
 }}
@@ -41,18 +45,21 @@ codes! { order_type: u8 { LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3, }}
 codes! { time_in_force: u8 { GTC = 1, IOC = 2, FOK = 3, }}
 codes! {
     /// Self-trade prevention; the taker's mode decides.
-    stp: u8 { NONE = 0, EXPIRE_TAKER = 1, EXPIRE_MAKER = 2, EXPIRE_BOTH = 3, }
+    stp: u8 { NONE = 0, EXPIRE_TAKER = 1, EXPIRE_MAKER = 2, EXPIRE_BOTH = 3, DECREMENT = 4, }
 }
 codes! { role: u8 { TRADE = 1, WALLET = 2, FIAT = 3, ADMIN = 4, }}
 codes! { class: u8 {
     USER = 1, MIRROR = 2, FEES = 3, HOUSE = 4, LOSS = 5, SUSPENSE = 6, NETWORK_FEES = 7, WITHDRAWAL_FEES = 8,
 }}
 codes! { permission: u8 { TRADE = 1, DEPOSIT = 2, WITHDRAW = 4, }}
-codes! { market_state: u8 { TRADING = 1, CANCEL_ONLY = 2, HALTED = 3, DELISTED = 4, }}
+codes! { market_state: u8 {
+    TRADING = 1, CANCEL_ONLY = 2, HALTED = 3, DELISTED = 4, PRE_OPEN = 5, POST_ONLY = 6, PAUSED = 7,
+}}
 codes! { asset_state: u8 { ACTIVE = 1, SUSPENDED = 2, }}
 codes! { fee_component: u8 { STANDARD = 0, SPECIAL = 1, TAX = 2, }}
-codes! { close_reason: u8 { FILLED = 1, CANCELLED = 2, EXPIRED = 3, EXPIRED_STP = 4, REPLACED = 5, }}
+codes! { close_reason: u8 { FILLED = 1, CANCELLED = 2, EXPIRED = 3, EXPIRED_STP = 4, REPLACED = 5, EXPIRED_PRICE_RANGE = 10, }}
 codes! { hold_tag: u8 { HELD = 1, SETTLED = 2, RELEASED = 3, }}
+codes! { countdown_tag: u8 { SET = 1, STOPPED = 2, FIRED = 3, }}
 
 pub type Status = u16;
 pub type Ticks = u64;

@@ -1,4 +1,4 @@
-"""Every contract test runs twice: on the plain model and on the Rust engine."""
+"""On the plain model and on the Rust engine; what is told of a market, by both versions of the rules."""
 
 import pytest
 
@@ -12,6 +12,11 @@ def venue(request: pytest.FixtureRequest) -> Venue:
     return made
 
 
+@pytest.fixture(params=[1, 2], ids=["v1", "v2"])
+def book(venue: Venue, request: pytest.FixtureRequest) -> BookScript:
+    return BookScript(venue, request.param)
+
+
 @pytest.fixture
-def book(venue: Venue) -> BookScript:
+def book_v2(venue: Venue) -> BookScript:
     return BookScript(venue)

@@ -3,7 +3,7 @@
     ann sell 5 @ 100                    LIMIT, GTC; add ioc, fok or post-only
     bob buy 7 at market                 MARKET by quantity
     bob buy for 500 at market           MARKET by quote budget; `sell for 500` names what to receive
-    ann sell 5 @ 100 as a1              with a client id; add expire-taker, expire-maker or expire-both
+    ann sell 5 @ 100 as a1              with a client id; before it expire-taker, ..., or decrement
     ann cancel a1
     ann amend a1 to 3                   `as a2` gives it a new client id
     ann replace a1: sell 5 @ 101        `... or place it anyway` is ALLOW_FAILURE
@@ -29,8 +29,16 @@ from cambist.engine.codes import (
     StpMode,
     TimeInForce,
 )
-from cambist.engine.commands import Command, Filters
-from cambist.engine.events import Event, Level, OrderAccepted, OrderClosed, Result, Trade
+from cambist.engine.commands import Command, Filters, Limits
+from cambist.engine.events import (
+    Event,
+    Level,
+    OrderAccepted,
+    OrderClosed,
+    PreventedMatch,
+    Result,
+    Trade,
+)
 from cambist.engine.views import OrderView
 
 from .venues import Venue
@@ -53,7 +61,7 @@ FILTERS = Filters(
 
 ORDER = re.compile(
     r"(?P<side>buy|sell) (?P<by>for )?(?P<amount>\d+) (?:at market|@ (?P<price>\d+))"
-    r"(?: (?P<force>ioc|fok|post-only))?(?: (?P<stp>expire-\w+))?(?: as (?P<name>\S+))?"
+    r"(?: (?P<force>ioc|fok|post-only))?(?: (?P<stp>expire-\w+|decrement))?(?: as (?P<name>\S+))?"
 )
 CANCEL = re.compile(r"cancel (?P<target>\S+)")
 AMEND = re.compile(r"amend (?P<target>\S+) to (?P<lots>\d+)(?: as (?P<name>\S+))?")
@@ -63,12 +71,13 @@ STP = {None: StpMode.NONE} | {mode.name.lower().replace("_", "-"): mode for mode
 
 
 class BookScript:
-    def __init__(self, venue: Venue) -> None:
+    def __init__(self, venue: Venue, rules: int = 2) -> None:
         self.venue = venue
         self.events: list[Event] = []
         self.last: Result | None = None
         self._accounts: dict[str, int] = {}
         self._names: dict[int, str] = {}
+        self._setup(commands.Rules(version=rules))
         self._setup(commands.AssetList(scale=0, name=b"BASE"))
         self._setup(commands.AssetList(scale=0, name=b"QUOTE"))
         self._setup(
@@ -127,6 +136,18 @@ class BookScript:
     def filters(self, **changes: int) -> None:
         self._setup(commands.MarketFilters(market=MARKET, filters=FILTERS._replace(**changes)))
 
+    def limits(self, **changes: int) -> None:
+        """Those named, and no other."""
+        self._setup(commands.MarketLimits(market=MARKET, limits=Limits(**changes)))
+
+    def state(self, state: MarketStatus) -> None:
+        self._setup(commands.MarketState(market=MARKET, state=state))
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, and what was to happen by then happens."""
+        self.venue.time_ns += round(seconds * 1_000_000_000)
+        self.send(commands.Time())
+
     def trades(self) -> list[str]:
         return [
             f"{self._names[each.taker_account]} takes {each.quantity_lots}"
@@ -140,6 +161,14 @@ class BookScript:
             f"{self._names[each.account]} {CloseReason(each.reason).name.lower()}"
             f" {each.executed_lots}/{each.quantity_lots}"
             for each in self._of(OrderClosed)
+        ]
+
+    def prevented(self) -> list[str]:
+        """Trades that were not allowed: the lots that taker and maker lost."""
+        return [
+            f"{self._names[each.taker_account]} loses {each.taker_prevented_lots},"
+            f" {self._names[each.maker_account]} loses {each.maker_prevented_lots} @ {each.price_ticks}"
+            for each in self._of(PreventedMatch)
         ]
 
     def accepted(self) -> list[int]:
@@ -169,6 +198,7 @@ class BookScript:
 
     def _told(self, order: OrderView) -> str:
         side, left = Side(order.side).name.lower(), order.quantity_lots - order.executed_lots
+        left -= order.prevented_lots
         return f"{self._names[order.account]} {side} {left} @ {order.price_ticks}"
 
     def _of(self, kind: type[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 from cambist._matching import Engine
 from cambist.engine import commands, events
-from cambist.engine.commands import Command, Kind, Role
+from cambist.engine.commands import Command, Kind, Limits, Role
 from cambist.engine.events import Event, Result
 from cambist.engine.views import MarketView, OrderView
 from tests.model import Model
@@ -41,6 +41,9 @@ class Picture(NamedTuple):
     orders: list[OrderView]
     markets: dict[int, MarketView]
     depths: dict[int, tuple[int, list[tuple[int, int]], list[tuple[int, int]]]]
+    limits: dict[int, Limits]
+    countdowns: dict[int, list[tuple[int, int]]]  # of an account: market, deadline
+    next_deadline_ns: int | None
 
 
 class Sent(NamedTuple):
@@ -109,6 +112,9 @@ class Venue(ABC):
             orders=[OrderView(*row) for account in accounts for row in queries.open_orders(account)],
             markets={market.market: market for market in markets},
             depths={market.market: queries.depth(market.market, 1_000_000) for market in markets},
+            limits={market.market: Limits.unpack(queries.limits(market.market)) for market in markets},
+            countdowns={each: found for each in accounts if (found := queries.countdowns(each))},
+            next_deadline_ns=queries.next_deadline_ns,
         )
 
 

@@ -109,7 +109,8 @@ def market_list(state: State, command: MarketList) -> int:
     require(no_trade_rounds and command.base != command.quote, Status.BAD_LISTING)
     filters = _capped(command.filters)
     require(_are_sound(filters, tick_lot_atoms, command.lot_atoms), Status.BAD_FILTERS)
-    require(command.state != MarketStatus.DELISTED, Status.BAD_STATE)
+    may_be = command.state != MarketStatus.DELISTED and _may_be(state, command.state)
+    require(may_be, Status.BAD_STATE)
     state.markets.append(
         Market(
             command.symbol,
@@ -122,18 +123,27 @@ def market_list(state: State, command: MarketList) -> int:
             command.state,
         )
     )
-    _tell_market(state, len(state.markets))
+    tell_market(state, len(state.markets))
     return len(state.markets)
 
 
 def market_state(state: State, command: MarketState) -> int:
     market = state.market(command.market)
     require(market.state != MarketStatus.DELISTED, Status.BAD_STATE)
+    require(_may_be(state, command.state), Status.BAD_STATE)
     is_empty = not state.open_orders(market=command.market)
     require(command.state != MarketStatus.DELISTED or is_empty, Status.BAD_STATE)
     market.state = command.state
-    _tell_market(state, command.market)
+    state.deadlines.pop((0, command.market), None)
+    tell_market(state, command.market)
     return command.market
+
+
+def _may_be(state: State, wanted: MarketStatus) -> bool:
+    """Whether an operator may put a market in this state; it pauses by itself alone."""
+    if wanted == MarketStatus.PAUSED:
+        return False
+    return state.rules >= 2 or wanted not in (MarketStatus.PRE_OPEN, MarketStatus.POST_ONLY)
 
 
 def market_filters(state: State, command: MarketFilters) -> int:
@@ -141,11 +151,11 @@ def market_filters(state: State, command: MarketFilters) -> int:
     filters = _capped(command.filters)
     require(_are_sound(filters, market.tick_lot_atoms, market.lot_atoms), Status.BAD_FILTERS)
     market.filters = filters
-    _tell_market(state, command.market)
+    tell_market(state, command.market)
     return command.market
 
 
-def _tell_market(state: State, market_id: int) -> None:
+def tell_market(state: State, market_id: int) -> None:
     market = state.market(market_id)
     state.events.append(
         MarketEvent(

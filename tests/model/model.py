@@ -9,7 +9,7 @@ from cambist.engine.codes import Kind, Role, Status
 from cambist.engine.commands import Command
 from cambist.engine.events import EpochEvent, Event, Result, RulesEvent, SessionEvent
 
-from . import markets, money, trading
+from . import deadlines, limits, markets, money, trading
 from .queries import Queries
 from .shapes import parse
 from .state import Refused, State, require
@@ -79,14 +79,17 @@ class Model(Queries):
             is_kept = kept_number == number != 0
             return outcome._replace(repeat=True) if is_kept else Outcome(Status.STALE_NUMBER)
         session.last_number, session.last_used = number, self.state.sequence
-        may_send = kind in _MAY_SEND[session.role]
+        may_send = kind in _MAY_SEND[session.role] or self._may_count_down(session.role, kind)
         outcome = self._run(command) if may_send else Outcome(Status.NOT_PERMITTED)
         session.kept[number % WINDOW] = (number, outcome)
         return outcome
 
+    def _may_count_down(self, role: Role, kind: int) -> bool:
+        return role == Role.TRADE and kind == Kind.COUNTDOWN and self.state.rules >= 2
+
     def _run(self, raw: bytes) -> Outcome:
         try:
-            return self._decide(parse(raw))
+            return self._decide(parse(raw, self.state.rules))
         except Refused as refusal:
             return Outcome(refusal.status)
 
@@ -114,6 +117,8 @@ class Model(Queries):
                 return Outcome(Status.OK, markets.account_set(state, command))
             case commands.AccountFreeze():
                 return Outcome(Status.OK, markets.account_freeze(state, command))
+            case commands.Countdown():
+                return Outcome(Status.OK, deadlines.countdown(state, command))
             case commands.AssetList():
                 return Outcome(Status.OK, markets.asset_list(state, command))
             case commands.AssetState():
@@ -126,6 +131,8 @@ class Model(Queries):
                 return Outcome(Status.OK, markets.market_filters(state, command))
             case commands.MarketFees():
                 return Outcome(Status.OK, markets.market_fees(state, command))
+            case commands.MarketLimits():
+                return Outcome(Status.OK, limits.market_limits(state, command))
             case commands.SessionOpen():
                 return Outcome(Status.OK, self._open_session(command))
             case commands.TakeOver():
@@ -140,7 +147,7 @@ class Model(Queries):
                 return Outcome(Status.OK, command.version)
             case commands.Continue():
                 return Outcome(Status.OK, *trading.go_on(state))
-        return Outcome(Status.OK)  # TIME
+        return Outcome(Status.OK, *deadlines.time_passes(state))
 
     def _first_use(self, command: commands.Money | commands.AccountCreate) -> Outcome | None:
         """The answer that the command's reference got when it was used first; None if it is new."""

@@ -3,6 +3,7 @@
 from cambist.engine.codes import Side
 from cambist.engine.views import FiltersView, MarketView, OrderView
 
+from .limits import reference_ticks
 from .state import Order, Rates, State
 
 
@@ -58,6 +59,21 @@ class Queries:
         found = self.state.market(market)
         return found.standard[tier], found.special, found.tax
 
+    def limits(self, market: int) -> bytes:
+        return self.state.market(market).limits.pack()
+
+    def reference_price(self, market: int) -> int:
+        return reference_ticks(self.state, self.state.market(market))
+
+    @property
+    def next_deadline_ns(self) -> int | None:
+        return min(self.state.deadlines.values(), default=None)
+
+    def countdowns(self, account: int) -> list[tuple[int, int]]:
+        """Market (0: all of them) and deadline."""
+        deadlines = sorted(self.state.deadlines.items())
+        return [(market, at_ns) for (owner, market), at_ns in deadlines if owner == account]
+
     def order(self, order_id: int) -> OrderView | None:
         found = self.state.orders.get(order_id)
         return _view(found) if found else None
@@ -102,4 +118,5 @@ def _view(order: Order) -> OrderView:
         order.accepted_ns,
         order.updated_ns,
         order.client_id,
+        order.prevented_lots,
     )

@@ -1,7 +1,7 @@
 """Which commands are MALFORMED: bytes other than the format says, or values that mean nothing."""
 
 from cambist.engine import commands
-from cambist.engine.codes import AccountClass, FeeComponent, Kind, OrderType, Status, TimeInForce
+from cambist.engine.codes import AccountClass, FeeComponent, Kind, OrderType, Status, StpMode, TimeInForce
 from cambist.engine.commands import Command
 
 from .state import AMOUNT_LIMIT, Refused, require
@@ -11,16 +11,27 @@ NAME = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 PRINTABLE = frozenset(range(0x21, 0x7F))
 
 
-def parse(raw: bytes) -> Command:
+VERSION_2 = frozenset({Kind.COUNTDOWN, Kind.MARKET_LIMITS})
+
+
+def parse(raw: bytes, rules: int) -> Command:
     """The command that `raw` holds, or Refused."""
-    require(raw[2] in set(Kind), Status.UNKNOWN_KIND)
+    known = set(Kind) if rules >= 2 else set(Kind) - VERSION_2
+    require(raw[2] in known, Status.UNKNOWN_KIND)
     try:
         command = commands.decode(raw)
     except ValueError as problem:
         raise Refused(Status.MALFORMED) from problem
     require(_plain(raw) in (command.encode(), _with_empty_extension(command)), Status.MALFORMED)
     require(is_well_formed(command), Status.MALFORMED)
+    require(rules >= 2 or not _is_of_version_2(command), Status.MALFORMED)
     return command
+
+
+def _is_of_version_2(command: Command) -> bool:
+    return (
+        isinstance(command, commands.Place | commands.CancelReplace) and command.stp_mode == StpMode.DECREMENT
+    )
 
 
 def _plain(raw: bytes) -> bytes:
@@ -59,6 +70,8 @@ def is_well_formed(command: Command) -> bool:
             return kinds and known and _is_text(command.reference, PRINTABLE, 1, 120)
         case commands.AccountSet():
             return command.tier < 16 and command.permissions < 8
+        case commands.Countdown():
+            return command.deadline_ns >= 0
         case commands.AssetList():
             return command.scale <= 18 and _is_text(command.name, NAME, 1, 16)
         case commands.MarketList():

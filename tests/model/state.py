@@ -14,7 +14,7 @@ from cambist.engine.codes import (
     StpMode,
     TimeInForce,
 )
-from cambist.engine.commands import Command, Filters
+from cambist.engine.commands import Command, Filters, Limits
 from cambist.engine.events import Balance, Event
 
 FEES, LOSS = 1, 3  # system accounts
@@ -22,6 +22,8 @@ FIRST_ACCOUNT = 1001
 AMOUNT_LIMIT = 1 << 100  # amounts in commands stay below
 BALANCE_LIMIT = 1 << 120  # and balances below this
 TIERS = 16
+
+NO_LIMITS = Limits()
 
 Rates: TypeAlias = tuple[int, int, int, int]  # maker, taker, buyer, seller; fee_rate_e8
 
@@ -66,6 +68,14 @@ class Asset:
     state: AssetStatus = AssetStatus.ACTIVE
 
 
+class Traded(NamedTuple):
+    """A trade that the reference price is an average of."""
+
+    second: int
+    price_ticks: int
+    lots: int
+
+
 @dataclass
 class Market:
     symbol: bytes
@@ -82,6 +92,9 @@ class Market:
     update_id: int = 0
     trade_id: int = 0
     last_price_ticks: int = 0
+    prevented_match_id: int = 0
+    limits: Limits = NO_LIMITS
+    traded: list[Traded] = field(default_factory=list)
 
     def notional(self, price_ticks: int, lots: int) -> int:
         """Quote atoms; exact."""
@@ -100,7 +113,7 @@ class Market:
 
 @dataclass
 class Order:
-    """A MARKET order by budget has no lots of its own: its `quantity_lots` is what it has executed."""
+    """A MARKET order by budget has no lots of its own: its `quantity_lots` is what it executed or lost."""
 
     order_id: int
     account: int
@@ -117,10 +130,12 @@ class Order:
     updated_ns: int
     executed_lots: int = 0
     executed_quote_atoms: int = 0
+    prevented_lots: int = 0
+    amends: int = 0
 
     @property
     def remaining_lots(self) -> int:
-        return self.quantity_lots - self.executed_lots
+        return self.quantity_lots - self.executed_lots - self.prevented_lots
 
 
 class Hold(NamedTuple):
@@ -214,6 +229,7 @@ class State:
         self.reversed: set[bytes] = set()
         self.holds: dict[bytes, Hold] = {}
         self.pending: list[Pending] = []
+        self.deadlines: dict[tuple[int, int], int] = {}  # by account (0: a pause) and market (0: all)
         self.events: list[Event] = []
 
     def account(self, account: int) -> Account:

@@ -16,14 +16,16 @@ from cambist.engine.codes import (
     TimeInForce,
 )
 from cambist.engine.commands import Amend, Cancel, CancelAll, CancelReplace, Place
-from cambist.engine.events import Level, OrderAccepted, OrderAmended, OrderClosed, Trade
+from cambist.engine.events import Level, OrderAccepted, OrderAmended, OrderClosed, PreventedMatch, Trade
 
+from .limits import check_position, check_price, may_trade_at, pause, reference_ticks, remember_trade
 from .markets import check_filters, fee_atoms
 from .state import FEES, Market, Order, Pending, Refused, State, require
 
 MAKERS_MAX = 20_000  # makers that one command touches
 CANCELS_PER_STEP = 64
 SIDE_LOTS_MAX = 1 << 62  # lots at rest on one side of a market
+RESTING = (MarketStatus.PRE_OPEN, MarketStatus.POST_ONLY, MarketStatus.PAUSED)  # nothing trades, orders come
 
 
 class Fill(NamedTuple):
@@ -31,10 +33,12 @@ class Fill(NamedTuple):
     lots: int
 
 
-class Expire(NamedTuple):
-    """Self-trade prevention closes the maker."""
+class Prevent(NamedTuple):
+    """Self-trade prevention: the lots that either order loses."""
 
     maker: Order
+    taker_lots: int
+    maker_lots: int
 
 
 class Ending(Enum):
@@ -44,13 +48,15 @@ class Ending(Enum):
     NO_MAKER = auto()
     SELF_TRADE = auto()
     TOO_MANY_MAKERS = auto()
+    OUT_OF_RANGE = auto()  # the market does not trade at the next maker's price now
 
 
 class Plan(NamedTuple):
     """Everything that will happen to the makers, decided before anything does."""
 
-    steps: list[Fill | Expire]
+    steps: list[Fill | Prevent]
     ending: Ending
+    left_budget: int
 
     @property
     def fills(self) -> list[Fill]:
@@ -78,12 +84,14 @@ def place(state: State, command: Place) -> int:
         _end_taker(state, order, hold, CloseReason.EXPIRED)
         return order.order_id
     left_held = hold - _execute(state, market, order, plan)
-    reason = _reason(order, plan, command.quote_budget_atoms - plan.quote_atoms(market))
+    reason = _reason(order, plan)
     if reason is None:
         state.orders[order.order_id] = order
         tell_level(state, order.market, order.side, order.price_ticks)
     else:
         _end_taker(state, order, left_held, reason)
+    if plan.ending == Ending.OUT_OF_RANGE:
+        pause(state, order.market)
     return order.order_id
 
 
@@ -93,13 +101,18 @@ def _check_place(state: State, command: Place) -> Market:
     require(not account.frozen, Status.ACCOUNT_FROZEN)
     require(Permission.TRADE in account.permissions, Status.ACCOUNT_MAY_NOT)
     market = state.market(command.market)
-    require(market.state == MarketStatus.TRADING, Status.MARKET_CLOSED)
+    trades = market.state == MarketStatus.TRADING
+    may_rest = command.order_type != OrderType.MARKET and command.time_in_force == TimeInForce.GTC
+    require(trades or (market.state in RESTING and may_rest), Status.MARKET_CLOSED)
     check_filters(market, command)
     own = state.open_orders(account=command.account, market=command.market)
     require(len(own) < market.filters.max_orders, Status.MAX_NUM_ORDERS)
+    check_price(state, market, command)
+    bought_lots = command.quantity_lots or _plan(state, market, command).lots
+    check_position(state, market, command, bought_lots)
     namesake = state.order_by_client_id(command.account, command.client_id)
     require(namesake is None, Status.DUPLICATE_CLIENT_ID)
-    if command.order_type == OrderType.LIMIT_MAKER:
+    if command.order_type == OrderType.LIMIT_MAKER or not trades:
         require(not _acceptable_makers(state, command), Status.WOULD_TAKE)
     resting = state.open_orders(market=command.market, side=command.side)
     lots = sum(order.remaining_lots for order in resting)
@@ -120,27 +133,42 @@ def _acceptable_makers(state: State, command: Place) -> list[Order]:
 def _plan(state: State, market: Market, command: Place) -> Plan:
     group = state.accounts[command.account].stp_group
     left_lots, left_budget = command.quantity_lots, command.quote_budget_atoms
-    steps: list[Fill | Expire] = []
+    reference = reference_ticks(state, market)
+    steps: list[Fill | Prevent] = []
     for touched, maker in enumerate(_acceptable_makers(state, command)):
         lot_atoms = market.notional(maker.price_ticks, 1)
         wanted = left_budget // lot_atoms if command.quote_budget_atoms else left_lots
         if wanted == 0:
-            return Plan(steps, Ending.NOTHING_LEFT)
+            return Plan(steps, Ending.NOTHING_LEFT, left_budget)
+        if not may_trade_at(market, command.side, maker.price_ticks, reference):
+            return Plan(steps, Ending.OUT_OF_RANGE, left_budget)
         if touched == MAKERS_MAX:
-            return Plan(steps, Ending.TOO_MANY_MAKERS)
-        if command.stp_mode != StpMode.NONE and state.accounts[maker.account].stp_group == group:
-            if command.stp_mode in (StpMode.EXPIRE_MAKER, StpMode.EXPIRE_BOTH):
-                steps.append(Expire(maker))
-            if command.stp_mode in (StpMode.EXPIRE_TAKER, StpMode.EXPIRE_BOTH):
-                return Plan(steps, Ending.SELF_TRADE)
-            continue
+            return Plan(steps, Ending.TOO_MANY_MAKERS, left_budget)
         lots = min(wanted, maker.remaining_lots)
-        steps.append(Fill(maker, lots))
-        if lots < maker.remaining_lots:
-            return Plan(steps, Ending.NOTHING_LEFT)
+        is_own = state.accounts[maker.account].stp_group == group
+        if command.stp_mode != StpMode.NONE and is_own:
+            # A budget has no lots of its own: of it, what it wanted of this maker is prevented.
+            expiring_lots = lots if command.quote_budget_atoms else left_lots
+            match command.stp_mode:
+                case StpMode.EXPIRE_TAKER:
+                    steps.append(Prevent(maker, expiring_lots, 0))
+                    return Plan(steps, Ending.SELF_TRADE, left_budget)
+                case StpMode.EXPIRE_MAKER:
+                    steps.append(Prevent(maker, 0, maker.remaining_lots))
+                    continue
+                case StpMode.EXPIRE_BOTH:
+                    steps.append(Prevent(maker, expiring_lots, maker.remaining_lots))
+                    return Plan(steps, Ending.SELF_TRADE, left_budget)
+            steps.append(Prevent(maker, lots, lots))
+            if lots == wanted:
+                return Plan(steps, Ending.SELF_TRADE, left_budget)
+        else:
+            steps.append(Fill(maker, lots))
+            if lots < maker.remaining_lots:
+                return Plan(steps, Ending.NOTHING_LEFT, left_budget - lots * lot_atoms)
         left_lots -= lots
         left_budget -= lots * lot_atoms
-    return Plan(steps, Ending.NO_MAKER)
+    return Plan(steps, Ending.NO_MAKER, left_budget)
 
 
 def _hold_atoms(market: Market, command: Place, plan: Plan) -> int:
@@ -194,13 +222,61 @@ def _execute(state: State, market: Market, taker: Order, plan: Plan) -> int:
     """Carries the plan out, level by level; returns how much of the taker's hold it used."""
     used = 0
     for price_ticks, steps in groupby(plan.steps, key=lambda step: step.maker.price_ticks):
+        is_changed = False
         for step in steps:
             if isinstance(step, Fill):
                 used += _fill(state, market, taker, step)
+                is_changed = True
             else:
-                close(state, step.maker, CloseReason.EXPIRED_STP)
-        tell_level(state, taker.market, Side(1 - taker.side), price_ticks)
+                used += _prevent(state, market, taker, step)
+                is_changed = is_changed or step.maker_lots > 0
+        if is_changed:
+            tell_level(state, taker.market, Side(1 - taker.side), price_ticks)
     return used
+
+
+def _prevent(state: State, market: Market, taker: Order, step: Prevent) -> int:
+    """No trade, but orders that lose lots; returns how much of the taker's hold is freed for it."""
+    maker, taker_lots, maker_lots = step
+    if state.rules >= 2:
+        _tell_prevented(state, market, taker, step)
+    if maker_lots == maker.remaining_lots:
+        close(state, maker, CloseReason.EXPIRED_STP)
+    elif maker_lots:
+        maker.prevented_lots += maker_lots
+        maker.updated_ns = state.time_ns
+        freed = market.hold_of(maker.side, maker.price_ticks, maker_lots)
+        state.ledger.release(maker.account, market.paid_asset(maker.side), freed)
+    if taker.stp_mode != StpMode.DECREMENT:
+        return 0
+    taker.prevented_lots += taker_lots
+    if taker.by_quote:
+        taker.quantity_lots += taker_lots
+    if taker.order_type == OrderType.MARKET:
+        return 0
+    freed = market.hold_of(taker.side, taker.price_ticks, taker_lots)
+    state.ledger.release(taker.account, market.paid_asset(taker.side), freed)
+    return freed
+
+
+def _tell_prevented(state: State, market: Market, taker: Order, step: Prevent) -> None:
+    market.prevented_match_id += 1
+    state.events.append(
+        PreventedMatch(
+            taker.market,
+            taker.side,
+            market.prevented_match_id,
+            step.maker.price_ticks,
+            taker.order_id,
+            step.maker.order_id,
+            taker.account,
+            step.maker.account,
+            step.taker_lots,
+            step.maker_lots,
+            state.accounts[taker.account].stp_group,
+            taker.stp_mode,
+        )
+    )
 
 
 def _fill(state: State, market: Market, taker: Order, fill: Fill) -> int:
@@ -217,6 +293,7 @@ def _fill(state: State, market: Market, taker: Order, fill: Fill) -> int:
 
     market.trade_id += 1
     market.last_price_ticks = maker.price_ticks
+    remember_trade(state, market, maker.price_ticks, lots)
     ledger = state.ledger
     ledger.pay_held(taker.account, market.paid_asset(taker.side), paid)
     ledger.release(taker.account, market.paid_asset(taker.side), frees - paid)
@@ -256,12 +333,14 @@ def _fill(state: State, market: Market, taker: Order, fill: Fill) -> int:
     return frees
 
 
-def _reason(order: Order, plan: Plan, left_budget: int) -> CloseReason | None:
+def _reason(order: Order, plan: Plan) -> CloseReason | None:
     """Why the taker ends; None if what is left of it rests."""
     if plan.ending == Ending.SELF_TRADE:
         return CloseReason.EXPIRED_STP
+    if plan.ending == Ending.OUT_OF_RANGE:
+        return CloseReason.EXPIRED_PRICE_RANGE
     if order.by_quote:
-        spent = plan.ending == Ending.NOTHING_LEFT or left_budget == 0
+        spent = plan.ending == Ending.NOTHING_LEFT or plan.left_budget == 0
         return CloseReason.FILLED if spent and plan.lots > 0 else CloseReason.EXPIRED
     if order.remaining_lots == 0:
         return CloseReason.FILLED
@@ -382,15 +461,19 @@ def amend(state: State, command: Amend) -> int:
     order = _target(state, command.account, command.market, command.order_id, command.target_client_id)
     market = state.market(order.market)
     require(not state.accounts[order.account].frozen, Status.ACCOUNT_FROZEN)
-    require(market.state == MarketStatus.TRADING, Status.MARKET_CLOSED)
+    require(market.state in (MarketStatus.TRADING, *RESTING), Status.MARKET_CLOSED)
     require(command.quantity_lots >= market.filters.lot_min, Status.LOT_SIZE)
-    is_smaller = order.executed_lots < command.quantity_lots < order.quantity_lots
+    ended_lots = order.executed_lots + order.prevented_lots
+    is_smaller = ended_lots < command.quantity_lots < order.quantity_lots
     require(is_smaller, Status.AMEND_NOT_SMALLER)
     notional = market.notional(order.price_ticks, command.quantity_lots)
     require(notional >= market.filters.notional_min_atoms, Status.NOTIONAL)
     namesake = state.order_by_client_id(order.account, command.client_id)
     require(namesake is None or namesake is order, Status.DUPLICATE_CLIENT_ID)
+    most = market.limits.max_amends
+    require(most == 0 or order.amends < most, Status.MAX_NUM_ORDER_AMENDS)
 
+    order.amends += state.rules >= 2
     old_quantity, old_client_id = order.quantity_lots, order.client_id
     order.quantity_lots = command.quantity_lots
     order.client_id = command.client_id or order.client_id
@@ -421,7 +504,7 @@ def cancel_all(state: State, command: CancelAll) -> tuple[int, bool]:
     if command.market:
         state.market(command.market)
     work = Pending(command.account, command.market, state.last_order_id, state.sequence)
-    cancelled, more = _cancel_step(state, work)
+    cancelled, more = cancel_step(state, work)
     if more:
         state.pending.append(work)
     return cancelled, more
@@ -432,13 +515,13 @@ def go_on(state: State) -> tuple[int, bool]:
     if not state.pending:
         return 0, False
     work = state.pending[0]
-    _, more = _cancel_step(state, work)
+    _, more = cancel_step(state, work)
     if not more:
         del state.pending[0]
     return work.sequence, more
 
 
-def _cancel_step(state: State, work: Pending) -> tuple[int, bool]:
+def cancel_step(state: State, work: Pending) -> tuple[int, bool]:
     orders = [
         order
         for market in state.accounts[work.account].markets

@@ -7,7 +7,7 @@ from collections import Counter
 from fractions import Fraction
 from math import ceil
 
-from cambist.engine.codes import AccountClass, CloseReason, HoldState, Side, Status, StpMode
+from cambist.engine.codes import AccountClass, CloseReason, HoldState, MarketStatus, Side, Status, StpMode
 from cambist.engine.events import (
     Balance,
     Event,
@@ -15,7 +15,9 @@ from cambist.engine.events import (
     OrderAccepted,
     OrderAmended,
     OrderClosed,
+    PreventedMatch,
     Result,
+    RulesEvent,
     Trade,
 )
 from cambist.engine.views import FeesView, OrderView
@@ -35,6 +37,9 @@ class Witness:
         self.holds: dict[bytes, HoldEvent] = {}
         self.asked_lots: dict[int, int] = {}
         self.executed_lots: Counter[int] = Counter()
+        self.prevented_lots: Counter[int] = Counter()
+        self.prevented_matches: Counter[int] = Counter()  # of a market
+        self.rules = 1
         self.closed: set[int] = set()
         self.results: dict[tuple[int, int], Result] = {}
 
@@ -57,6 +62,17 @@ class Witness:
             case Trade():
                 self.executed_lots[event.maker_order] += event.quantity_lots
                 self.executed_lots[event.taker_order] += event.quantity_lots
+            case PreventedMatch():
+                self.prevented_lots[event.maker_order] += event.maker_prevented_lots
+                self.prevented_lots[event.taker_order] += event.taker_prevented_lots
+                self.prevented_matches[event.market] += 1
+                assert event.prevented_match_id == self.prevented_matches[event.market]
+            case RulesEvent():
+                self.rules = event.version
+
+
+def _left(order: OrderView) -> int:
+    return order.quantity_lots - order.executed_lots - order.prevented_lots
 
 
 def invariant_1_postings_sum_to_zero(witness: Witness) -> None:
@@ -82,7 +98,7 @@ def invariant_2_no_balance_below_zero(witness: Witness) -> None:
 def invariant_3_held_is_what_orders_and_holds_need(witness: Witness) -> None:
     needed: Counter[tuple[int, int]] = Counter()
     for order in witness.now.orders:
-        market, remaining = witness.now.markets[order.market], order.quantity_lots - order.executed_lots
+        market, remaining = witness.now.markets[order.market], _left(order)
         if order.side == Side.BUY:
             needed[order.account, market.quote] += order.price_ticks * remaining * market.tick_lot_atoms
         else:
@@ -96,7 +112,7 @@ def invariant_3_held_is_what_orders_and_holds_need(witness: Witness) -> None:
 def invariant_4_the_book_is_sound(witness: Witness) -> None:
     totals: Counter[tuple[int, int, int]] = Counter()
     for order in witness.now.orders:
-        remaining = order.quantity_lots - order.executed_lots
+        remaining = _left(order)
         assert remaining > 0, order
         assert witness.venue.queries.order(order.order_id) == order
         totals[order.market, order.side, order.price_ticks] += remaining
@@ -113,14 +129,19 @@ def invariant_4_the_book_is_sound(witness: Witness) -> None:
 def invariant_5_price_then_time(witness: Witness) -> None:
     """The maker is the oldest at the best price, the price is its own, and the taker accepts it."""
     live = {order.order_id: order for order in witness.before.orders}
-    left = {order.order_id: order.quantity_lots - order.executed_lots for order in live.values()}
+    left = {order.order_id: _left(order) for order in live.values()}
     taker: OrderAccepted | None = None
     for event in witness.events:
         if isinstance(event, OrderAccepted):
             taker = event
         elif isinstance(event, OrderClosed):
             live.pop(event.order_id, None)
+        elif isinstance(event, PreventedMatch):
+            assert taker is not None and event.taker_order == taker.order_id
+            assert event.maker_order == _first_in_line(live, taker).order_id
+            left[event.maker_order] -= event.maker_prevented_lots
         elif isinstance(event, Trade):
+            assert witness.before.markets[event.market].state == MarketStatus.TRADING
             assert taker is not None and event.taker_order == taker.order_id
             maker = _first_in_line(live, taker)
             assert event.maker_order == maker.order_id
@@ -153,12 +174,22 @@ def invariant_6_orders_add_up_and_end_once(witness: Witness) -> None:
             assert event.executed_lots == witness.executed_lots[event.order_id] <= event.quantity_lots
             if not event.by_quote:
                 assert event.quantity_lots == witness.asked_lots[event.order_id]
-                is_filled = event.executed_lots == event.quantity_lots
-                assert is_filled == (event.reason == CloseReason.FILLED)
+                _check_how_it_ended(witness, event)
     for order in witness.now.orders:
         assert order.quantity_lots == witness.asked_lots[order.order_id]
         assert order.executed_lots == witness.executed_lots[order.order_id]
+        assert order.prevented_lots == witness.prevented_lots[order.order_id]
     assert {order.order_id for order in witness.now.orders} == set(witness.asked_lots) - witness.closed
+
+
+def _check_how_it_ended(witness: Witness, closed: OrderClosed) -> None:
+    """Filled, or prevented to the end, are exactly the orders of which nothing is left."""
+    prevented = witness.prevented_lots[closed.order_id]
+    is_done = closed.executed_lots + prevented == closed.quantity_lots
+    if witness.rules == 1 or prevented == 0:
+        assert is_done == (closed.reason == CloseReason.FILLED)
+    else:
+        assert is_done == (closed.reason in (CloseReason.FILLED, CloseReason.EXPIRED_STP))
 
 
 def invariant_7_postings_are_the_trades(witness: Witness) -> None:
@@ -210,7 +241,7 @@ def invariant_8_one_result_each_and_names_are_unique(witness: Witness) -> None:
     assert not names or max(names.values()) == 1, names
     for account, client_id in names:
         found = witness.venue.queries.order_by_client_id(account, client_id)
-        assert found is not None and found[-1] == client_id
+        assert found is not None and OrderView(*found).client_id == client_id
 
 
 def invariant_9_a_refusal_changes_nothing(witness: Witness) -> None:

@@ -22,7 +22,7 @@ from cambist.engine.codes import (
     StpMode,
     TimeInForce,
 )
-from cambist.engine.commands import Command, Filters
+from cambist.engine.commands import Command, Filters, Limits
 from tests.model.state import Order, State
 
 USERS = [1001, 1002, 1003, 1004, 1005]
@@ -55,8 +55,8 @@ class Mix:
 
     def any(self) -> Command:
         """A command of any kind that sessions send; two of three are about orders."""
-        makers = [self.place, self.change, self.cancel_all, self.money, self.operation]
-        return self._random.choices(makers, weights=[60, 25, 3, 20, 8])[0]()
+        makers = [self.place, self.change, self.cancel_all, self.countdown, self.money, self.operation]
+        return self._random.choices(makers, weights=[60, 25, 3, 3, 20, 8])[0]()
 
     def order(self) -> Command:
         return self._random.choices([self.place, self.change], weights=[3, 1])[0]()
@@ -126,17 +126,27 @@ class Mix:
 
     def amend(self) -> commands.Amend:
         order_id, client_id, account, market = self._target()
+        order = self._state.orders.get(order_id)
+        one_less = max(1, order.quantity_lots - 1) if order else 1
         return commands.Amend(
             account=account,
             market=market,
             order_id=order_id,
-            quantity_lots=self._mostly(lambda: self._random.randint(1, 9), 0, 1 << 63),
+            quantity_lots=self._mostly(lambda: self._one(one_less, self._random.randint(1, 9)), 0, 1 << 63),
             target_client_id=client_id,
             client_id=self._client_id(),
         )
 
     def cancel_all(self) -> commands.CancelAll:
         return commands.CancelAll(account=self._trader(), market=self._one(0, self._market()))
+
+    def countdown(self) -> commands.Countdown:
+        ends_in_ns = self._one(0, 1_000, 10**9, 3 * 10**9)
+        return commands.Countdown(
+            account=self._trader(),
+            market=self._one(0, self._market()),
+            deadline_ns=self._mostly(lambda: self._one(0, self._state.time_ns + ends_in_ns), 1, -1),
+        )
 
     def money(self) -> commands.Money:
         makers = [self._pay, self._hold, self._end_hold, self._reverse]
@@ -220,6 +230,8 @@ class Mix:
             self._market_reopen: 3,
             self._market_filters: 4,
             self._market_fees: 3,
+            self._market_limits: 8,
+            self._market_unlimited: 4,
         }
         return self._random.choices([*weights], weights=[*weights.values()])[0]()
 
@@ -269,7 +281,7 @@ class Mix:
 
     def _market_state(self) -> Command:
         """Delists mostly what has orders, which is refused, because nothing trades there again otherwise."""
-        state = self._random.choices(list(MarketStatus), weights=[4, 2, 2, 4])[0]
+        state = self._random.choices(list(MarketStatus), weights=[4, 2, 2, 4, 2, 2, 1])[0]
         busy = sorted({order.market for order in self._state.orders.values()})
         is_final = state == MarketStatus.DELISTED and busy
         market = self._mostly(lambda: self._one(*busy), *MARKETS) if is_final else self._market()
@@ -319,10 +331,42 @@ class Mix:
             seller=rate(),
         )
 
+    def _market_limits(self) -> Command:
+        usual = Limits(
+            bid_up_e4=self._one(0, 10_300, 50_000),
+            bid_down_e4=self._one(0, 9_600),
+            ask_up_e4=self._one(0, 10_400),
+            ask_down_e4=self._one(0, 9_700, 2_000),
+            range_bid_up_e4=self._one(0, 10_200, 10_300),
+            range_bid_down_e4=self._one(0, 9_000),
+            range_ask_up_e4=self._one(0, 11_000),
+            range_ask_down_e4=self._one(0, 9_700, 9_801),
+            average_minutes=self._one(0, 1, 2, 60),
+            pause_seconds=self._one(0, 1, 2),
+            max_amends=self._one(0, 1, 2),
+            max_position_atoms=self._one(0, 3_010, 1_000_000, 1_000_080),
+        )
+        odd = [
+            {"average_minutes": 61},
+            {"pause_seconds": 365 * 86_400 + 1},
+            {"bid_up_e4": 1, "bid_down_e4": 2},
+            {"range_ask_up_e4": 9_000, "range_ask_down_e4": 9_001},
+            {"trailing_above_min": 2, "trailing_above_max": 1},
+            {"trailing_below_min": 1},
+            {"max_position_atoms": 1 << 110},
+        ]
+        return commands.MarketLimits(
+            market=self._market(), limits=usual._replace(**self._mostly(dict[str, int], *odd))
+        )
+
+    def _market_unlimited(self) -> Command:
+        return commands.MarketLimits(market=self._market(), limits=Limits())
+
     def of_the_sequencer(self) -> Command:
         return self._one(
             commands.Continue(),
             commands.Continue(),
+            commands.Time(),
             commands.Time(),
             commands.SessionOpen(role=self._one(*Role), name=self._one(b"", b"gateway", b"x" * 22, b"a b")),
             commands.Rules(version=self._one(0, 1, 2, 3)),

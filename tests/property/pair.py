@@ -81,9 +81,10 @@ class Pair:
         self._references: dict[bytes, bytes] = {}  # by the digest that the engine gives them
 
     @classmethod
-    def open(cls) -> Self:
+    def open(cls, rules: int = 2) -> Self:
         """With three markets, five users, and money."""
         pair = cls()
+        pair.send(commands.Rules(version=rules))
         for command in SETUP:
             pair.send(command)
         return pair
@@ -105,6 +106,8 @@ class Pair:
         assert of_model.result == of_rust.result
         assert _typed(of_model.events) == _typed([self._with_reference(event) for event in of_rust.events])
         assert of_model.now == of_rust.now
+        for market in of_model.now.markets:
+            assert self.model.queries.reference_price(market) == self.rust.queries.reference_price(market)
         self.rust.engine.check()
 
     def pass_time(self, by_ns: int) -> None:

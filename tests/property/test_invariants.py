@@ -23,9 +23,9 @@ bursts = st.integers(1, 25)
 
 
 class Histories(RuleBasedStateMachine):
-    @initialize()
-    def open_for_business(self) -> None:
-        self.pair = Pair.open()
+    @initialize(rules=st.sampled_from([1, 2, 2, 2]))
+    def open_for_business(self, rules: int) -> None:
+        self.pair = Pair.open(rules)
         self.has_been_crowded = False
 
     @rule(seed=seeds, count=bursts)

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cambist.engine.codes import Side, Status, StpMode
+from cambist.engine.codes import MarketStatus, Side, Status, StpMode
 from cambist.engine.commands import Place
-from tests.model import markets, model, money, shapes, trading
+from tests.model import deadlines, limits, markets, model, money, shapes, trading
 from tests.model.state import Account, Ledger, Order, State
 
 from .mixes import Mix
 from .pair import Pair
 
-HISTORIES, COMMANDS = 8, 400  # the most that any fault stays unnoticed, with room
-MAKERS = [Mix.any, Mix.order, Mix.money, Mix.operation, Mix.order, Mix.money, Mix.of_the_sequencer]
+HISTORIES, COMMANDS = 16, 400  # the most that any fault stays unnoticed, with room
+MAKERS = [Mix.any, Mix.order, Mix.money, Mix.operation, Mix.order, Mix.amend, Mix.order, Mix.of_the_sequencer]
 
 GUARDS: dict[ModuleType, list[Status]] = {
     trading: [
@@ -33,7 +33,9 @@ GUARDS: dict[ModuleType, list[Status]] = {
         Status.UNKNOWN_ORDER,
         Status.AMEND_NOT_SMALLER,
         Status.LOT_SIZE,
+        Status.MAX_NUM_ORDER_AMENDS,
     ],
+    limits: [Status.PERCENT_PRICE_BY_SIDE, Status.MAX_POSITION, Status.BAD_LIMITS],
     markets: [
         Status.PRICE_FILTER,
         Status.LOT_SIZE,
@@ -69,6 +71,7 @@ def is_noticed() -> bool:
         try:
             for nth in range(COMMANDS):
                 pair.send(MAKERS[nth % len(MAKERS)](mix))
+                pair.pass_time(100_000_000)
         except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError):
             return True
     return False
@@ -115,6 +118,10 @@ def _forgotten(*_: Any, **__: Any) -> None:
     return None
 
 
+def _always(*_: Any, **__: Any) -> bool:
+    return True
+
+
 UNBENT_FEE, UNBENT_PLAN = markets.fee_atoms, trading._plan
 
 FAULTS: dict[str, tuple[object, str, Any]] = {
@@ -133,6 +140,12 @@ FAULTS: dict[str, tuple[object, str, Any]] = {
     "nobody may owe": (Account, "may_owe", False),
     "a reversal freezes in silence": (money, "tell_account", _forgotten),
     "holds are kept in silence": (money, "_tell_hold", _forgotten),
+    "prevented matches are not told": (trading, "_tell_prevented", _forgotten),
+    "markets trade at every price": (trading, "may_trade_at", _always),
+    "markets never pause": (trading, "pause", _forgotten),
+    "trades are not remembered": (trading, "remember_trade", _forgotten),
+    "countdowns fire in silence": (deadlines, "CountdownEvent", _forgotten),
+    "a market that opens lets orders rest only": (trading, "RESTING", tuple(MarketStatus)),
 }
 
 

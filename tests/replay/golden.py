@@ -15,6 +15,7 @@ from cambist.log.file import FileLog, read
 from cambist.log.snapshots import Snapshot
 from tests.property.pair import ADMIN, TRADE, WALLET, Pair, batches
 
+RULES = 2  # what the format is new for
 SEED = 8
 COMMANDS = 600
 LONGEST_BATCH = 9
@@ -22,7 +23,7 @@ SEGMENT_BYTES = 32 << 10
 
 
 def write(directory: Path) -> None:
-    pair = Pair.open()
+    pair = Pair.open(rules=RULES)
     random = Random(SEED)
     for _ in range(COMMANDS):
         pair.pass_time(random.randrange(3) * 1_000_000)

@@ -194,6 +194,16 @@ GOLDEN: list[tuple[Command, str]] = [
         "00 0f 000000000000 01000000 02000000 03000000 04000000",
     ),
     (
+        commands.MarketLimits(market=1, limits=commands.Limits._make([*range(1, 20), (1 << 100) - 1])),
+        "7800 24 00 00000000 0000000000000000 00000000 01000000"
+        + "".join(f"{nth:02x}000000" for nth in range(1, 20))
+        + "00000000 ffffffffffffffffffffffff0f000000",
+    ),
+    (
+        commands.Countdown(account=1001, market=1, deadline_ns=1 << 62),
+        "2000 17 00 00000000 0000000000000000 e9030000 01000000 0000000000000040",
+    ),
+    (
         commands.SessionOpen(role=Role.ADMIN, name=b"operator"),
         "3000 28 00 00000000 0000000000000000 00000000 00000000"
         "04 08 6f70657261746f72 0000000000000000000000000000",

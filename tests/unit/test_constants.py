@@ -23,6 +23,7 @@ EXPORTED = {
     "FeeComponent": codes.FeeComponent,
     "CloseReason": codes.CloseReason,
     "HoldTag": codes.HoldState,
+    "CountdownState": codes.CountdownState,
 }
 
 

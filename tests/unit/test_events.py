@@ -9,6 +9,7 @@ from cambist.engine.codes import (
     AccountClass,
     AssetStatus,
     CloseReason,
+    CountdownState,
     FeeComponent,
     HoldState,
     Kind,
@@ -21,7 +22,7 @@ from cambist.engine.codes import (
     StpMode,
     TimeInForce,
 )
-from cambist.engine.commands import Filters
+from cambist.engine.commands import Filters, Limits
 from cambist.engine.events import Event, Result
 
 RESULT_HEX = (
@@ -192,6 +193,34 @@ GOLDEN: list[tuple[str, Event]] = [
     ),
     ("0800 10 00 02000000", events.EpochEvent(epoch=2)),
     ("0800 11 00 01000000", events.RulesEvent(version=1)),
+    (
+        "4800 12 01 01000000 0200000000000000 6400000000000000 0900000000000000 0800000000000000"
+        "ea030000 e9030000 0500000000000000 0300000000000000 e9030000 04 000000",
+        events.PreventedMatch(
+            market=1,
+            taker_side=Side.SELL,
+            prevented_match_id=2,
+            price_ticks=100,
+            taker_order=9,
+            maker_order=8,
+            taker_account=1002,
+            maker_account=1001,
+            taker_prevented_lots=5,
+            maker_prevented_lots=3,
+            stp_group=1001,
+            stp_mode=StpMode.DECREMENT,
+        ),
+    ),
+    (
+        "6800 13 00 01000000"
+        + "".join(f"{nth:02x}000000" for nth in range(1, 20))
+        + "00000000 00000000000000001400000000000000",
+        events.LimitsEvent(market=1, limits=Limits._make([*range(1, 20), 20 << 64])),
+    ),
+    (
+        "1800 14 03 00000000 e9030000 00000000 0000000000000000",
+        events.CountdownEvent(market=0, state=CountdownState.FIRED, account=1001, deadline_ns=0),
+    ),
 ]
 
 
