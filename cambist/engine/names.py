@@ -19,6 +19,9 @@ MARKET_STATUS_NAMES = {
     MarketStatus.CANCEL_ONLY.value: "CANCEL_ONLY",
     MarketStatus.HALTED.value: "HALT",
     MarketStatus.DELISTED.value: "BREAK",
+    MarketStatus.PRE_OPEN.value: "BREAK",
+    MarketStatus.POST_ONLY.value: "BREAK",
+    MarketStatus.PAUSED.value: "HALT",
 }
 
 CLOSED_NAMES = {
@@ -27,6 +30,7 @@ CLOSED_NAMES = {
     CloseReason.EXPIRED.value: "EXPIRED",
     CloseReason.EXPIRED_STP.value: "EXPIRED_IN_MATCH",
     CloseReason.REPLACED.value: "CANCELED",
+    CloseReason.EXPIRED_PRICE_RANGE.value: "EXPIRED",
 }
 
 
