@@ -28,7 +28,7 @@ from cambist.data.orders import Orders
 from cambist.data.projection import Projection
 from cambist.data.server import DataServer, ViewsForeign
 from cambist.demo import setup as demo_setup
-from cambist.engine.commands import Role
+from cambist.engine.commands import RULES_NEWEST, Role
 from cambist.engine.views import MarketView
 from cambist.errors import Refused
 from cambist.feed.server import FeedServer, NoAccounts
@@ -149,7 +149,10 @@ def open_exchange(settings: Settings, report: Report) -> Exchange:
             log_settings=settings.log,
             disk=LowDiskMark(settings.log.low_disk_bytes, partial(free_bytes, settings.log_directory)),
         )
+        is_new = state.engine.sequence == 0
         server.start()
+        if is_new:
+            server.activate_rules(RULES_NEWEST)
         undo.pop_all()
     return Exchange(settings, records, server)
 

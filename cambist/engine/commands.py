@@ -27,6 +27,7 @@ from .codes import (
 )
 
 __all__ = [
+    "RULES_NEWEST",
     "AccountClass",
     "AccountCreate",
     "AccountFreeze",
@@ -105,6 +106,8 @@ _STAMP = Struct("<IQ")
 _BATCH = Struct("<QqIII4x")
 
 _EXTENDED = 1  # header flag
+
+RULES_NEWEST = 2  # that the engine knows (docs/formats/rules.md)
 
 
 class Filters(NamedTuple):

@@ -28,7 +28,7 @@ from cambist._matching import Engine, History
 from cambist.engine import commands, events
 from cambist.engine.commands import Kind, Role
 from cambist.engine.events import Status
-from cambist.errors import Broken, ExchangeError, OutcomeUnknown, Overloaded, Unavailable
+from cambist.errors import Broken, ExchangeError, OutcomeUnknown, Overloaded, Refused, Unavailable
 from cambist.log.errors import LogFailed
 from cambist.log.journal import JournalRecord
 from cambist.match.disk import LowDiskMark
@@ -183,6 +183,12 @@ class MatchServer:
             raise ValueError(f"no session {name!r} as {role!r}: {Status(answer.status).name}")
         return Port(self, answer.value)
 
+    def activate_rules(self, version: int) -> None:
+        """For good. Blocks until it is in the log; Refused if the engine does not know the version."""
+        answer = events.result(self._sequencer.call(commands.Rules(version=version).encode()))
+        if answer.status != Status.OK:
+            raise Refused(f"no rules version {version}: {Status(answer.status).name}")
+
     def query(self, ask: Callable[[Engine, History], T]) -> "asyncio.Future[T]":
         """From the event loop: what `ask` returns or raises, seen after every command submitted before.
 
@@ -230,24 +236,36 @@ class MatchServer:
         taken = self._take()
         self._disk.check()
         waiting = [item for item in taken if item.__class__ is tuple]
-        if waiting or self._engine.pending:
+        if waiting or self._engine.pending or self._is_due():
             self._execute(cast(list[_Command], waiting))
         if len(waiting) < len(taken):
             self._ask(item for item in taken if isinstance(item, Query))
 
+    def _is_due(self) -> bool:
+        """Whether a deadline has passed that the engine will deal with in a TIME command."""
+        deadline_ns = self._engine.next_deadline_ns
+        return deadline_ns is not None and deadline_ns <= max(self._engine.time_ns, self._clock())
+
     def _take(self) -> list[_Item]:
         """Everything that waits, at most a batch. Sleeps only if there is nothing else to do."""
         count = self._queue.qsize()
-        if count == 0 and not self._engine.pending:
+        if count == 0 and not self._engine.pending and not self._is_due():
             return self._sleep()
         return [self._queue.get_nowait() for _ in range(min(count, self._batch_max))]
 
     def _sleep(self) -> list[_Item]:
-        """Until something comes, or (with a log to seal, or the disk to look at again) for a while."""
+        """Until something comes, or (with a log to seal, or the disk to look at again) for a while.
+
+        Deadlines are met on the way.
+        """
+        timeout_s, deadline_ns = 1 if self._is_sealed else self._seal_after_s, self._engine.next_deadline_ns
+        if deadline_ns is not None:
+            timeout_s = min(timeout_s, max(0, deadline_ns - self._clock()) / 1_000_000_000)
         try:
-            first = self._queue.get(timeout=1 if self._is_sealed else self._seal_after_s)
+            first = self._queue.get(timeout=timeout_s)
         except Empty:
-            self._seal()
+            if not self._is_due():
+                self._seal()
             return []
         count = min(self._queue.qsize(), self._batch_max - 1)
         return [first, *(self._queue.get_nowait() for _ in range(count))]
@@ -255,8 +273,10 @@ class MatchServer:
     def _execute(self, waiting: list[_Command]) -> None:
         """Log, apply, answer. Whatever raises on the way leaves `_in_flight` for `_end`."""
         self._in_flight = waiting
-        batch = [commands.Continue().encode()] if self._engine.pending else []
-        has_continue = bool(batch)
+        batch = [commands.Time().encode()] if self._is_due() else []
+        is_due = bool(batch)
+        if has_continue := self._engine.pending:
+            batch.append(commands.Continue().encode())
         for command, _, _, port in waiting:
             port.stamp(command)
             batch.append(command)
@@ -268,7 +288,10 @@ class MatchServer:
         self._log.append(payload)
         output = engine.apply(payload)
         self._history.apply(output)
-        self._answer(waiting, events.split(output), has_continue)
+        records = events.split(output)
+        if is_due:
+            next(records)  # nobody waits for what time does
+        self._answer(waiting, records, has_continue)
         self._in_flight = []
         self._journal.append(
             JournalRecord(first_sequence, engine.sequence, engine.event_hash, time_ns, output)

@@ -173,7 +173,7 @@ def test_a_market_orders_filter_missed_by_one_step_is_named(ann, changes, msg):
         ({"pegPriceType": "PRIMARY_PEG"}, -2010, "Pegged orders are not supported for this symbol."),
         ({"newOrderRespType": "SHORT"}, -1130, "Data sent for parameter 'newOrderRespType' is not valid."),
         (
-            {"selfTradePreventionMode": "DECREMENT"},
+            {"selfTradePreventionMode": "TRANSFER"},
             -1130,
             "Data sent for parameter 'selfTradePreventionMode' is not valid.",
         ),

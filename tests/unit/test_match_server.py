@@ -15,8 +15,10 @@ from cambist.engine.commands import (
     AssetList,
     Cancel,
     CancelAll,
+    Countdown,
     Credit,
     Filters,
+    Kind,
     MarketList,
     MarketStatus,
     OrderType,
@@ -27,7 +29,7 @@ from cambist.engine.commands import (
     TimeInForce,
 )
 from cambist.engine.events import OrderClosed, Result, Status
-from cambist.errors import Broken, OutcomeUnknown, Overloaded, Unavailable
+from cambist.errors import Broken, OutcomeUnknown, Overloaded, Refused, Unavailable
 from cambist.log.errors import LogFailed
 from cambist.log.journal import JournalRecord
 from cambist.log.journal_writer import JournalFailed
@@ -552,6 +554,36 @@ def test_an_engine_that_breaks_stops_everything(market):
     asyncio.run(main())
     market.server.join()
     assert isinstance(market.server.problem, Broken)
+
+
+def test_orders_go_when_a_countdown_has_passed_before_what_waits_is_done(market):
+    market.server.activate_rules(2)
+    market.value(market.port, commands.decode(market.bid()))
+    deadline_ns = TIME_NS + 5_000_000_000
+    market.value(market.port, Countdown(account=market.ann, deadline_ns=deadline_ns))
+    market.clock_ns = deadline_ns - 1
+    assert market.server.query_blocking(lambda engine, _: engine.open_order_count) == 1
+    market.clock_ns = deadline_ns
+    market.value(market.port, commands.decode(market.bid()))
+    assert market.server.query_blocking(lambda engine, _: engine.open_order_count) == 1
+    output = b"".join(record.events for record in market.journal.records)
+    kinds = [events.result(record).command for record in events.split(output)]
+    assert kinds[-2:] == [Kind.TIME, Kind.PLACE]
+
+
+def test_an_idle_server_wakes_for_a_deadline(market):
+    market.server.activate_rules(2)
+    market.value(market.port, commands.decode(market.bid()))
+    market.value(market.port, Countdown(account=market.ann, deadline_ns=TIME_NS + 50_000_000))
+    market.log.waiting.clear()
+    market.clock_ns = TIME_NS + 50_000_000
+    assert market.log.waiting.wait(timeout=10)
+    assert market.server.query_blocking(lambda engine, _: engine.open_order_count) == 0
+
+
+def test_rules_that_nobody_knows_are_refused(market):
+    with pytest.raises(Refused):
+        market.server.activate_rules(99)
 
 
 def test_the_journal_gets_what_every_command_was_answered(market):
