@@ -25,7 +25,7 @@ from cambist.store.records import Records
 HEAD_MAX_BYTES = 16_384  # of all headers; the protocol class stops earlier whoever does not come to their end
 
 _API_PATHS = ("/api/", "/sapi/")
-_HEADERS = [
+HEADERS = [
     (b"content-type", b"application/json;charset=UTF-8"),
     (b"cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
@@ -54,7 +54,7 @@ def create_app(
     ]
     api = Api(services, records, clock)
     sockets = Sockets(api, services, streaming)
-    return Gateway(ApiApplication(api, settings.api.body_max_bytes), routes, sockets)
+    return Gateway(api, settings.api.body_max_bytes, routes, sockets)
 
 
 def _last_sequence(engine: Engine, _: object) -> int:
@@ -67,14 +67,15 @@ class Gateway(Starlette):
     WebSockets are not its business but the HTTP server's, which opens the door of `sockets`.
     """
 
-    def __init__(self, api: "ApiApplication", pages: list[Route], sockets: Sockets) -> None:
-        super().__init__(routes=[*pages, Mount("/", api)])
-        self._api = api
+    def __init__(self, api: Api, body_max_bytes: int, pages: list[Route], sockets: Sockets) -> None:
+        self._answers = ApiApplication(api, body_max_bytes)
+        super().__init__(routes=[*pages, Mount("/", self._answers)])
+        self.api = api
         self.sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(_API_PATHS):
-            await self._api(scope, receive, send)
+            await self._answers(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -93,7 +94,7 @@ class ApiApplication:
             answer = await self._answer(scope, receive)
         except ClientGone:
             return
-        headers = [*_HEADERS, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
+        headers = [*HEADERS, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 

@@ -74,9 +74,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._watch()
 
     def on_message_begin(self) -> None:
+        self.begin_request()
+        super().on_message_begin()
+
+    def begin_request(self) -> None:
+        """Each request has its own time, also one that began in the same read as another ended."""
         self._in_head = self._in_request = self._has_begun = True
         self._beside_body = 0
-        super().on_message_begin()
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:

@@ -28,8 +28,11 @@ class Server:
         self.market = market
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
-        self._uvicorn = uvicorn.Server(server_config(market.client.app, market.settings))
-        self._thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self._socket]})
+        self.serve_with(uvicorn.Server(server_config(market.client.app, market.settings)))
+
+    def serve_with(self, server: uvicorn.Server) -> None:
+        self._uvicorn = server
+        self._thread = threading.Thread(target=server.run, kwargs={"sockets": [self._socket]})
 
     @property
     def url(self) -> str:

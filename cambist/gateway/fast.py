@@ -1,0 +1,234 @@
+"""The trading endpoints below ASGI: the same requests, handlers and answers, at a fraction of the cost.
+
+A plain request for one of ENDPOINTS is read here and answered by `Api.answer`, as the ASGI application would
+have done; whatever is unusual (an upgrade, `Expect`, pipelining behind an unanswered request, a client that
+does not read) takes uvicorn's way. Both ways give the same bytes: a test sends each request through both.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from http import HTTPStatus
+from typing import Any, TypeVar, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from cambist.gateway import errors
+from cambist.gateway.api import Answer, Api, Request
+from cambist.gateway.app import HEAD_MAX_BYTES, HEADERS, Gateway
+from cambist.gateway.errors import Refusal
+from cambist.gateway.http import IDLE_S, BoundedProtocol
+from cambist.settings import Settings
+
+_ORDERS = {
+    b"/api/v3/order": "/api/v3/order",
+    b"/api/v3/order/test": "/api/v3/order/test",
+    b"/api/v3/order/cancelReplace": "/api/v3/order/cancelReplace",
+}
+ENDPOINTS: dict[bytes, dict[bytes, str]] = {b"POST": _ORDERS, b"DELETE": _ORDERS}
+
+_STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
+}
+_NO_PATHS: dict[bytes, str] = {}
+
+T = TypeVar("T")
+
+
+class _Event:
+    """Nobody waits for the body of a request that is handed over whole."""
+
+    def set(self) -> None: ...
+
+
+class _Cycle:
+    """A request in flight, with what uvicorn's protocol asks of one."""
+
+    __slots__ = ("disconnected", "keep_alive", "response_complete")
+
+    message_event = _Event()
+
+    def __init__(self) -> None:
+        self.response_complete = self.disconnected = False
+        self.keep_alive = True
+
+
+class TradingProtocol(BoundedProtocol):
+    _path: str | None = None  # of the request that is being read, if it goes this way
+    _in_flight: _Cycle
+    _query = b""
+    _api_key = _time_unit = ""
+    _body = b""
+    _answered_at = 0.0  # the loop's time
+    _idle: asyncio.TimerHandle | None = None
+
+    def __init__(self, *args: Any, api: Api, body_max_bytes: int, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._api = api
+        self._body_max_bytes = body_max_bytes
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        super().connection_lost(exc)
+
+    # Parser callbacks: what uvicorn does for every request is done only for those that go its way.
+
+    def on_message_begin(self) -> None:
+        self.begin_request()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"expect":
+                self.expect_100_continue = value.lower() == b"100-continue"
+
+    def on_headers_complete(self) -> None:
+        path, _, query = self.url.partition(b"?")
+        self._path = ENDPOINTS.get(self.parser.get_method(), _NO_PATHS).get(path)
+        if self._path is None or not self._is_plain():
+            self._path = None
+            self._go_the_long_way()
+            return
+        self._in_head = False
+        self.cycle = self._in_flight = _Cycle()  # type: ignore[assignment]
+        self._query, self._body = query, b""
+        self._api_key = self._time_unit = ""
+        head_bytes = len(query)
+        for name, value in self.headers:
+            head_bytes += len(name) + len(value)
+            if name == b"x-mbx-apikey":
+                self._api_key = value.decode("latin-1")
+            elif name == b"x-mbx-time-unit":
+                self._time_unit = value.decode("latin-1")
+        if head_bytes > HEAD_MAX_BYTES:
+            self._refuse(errors.HEAD_TOO_LARGE)
+
+    def on_body(self, body: bytes) -> None:
+        if self._path is None:
+            super().on_body(body)
+            return
+        self._beside_body -= len(body)
+        self._body += body
+        if len(self._body) > self._body_max_bytes:
+            self._refuse(errors.BODY_TOO_LARGE)
+
+    def on_message_complete(self) -> None:
+        if self._path is None:
+            super().on_message_complete()
+            return
+        self._in_request = False
+        path, self._path = self._path, None
+        request = Request(
+            self.parser.get_method().decode(),
+            path,
+            self._query,
+            self._body,
+            self._api_key,
+            self._time_unit,
+            self.client[0] if self.client else "",
+        )
+        drive(self._api.answer(request), partial(self._finish, self._in_flight))
+
+    def _is_plain(self) -> bool:
+        parser, last = self.parser, cast("RequestResponseCycle | None", self.cycle)
+        return (
+            (last is None or last.response_complete)
+            and parser.should_keep_alive()
+            and parser.get_http_version() == "1.1"
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+        )
+
+    def _go_the_long_way(self) -> None:
+        """Makes up for what `on_message_begin` has left out."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        HttpToolsProtocol.on_message_begin(self)
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
+
+    # Answers
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Before the request was whole: what is left of it is not read."""
+        self._path = None
+        self.cycle.response_complete = True
+        self._write(self._api.refuse(refusal))
+        self.transport.close()
+
+    def _finish(self, cycle: _Cycle, answer: Answer) -> None:
+        cycle.response_complete = True
+        if self.transport.is_closing():
+            return
+        if not cycle.keep_alive:  # the server is shutting down
+            self._write(answer._replace(headers=[*answer.headers, (b"connection", b"close")]))
+            self.transport.close()
+            return
+        self._write(answer)
+        self.server_state.total_requests += 1
+        if self.pipeline:
+            self.on_response_complete()  # starts what waits behind this answer
+            return
+        self._answered_at = self.loop.time()
+        if self._idle is None:
+            self._idle = self.loop.call_later(IDLE_S, self._close_if_idle)
+
+    def _write(self, answer: Answer) -> None:
+        headers = (*self.server_state.default_headers, *HEADERS)
+        self.transport.write(
+            b"%b%bcontent-length: %d\r\n%b\r\n%b"
+            % (
+                _STATUS_LINES[answer.status],
+                b"".join([b"%b: %b\r\n" % header for header in headers]),
+                len(answer.body),
+                b"".join([b"%b: %b\r\n" % header for header in answer.headers]),
+                answer.body,
+            )
+        )
+
+    def _close_if_idle(self) -> None:
+        """One timer for many answers: uvicorn's own is set and unset with each."""
+        self._idle = None
+        is_in_flight = self._in_request or not self.cycle.response_complete
+        if is_in_flight or self.timeout_keep_alive_task is not None:
+            return  # the next answer sets a timer, or uvicorn has set one
+        left_s = self._answered_at + IDLE_S - self.loop.time()
+        if left_s > 0:
+            self._idle = self.loop.call_later(left_s, self._close_if_idle)
+        else:
+            self.transport.close()
+
+
+def trading_protocol(app: Gateway, settings: Settings) -> Callable[..., TradingProtocol]:
+    """What the server makes for each connection."""
+    return partial(
+        TradingProtocol,
+        api=app.api,
+        body_max_bytes=settings.api.body_max_bytes,
+        door=app.sockets.door,
+    )
+
+
+def drive(work: Coroutine[Any, Any, T], done: Callable[[T], None]) -> None:
+    """Runs a coroutine that waits for nothing but futures, and gives `done` what it returns.
+
+    Like a task, but begun at once, and without what nobody needs here: it cannot be cancelled or named. What
+    the coroutine raises rises from whoever resumed it.
+    """
+
+    def resume(_: object = None) -> None:
+        try:
+            future = work.send(None)
+        except StopIteration as end:
+            done(end.value)
+        else:
+            future._asyncio_future_blocking = False  # tells the future that it was awaited rightly
+            future.add_done_callback(resume)
+
+    resume()
