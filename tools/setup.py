@@ -207,7 +207,7 @@ def command(*words: str) -> None:
 
 def check_essentials(goal: str) -> None:
     if shutil.which("cargo") is None:
-        raise Missing("cargo is missing; install Rust 1.85 or newer (rustup, with the default profile)")
+        raise Missing("cargo is missing; install Rust 1.88 or newer (rustup, with the default profile)")
     if shutil.which("cc") is None:
         raise Missing("a C linker (cc) is missing; install gcc")
     if not (VENV / "bin" / "python").exists() and not has_module("ensurepip"):

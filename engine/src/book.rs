@@ -159,11 +159,7 @@ impl Seat {
     /// The balance row that an order on `side` pays from.
     #[inline]
     pub fn paid_row(&self, side: u8) -> u32 {
-        if side == side::BUY {
-            self.quote_row
-        } else {
-            self.base_row
-        }
+        choose(side == side::BUY, self.quote_row, self.base_row)
     }
 }
 
@@ -392,12 +388,12 @@ impl Book {
         let total = level.quantity;
         order.level = at;
         order.prev = std::mem::replace(&mut level.tail, slot);
-        level.head = if order.prev == NO_ORDER { slot } else { level.head };
+        level.head = choose(order.prev == NO_ORDER, slot, level.head);
         self.orders[order.prev as usize].next = slot;
         let seat = &mut self.seats[order.seat as usize];
         seat.open_orders += 1;
         order.seat_prev = std::mem::replace(&mut seat.tail, slot);
-        seat.head = if order.seat_prev == NO_ORDER { slot } else { seat.head };
+        seat.head = choose(order.seat_prev == NO_ORDER, slot, seat.head);
         self.orders[order.seat_prev as usize].seat_next = slot;
         if self.free_orders.pop().is_some() {
             self.orders[slot as usize] = order;
@@ -527,8 +523,8 @@ impl Book {
         let level = &mut self.levels[at as usize];
         level.quantity -= remaining;
         let left = level.quantity;
-        level.head = if prev == NO_ORDER { next } else { level.head };
-        level.tail = if next == NO_ORDER { prev } else { level.tail };
+        level.head = choose(prev == NO_ORDER, next, level.head);
+        level.tail = choose(next == NO_ORDER, prev, level.tail);
         self.orders[prev as usize].next = next;
         self.orders[next as usize].prev = prev;
         if left == 0 {
@@ -536,8 +532,8 @@ impl Book {
         }
         let seat = &mut self.seats[seat as usize];
         seat.open_orders -= 1;
-        seat.head = if seat_prev == NO_ORDER { seat_next } else { seat.head };
-        seat.tail = if seat_next == NO_ORDER { seat_prev } else { seat.tail };
+        seat.head = choose(seat_prev == NO_ORDER, seat_next, seat.head);
+        seat.tail = choose(seat_next == NO_ORDER, seat_prev, seat.tail);
         self.orders[seat_prev as usize].seat_next = seat_next;
         self.orders[seat_next as usize].seat_prev = seat_prev;
         self.by_id.remove(tag_of_counter(id), slot);

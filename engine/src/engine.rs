@@ -65,19 +65,21 @@ impl Engine {
         Engine { epoch: 1, rules: RULES_FIRST, ..Engine::default() }
     }
 
-    /// Runs a batch (docs/formats/commands.md) and returns its events, valid until the next call.
-    pub fn apply(&mut self, batch: &[u8]) -> Result<&[u8], Broken> {
+    /// Runs a batch (docs/formats/commands.md) and hands its events to `sink`, some whole commands at a time.
+    pub fn apply(&mut self, batch: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), Broken> {
         self.check_framing(batch)?;
         self.time_ns = i64_at(batch, 8);
-        self.events.begin_batch();
         let mut at = BATCH_HEADER;
         while at < batch.len() {
             let length = u16_at(batch, at) as usize;
             self.run(&batch[at..at + length]);
             at += length;
+            if self.events.are_many() {
+                self.events.hand_over(sink);
+            }
         }
-        self.events.end_batch();
-        Ok(self.events.bytes())
+        self.events.hand_over(sink);
+        Ok(())
     }
 
     fn check_framing(&self, batch: &[u8]) -> Result<(), Broken> {
@@ -102,7 +104,7 @@ impl Engine {
         let (mut at, mut found) = (BATCH_HEADER, 0);
         while at + HEADER <= batch.len() {
             let length = u16_at(batch, at) as usize;
-            if length < HEADER || length % 8 != 0 {
+            if length < HEADER || !length.is_multiple_of(8) {
                 return broken(format!("command {found} of the batch at sequence {first} says length {length}"));
             }
             at += length;

@@ -7,8 +7,8 @@ use crate::limits::LIMITS;
 use crate::wire::*;
 
 pub const RESULT: usize = 48;
-/// Words that are hashed together: few enough to be in the nearest cache still.
-const HASHED_TOGETHER: usize = 1_024;
+/// Words that are hashed and handed over together: few enough to be in the nearest cache still.
+const TOGETHER: usize = 1_024;
 const FLAG_REPEAT: u32 = 1 << 16;
 const FLAG_MORE: u32 = 2 << 16;
 
@@ -155,39 +155,30 @@ fn held_record(row: &Row) -> [u64; 6] {
     [head, row.account as u64, low(available), high(available), low(held), high(held)]
 }
 
-/// The output of one batch and the rolling hash over all output so far.
+/// The events that were not handed over yet and the rolling hash over all that were.
 ///
 /// Records are made of whole words in registers and stored once: building them from smaller stores costs several times
-/// as much. The buffer is reused, so a steady engine allocates nothing here.
+/// as much. The buffer is small and used over and over, so that it stays in the nearest cache.
 #[derive(Default)]
 pub struct Events {
     words: Vec<u64>,
     command_start: usize,
-    /// Words that the hash has taken in.
-    hashed: usize,
     pub hash: RollingHash,
 }
 
 impl Events {
-    pub fn begin_batch(&mut self) {
-        self.words.clear();
-        self.hashed = 0;
+    /// Whether it is time to hand them over.
+    #[inline]
+    pub fn are_many(&self) -> bool {
+        self.words.len() >= TOGETHER
     }
 
-    /// Takes what is left of the batch into the rolling hash.
-    pub fn end_batch(&mut self) {
-        self.hash_written();
-    }
-
-    /// Many records in one go, which is much cheaper than each by itself.
+    /// Hashes the events and gives them away.
     #[inline(never)]
-    fn hash_written(&mut self) {
-        self.hash.roll(&self.words[self.hashed..]);
-        self.hashed = self.words.len();
-    }
-
-    pub fn bytes(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.words)
+    pub fn hand_over(&mut self, sink: &mut dyn FnMut(&[u8])) {
+        self.hash.roll(&self.words);
+        sink(bytemuck::cast_slice(&self.words));
+        self.words.clear();
     }
 
     #[inline(always)]
@@ -249,9 +240,6 @@ impl Events {
             time_ns as u64,
             outcome.value,
         ];
-        if self.words.len() - self.hashed >= HASHED_TOGETHER {
-            self.hash_written();
-        }
     }
 
     #[inline(always)]
@@ -364,14 +352,14 @@ impl Events {
 
     /// A balance with what was posted to it.
     #[inline]
-    pub fn balance_posted(&mut self, account: u32, asset: u32, available: Atoms, held: Atoms, posting: Atoms) {
+    pub fn balance_posted(&mut self, row: &Row, posting: Atoms) {
         self.put([
-            head(8, event::BALANCE, 1, asset),
-            account as u64,
-            low(available),
-            high(available),
-            low(held),
-            high(held),
+            head(8, event::BALANCE, 1, row.asset),
+            row.account as u64,
+            low(row.available),
+            high(row.available),
+            low(row.held),
+            high(row.held),
             low(posting),
             high(posting),
         ]);

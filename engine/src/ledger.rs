@@ -91,8 +91,8 @@ pub struct Ledger {
     pub rows: Vec<Row>,
     index: Index,
     touched: Vec<Touched>,
-    /// What this command posted, by asset.
-    sums: Vec<(u32, Atoms)>,
+    /// What the command under way has posted, by asset: all zero before and after.
+    sums: Vec<Atoms>,
     command: u64,
 }
 
@@ -136,6 +136,7 @@ impl Ledger {
         let owner = &mut self.accounts[account as usize];
         self.rows.push(Row { available, held, account, asset, next_of_account: owner.first_row, touched: 0 });
         owner.first_row = row;
+        self.sums.resize(self.sums.len().max(asset as usize + 1), 0);
         self.index.insert(hash_pair(account, asset), row);
         row
     }
@@ -240,24 +241,15 @@ impl Ledger {
             let row = &self.rows[touched.row as usize];
             let posting = row.available + row.held - touched.total;
             if posting != 0 {
-                events.balance_posted(row.account, row.asset, row.available, row.held, posting);
-                add_to(&mut self.sums, row.asset, posting);
+                events.balance_posted(row, posting);
+                self.sums[row.asset as usize] += posting;
             } else if row.available != touched.available {
                 events.balance_held(row);
             }
         }
+        let sum_of = |touched: &Touched| self.sums[self.rows[touched.row as usize].asset as usize];
+        assert!(self.touched.iter().all(|touched| sum_of(touched) == 0), "postings do not sum to zero");
         self.touched.clear();
-        assert!(self.sums.iter().all(|&(_, sum)| sum == 0), "postings do not sum to zero");
-        self.sums.clear();
-    }
-}
-
-/// Adds to the sum of an asset. A command seldom posts more than two.
-#[inline]
-fn add_to(sums: &mut Vec<(u32, Atoms)>, asset: u32, posting: Atoms) {
-    match sums.iter_mut().find(|(summed, _)| *summed == asset) {
-        Some((_, sum)) => *sum += posting,
-        None => sums.push((asset, posting)),
     }
 }
 

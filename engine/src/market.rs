@@ -165,12 +165,8 @@ impl Market {
     /// Atoms that an order on `side` holds for each lot at `price`.
     #[inline]
     pub fn hold_of_lot(&self, side: u8, price: Ticks) -> Atoms {
-        let (quote, base) = (self.lot_value(price), self.lot_atoms as Atoms);
-        if side == side::BUY {
-            quote
-        } else {
-            base
-        }
+        let buys = ((side == side::BUY) as u64).wrapping_neg();
+        product(price, self.tick_lot_atoms & buys) | (self.lot_atoms & !buys) as Atoms
     }
 
     /// The filters of the public API that look at nothing but the order and the last price.

@@ -103,6 +103,12 @@ pub fn place_of(id: u32) -> usize {
     (id as usize).wrapping_sub(1)
 }
 
+/// One of two numbers, without a branch: for what nobody can foresee, such as the side of an order.
+#[inline(always)]
+pub fn choose(condition: bool, yes: u32, no: u32) -> u32 {
+    std::hint::select_unpredictable(condition, yes, no)
+}
+
 #[inline]
 pub fn padded(length: usize) -> usize {
     (length + 7) & !7
