@@ -25,13 +25,14 @@ from cambist.control.sandbox import require_sandbox
 from cambist.control.server import ControlServer, require_short
 from cambist.data.child import DataProcess
 from cambist.data.orders import Orders
+from cambist.data.private import PrivateEvents
 from cambist.data.projection import Projection
 from cambist.data.server import DataServer, ViewsForeign
 from cambist.demo import setup as demo_setup
 from cambist.engine.commands import RULES_NEWEST, Role
 from cambist.engine.views import MarketView
 from cambist.errors import Refused
-from cambist.feed.server import FeedServer, NoAccounts
+from cambist.feed.server import FeedServer
 from cambist.flow import demo as demo_flow
 from cambist.gateway.app import create_app
 from cambist.gateway.history import History
@@ -233,12 +234,14 @@ def serve_data(settings: Settings, *, with_parent: bool) -> None:
 
 def _run_data(settings: Settings, *, with_parent: bool, rebuild: bool) -> None:
     price = PriceServer(settings.journal_directory)
-    feed = FeedServer(settings.feed_file, price, NoAccounts(), price.questions)
+    orders = Orders()
+    private = PrivateEvents(settings.journal_directory, orders)
+    feed = FeedServer(settings.feed_file, price, private, price.questions | private.questions)
     server = DataServer(
         settings.journal_directory,
         settings.views_file,
         recovery.log_id(settings.log_directory),
-        Projection(Orders(), [price]),
+        Projection(orders, [private, price]),
         rebuild=rebuild,
     )
     try:

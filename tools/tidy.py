@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "feed": VOCABULARY,
     "ledger": BELOW_SERVICES,
     "match": BELOW_SERVICES,
-    "data": BELOW_SERVICES,
+    "data": {"feed"} | BELOW_SERVICES,
     "accounts": BELOW_SERVICES,
     "gateway": {"accounts", "feed", "match", "ledger"} | BELOW_SERVICES,
     "price": {"feed"} | BELOW_SERVICES,

@@ -1,7 +1,7 @@
 """Orders as the journal's events leave them: a bounded memory of open ones in front of the table."""
 
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from sqlalchemy import Connection, bindparam, select, update
@@ -40,6 +40,29 @@ class Order(msgspec.Struct, gc=False):
     sequence: int
     is_stored: bool = False
 
+    @classmethod
+    def accepted(cls, event: OrderAccepted, sequence: int, time_ns: int) -> Self:
+        return cls(
+            event.order_id,
+            event.account,
+            event.market,
+            int(event.side),
+            int(event.order_type),
+            int(event.time_in_force),
+            int(event.stp_mode),
+            event.price_ticks,
+            event.quantity_lots,
+            event.quote_budget_atoms,
+            0,
+            0,
+            time_ns,
+            time_ns,
+            event.client_id.decode("ascii"),
+            0,
+            1 if event.quote_budget_atoms else 0,
+            sequence,
+        )
+
 
 # What may change after an order was accepted.
 _CHANGING = (
@@ -77,26 +100,7 @@ class Orders:
         return self._read(order_id) if order is None else order
 
     def accept(self, event: OrderAccepted, sequence: int, time_ns: int) -> None:
-        order = Order(
-            event.order_id,
-            event.account,
-            event.market,
-            int(event.side),
-            int(event.order_type),
-            int(event.time_in_force),
-            int(event.stp_mode),
-            event.price_ticks,
-            event.quantity_lots,
-            event.quote_budget_atoms,
-            0,
-            0,
-            time_ns,
-            time_ns,
-            event.client_id.decode("ascii"),
-            0,
-            1 if event.quote_budget_atoms else 0,
-            sequence,
-        )
+        order = Order.accepted(event, sequence, time_ns)
         self._known[event.order_id] = self._changed[event.order_id] = order
 
     def fill(self, order_id: int, lots: int, quote_atoms: int, sequence: int, time_ns: int) -> None:

@@ -8,12 +8,15 @@ class RateLimits:
     """A limit that is switched off is not shown."""
 
     def __init__(self, limits: Limits) -> None:
-        kinds = [
-            (b"x-mbx-order-count-10s", "ORDERS", "SECOND", 10, limits.orders_10s),
-            (b"x-mbx-order-count-1d", "ORDERS", "DAY", 1, limits.orders_1d),
-            (b"x-mbx-used-weight-1m", "REQUEST_WEIGHT", "MINUTE", 1, limits.request_weight_1m),
+        self._kinds = [
+            (header, _limit(*interval, limit))
+            for header, interval, limit in (
+                (b"x-mbx-order-count-10s", ("ORDERS", "SECOND", 10), limits.orders_10s),
+                (b"x-mbx-order-count-1d", ("ORDERS", "DAY", 1), limits.orders_1d),
+                (b"x-mbx-used-weight-1m", ("REQUEST_WEIGHT", "MINUTE", 1), limits.request_weight_1m),
+            )
+            if limit
         ]
-        self._kinds = [(header, _limit(*limit)) for header, *limit in kinds if limit[-1]]
 
     def show(self, answer: Answer) -> bytes:
         counts = dict(answer.headers)

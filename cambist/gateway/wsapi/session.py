@@ -84,7 +84,7 @@ class _Request:
         place = METHODS.get(self.path)
         if place is not None:
             return find(*place)
-        own = _OWN.get(self.path)
+        own = OWN_METHODS.get(self.path)
         if own is None:
             raise ApiError(errors.NO_SUCH_ROUTE)
         return Endpoint(partial(own.handle, self._session, self), own.weight, own.scope)
@@ -323,7 +323,7 @@ class _Own(NamedTuple):
     scope: Scope | None = None
 
 
-_OWN = {
+OWN_METHODS = {
     "session.logon": _Own(Session.log_on, 2, Scope(0)),
     "session.status": _Own(Session.status, 2),
     "session.logout": _Own(Session.log_out, 2),

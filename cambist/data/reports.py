@@ -1,0 +1,354 @@
+"""Account events in the public API's words: what one command meant for one account.
+
+Their order within a command is that of the engine's events, with what became of the balances at the end.
+The same command gives the same bytes at any time: its own time is the events' time, in microseconds.
+"""
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from cambist import money
+from cambist.data.orders import Order
+from cambist.engine import names
+from cambist.engine.codes import CloseReason, OrderType, Side
+from cambist.engine.events import Balance, Event, OrderAccepted, OrderAmended, OrderClosed, Trade
+
+NO_LIST = NO_TRADE = -1
+NS_PER_US = 1_000
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Asset(NamedTuple):
+    name: str
+    scale: int
+
+    def amount(self, atoms: int) -> str:
+        return money.format_atoms(atoms, self.scale)
+
+
+class Market(NamedTuple):
+    """Prices are in ticks and quantities in lots inside, decimal strings outside."""
+
+    symbol: str
+    base: Asset
+    quote: Asset
+    tick_atoms: int
+    lot_atoms: int
+
+    def price(self, ticks: int) -> str:
+        return self.quote.amount(ticks * self.tick_atoms)
+
+    def quantity(self, lots: int) -> str:
+        return self.base.amount(lots * self.lot_atoms)
+
+
+# The documented names, by what they are called here; `position` is ours.
+_NAMES = {
+    "kind": "e",
+    "event_time": "E",
+    "symbol": "s",
+    "client_id": "c",
+    "side": "S",
+    "order_type": "o",
+    "time_in_force": "f",
+    "quantity": "q",
+    "price": "p",
+    "stop_price": "P",
+    "iceberg_quantity": "F",
+    "list_id": "g",
+    "original_client_id": "C",
+    "execution": "x",
+    "status": "X",
+    "reject_reason": "r",
+    "order_id": "i",
+    "last_quantity": "l",
+    "executed": "z",
+    "last_price": "L",
+    "fee": "n",
+    "fee_asset": "N",
+    "time": "T",
+    "trade_id": "t",
+    "execution_id": "I",
+    "is_on_book": "w",
+    "is_maker": "m",
+    "ignored": "M",
+    "created": "O",
+    "executed_quote": "Z",
+    "last_quote": "Y",
+    "quote_quantity": "Q",
+    "working_time": "W",
+    "stp_mode": "V",
+    "expiry_reason": "eR",
+}
+
+
+class ExecutionReport(msgspec.Struct, rename=_NAMES, kw_only=True, gc=False):
+    kind: str = "executionReport"
+    event_time: int
+    symbol: str
+    client_id: str
+    side: str
+    order_type: str
+    time_in_force: str
+    quantity: str
+    price: str
+    stop_price: str
+    iceberg_quantity: str
+    list_id: int = NO_LIST
+    original_client_id: str = ""
+    execution: str
+    status: str
+    reject_reason: str = "NONE"
+    order_id: int
+    last_quantity: str
+    executed: str
+    last_price: str
+    fee: str = "0"
+    fee_asset: str | None = None
+    time: int
+    trade_id: int = NO_TRADE
+    execution_id: int
+    is_on_book: bool
+    is_maker: bool = False
+    ignored: bool = False
+    created: int
+    executed_quote: str
+    last_quote: str
+    quote_quantity: str
+    working_time: int | UnsetType = UNSET
+    stp_mode: str
+    expiry_reason: str | UnsetType = UNSET
+    position: str
+
+
+class AssetBalance(msgspec.Struct, gc=False):
+    a: str
+    f: str
+    l: str  # noqa: E741
+
+
+class AccountPosition(msgspec.Struct, kw_only=True, gc=False):
+    e: str = "outboundAccountPosition"
+    E: int
+    u: int
+    B: list[AssetBalance]
+    position: str
+
+
+class BalanceUpdate(msgspec.Struct, kw_only=True, gc=False):
+    """`d` is what came in (or went out, if negative) otherwise than by a trade."""
+
+    e: str = "balanceUpdate"
+    E: int
+    a: str
+    d: str
+    T: int
+    position: str
+
+
+class Report(NamedTuple):
+    """An event of an account; `ordinal` counts those of one command from 0."""
+
+    ordinal: int
+    body: bytes
+
+
+class Reporter:
+    """Knows all markets and assets: `markets` and `assets` are kept by whoever made it."""
+
+    def __init__(self, markets: dict[int, Market], assets: dict[int, Asset]) -> None:
+        self._markets = markets
+        self._assets = assets
+
+    def of(
+        self,
+        account: int,
+        sequence: int,
+        time_ns: int,
+        events: list[Event],
+        before: Callable[[int], Order],
+    ) -> list[Report]:
+        """What the account is told of a command; `before` gives an order as it stood before it."""
+        command = _Command(self._markets, account, sequence, time_ns, before)
+        command.filled = _last_trades_of_filled(events)
+        for event in events:
+            command.take(event)
+        command.balances([each for each in events if isinstance(each, Balance)], self._assets)
+        return command.reports
+
+
+class _Command:
+    """One command's events on their way to one account's reports."""
+
+    def __init__(
+        self,
+        markets: dict[int, Market],
+        account: int,
+        sequence: int,
+        time_ns: int,
+        before: Callable[[int], Order],
+    ) -> None:
+        self.reports: list[Report] = []
+        self.filled: dict[int, int] = {}  # orders that this command filled, with their last trades
+        self._markets = markets
+        self._account = account
+        self._sequence = sequence
+        self._time = time_ns // NS_PER_US
+        self._time_ns = time_ns
+        self._before = before
+        self._orders: dict[int, Order] = {}  # as they stand by now
+        self._has_traded = False
+
+    def take(self, event: Event) -> None:
+        match event:
+            case Trade():
+                self._has_traded = True
+                self._take_trade(event)
+            case OrderAccepted() if event.account == self._account:
+                self._accepted(event)
+            case OrderClosed() if event.account == self._account:
+                self._closed(event)
+            case OrderAmended() if event.account == self._account:
+                self._amended(event)
+
+    def balances(self, changed: list[Balance], assets: dict[int, Asset]) -> None:
+        """What moves by a trade is told with the trade; a balance that moves without one gets an event."""
+        own = [balance for balance in changed if balance.account == self._account]
+        if not self._has_traded:
+            for balance in own:
+                if balance.posting_atoms:
+                    asset = assets[balance.asset]
+                    delta = asset.amount(balance.posting_atoms)
+                    self._tell(BalanceUpdate(E=self._time, a=asset.name, d=delta, T=self._time, position=""))
+        if own:
+            shown = [_balance(assets[each.asset], each) for each in own]
+            self._tell(AccountPosition(E=self._time, u=self._time, B=shown, position=""))
+
+    def _accepted(self, event: OrderAccepted) -> None:
+        order = Order.accepted(event, self._sequence, self._time_ns)
+        self._orders[order.order_id] = order
+        self._report(order, "NEW", "NEW", is_on_book=True)
+
+    def _take_trade(self, trade: Trade) -> None:
+        """Both sides may be the account's own. A match has at most one report per order."""
+        if trade.maker_account == self._account:
+            self._traded(trade.maker_order, trade, trade.maker_fee_atoms, is_maker=True)
+        if trade.taker_account == self._account:
+            self._traded(trade.taker_order, trade, trade.taker_fee_atoms, is_maker=False)
+
+    def _traded(self, order_id: int, trade: Trade, fee_atoms: int, *, is_maker: bool) -> None:
+        order = self._order(order_id)
+        order.executed_lots += trade.quantity_lots
+        order.executed_quote_atoms += trade.quote_atoms
+        market = self._markets[order.market]
+        paid_in = market.quote if order.side == Side.SELL else market.base
+        is_filled = self.filled.get(order_id) == trade.trade_id
+        self._report(
+            order,
+            "TRADE",
+            "FILLED" if is_filled else "PARTIALLY_FILLED",
+            is_on_book=not is_filled and order.order_type != OrderType.MARKET,
+            last_quantity=market.quantity(trade.quantity_lots),
+            last_price=market.price(trade.price_ticks),
+            last_quote=market.quote.amount(trade.quote_atoms),
+            fee=paid_in.amount(fee_atoms),
+            fee_asset=paid_in.name,
+            trade_id=trade.trade_id,
+            is_maker=is_maker,
+        )
+
+    def _closed(self, event: OrderClosed) -> None:
+        """A filled order was reported with its last trade."""
+        order = self._order(event.order_id)
+        match event.reason:
+            case CloseReason.FILLED:
+                pass
+            case CloseReason.CANCELLED | CloseReason.REPLACED:
+                original = order.client_id
+                order.client_id = event.request_id.decode() or original
+                self._report(order, "CANCELED", "CANCELED", is_on_book=False, original_client_id=original)
+            case CloseReason.EXPIRED_STP:
+                self._report(order, "TRADE_PREVENTION", "EXPIRED_IN_MATCH", is_on_book=False)
+            case _:
+                why: str | UnsetType = UNSET
+                if event.reason == CloseReason.EXPIRED:
+                    why = names.expiry_reason(order.order_type, order.time_in_force)
+                self._report(order, "EXPIRED", "EXPIRED", is_on_book=False, expiry_reason=why)
+
+    def _amended(self, event: OrderAmended) -> None:
+        order = self._order(event.order_id)
+        order.quantity_lots = event.quantity_lots
+        order.client_id = event.client_id.decode()
+        self._report(
+            order,
+            "REPLACED",
+            names.open_name(order.executed_lots),
+            is_on_book=True,
+            original_client_id=event.old_client_id.decode(),
+        )
+
+    def _order(self, order_id: int) -> Order:
+        order = self._orders.get(order_id)
+        if order is None:
+            order = self._orders[order_id] = copy(self._before(order_id))
+        return order
+
+    def _report(self, order: Order, execution: str, status: str, **more: Any) -> None:
+        market = self._markets[order.market]
+        nothing = market.quote.amount(0)
+        shown = {
+            "last_quantity": market.quantity(0),
+            "last_price": nothing,
+            "last_quote": nothing,
+        } | more
+        self._tell(
+            ExecutionReport(
+                event_time=self._time,
+                symbol=market.symbol,
+                client_id=order.client_id,
+                side=names.SIDE_NAMES[order.side],
+                order_type=names.ORDER_TYPE_NAMES[order.order_type],
+                time_in_force=names.time_in_force_name(order.order_type, order.time_in_force),
+                # An order by quote budget has no quantity of its own: it is what the budget came to.
+                quantity=market.quantity(order.executed_lots if order.by_quote else order.quantity_lots),
+                price=market.price(order.price_ticks),
+                stop_price=nothing,
+                iceberg_quantity=market.quantity(0),
+                execution=execution,
+                status=status,
+                order_id=order.order_id,
+                executed=market.quantity(order.executed_lots),
+                time=self._time,
+                execution_id=self._sequence,
+                created=order.accepted_ns // NS_PER_US,
+                executed_quote=market.quote.amount(order.executed_quote_atoms),
+                quote_quantity=market.quote.amount(order.quote_budget_atoms),
+                working_time=order.accepted_ns // NS_PER_US,
+                stp_mode=names.STP_NAMES[order.stp_mode],
+                position="",
+                **shown,
+            )
+        )
+
+    def _tell(self, event: ExecutionReport | AccountPosition | BalanceUpdate) -> None:
+        ordinal = len(self.reports)
+        event.position = f"{self._sequence}.{ordinal}"
+        self.reports.append(Report(ordinal, _encode(event)))
+
+
+def _last_trades_of_filled(events: list[Event]) -> dict[int, int]:
+    last: dict[int, int] = {}
+    for event in events:
+        if isinstance(event, Trade):
+            last[event.maker_order] = last[event.taker_order] = event.trade_id
+    filled = (each for each in events if isinstance(each, OrderClosed) and each.reason == CloseReason.FILLED)
+    return {order.order_id: last[order.order_id] for order in filled if order.order_id in last}
+
+
+def _balance(asset: Asset, balance: Balance) -> AssetBalance:
+    return AssetBalance(asset.name, asset.amount(balance.available_atoms), asset.amount(balance.held_atoms))
