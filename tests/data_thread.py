@@ -1,27 +1,36 @@
-"""The data server of an exchange that runs in the test's own process: it follows the journal in a thread."""
+"""The data process of an exchange that runs in the test's own process, in a thread."""
 
+import asyncio
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from cambist.data.orders import Orders
 from cambist.data.projection import Projection
 from cambist.data.server import DataServer
+from cambist.feed.server import FeedServer, NoAccounts
+from cambist.price.server import PriceServer
 
 POLL_S = 0.001
 WITHIN_S = 30
 
 
 class DataThread:
-    """Runs until `close`; between `pause` and `resume` it is as a stopped process."""
+    """Runs until `close`; between `pause` and `resume` its views stand still."""
 
-    def __init__(self, journal: Path, views: Path, log_id: bytes) -> None:
-        self._server = DataServer(journal, views, log_id, Projection(Orders()))
+    def __init__(
+        self, journal: Path, views: Path, feed: Path, log_id: bytes, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._price = PriceServer(journal, clock)
+        self._feed = FeedServer(feed, self._price, NoAccounts(), self._price.questions)
+        self._server = DataServer(journal, views, log_id, Projection(Orders(), [self._price]))
+        self._clock = clock
         self._may_run = threading.Event()
         self._may_run.set()
         self._is_closing = False
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="data")
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="data")
         self._thread.start()
 
     @property
@@ -46,14 +55,14 @@ class DataThread:
 
     def close(self) -> None:
         self._is_closing = True
-        self._may_run.set()
         self._thread.join()
         self._server.close()
 
-    def _run(self) -> None:
+    async def _run(self) -> None:
+        await self._feed.start()
         while not self._is_closing:
-            self._may_run.wait()
             with self._lock:
                 has_more = self._may_run.is_set() and self._server.catch_up()
-            if not has_more:
-                time.sleep(POLL_S)
+            self._price.tick(self._clock())
+            await asyncio.sleep(0 if has_more else POLL_S)
+        await self._feed.stop()

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-VOCABULARY = {"money", "ids", "errors", "intervals", "settings"}
+VOCABULARY = {"candles", "money", "ids", "errors", "intervals", "settings"}
 BELOW_SERVICES = {"_matching", "engine", "log", "store"} | VOCABULARY
 # A part of the package, and what it may import beside itself. Neighbours meet through events or in app.py.
 MAY_IMPORT: dict[str, set[str]] = {
     **{word: set() for word in VOCABULARY},
+    "candles": {"money"},
     "engine": {"_matching"} | VOCABULARY,
     "log": VOCABULARY,
     "store": VOCABULARY,

@@ -17,6 +17,7 @@ from cambist.errors import ExchangeError
 from cambist.gateway import (
     account,
     amend,
+    candles,
     commission,
     errors,
     listen_key,
@@ -25,6 +26,7 @@ from cambist.gateway import (
     own_history,
     public_trades,
     replace,
+    tickers,
     wallet,
 )
 from cambist.gateway.auth import authenticate, identify, require_timely, unsigned
@@ -140,6 +142,12 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/v3/trades": {"GET": Endpoint(public_trades.recent, 25)},
     "/api/v3/historicalTrades": {"GET": Endpoint(public_trades.historical, 25)},
     "/api/v3/aggTrades": {"GET": Endpoint(public_trades.aggregates, 4)},
+    "/api/v3/klines": {"GET": Endpoint(candles.klines, 2)},
+    "/api/v3/uiKlines": {"GET": Endpoint(candles.klines, 2)},
+    "/api/v3/avgPrice": {"GET": Endpoint(tickers.average_price, 2)},
+    "/api/v3/ticker": {"GET": Endpoint(tickers.window, tickers.window_weight)},
+    "/api/v3/ticker/24hr": {"GET": Endpoint(tickers.day, tickers.day_weight)},
+    "/api/v3/ticker/tradingDay": {"GET": Endpoint(tickers.trading_day, tickers.window_weight)},
     "/api/v3/ticker/price": {"GET": Endpoint(market_data.price_ticker, market_data.ticker_weight)},
     "/api/v3/ticker/bookTicker": {"GET": Endpoint(market_data.book_ticker, market_data.ticker_weight)},
     "/sapi/v1/system/status": {"GET": Endpoint(wallet.system_status, 1)},

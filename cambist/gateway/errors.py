@@ -78,6 +78,7 @@ NO_QUANTITY = Refusal(-1102, "Param 'quantity' or 'quoteOrderQty' must be sent, 
 BAD_TIME_IN_FORCE = Refusal(-1115, "Invalid timeInForce.")
 BAD_ORDER_TYPE = Refusal(-1116, "Invalid orderType.")
 BAD_SIDE = Refusal(-1117, "Invalid side.")
+BAD_INTERVAL = Refusal(-1120, "Invalid interval.")
 BAD_SYMBOL = Refusal(-1121, "Invalid symbol.")
 NO_SUCH_LISTEN_KEY = Refusal(-1125, "This listenKey does not exist.")
 NO_SUCH_SUBSCRIPTION = Refusal(-1130, "Data sent for parameter 'subscriptionId' is not valid.")

@@ -9,6 +9,7 @@ import msgspec
 
 from cambist import money
 from cambist._matching import Engine, History
+from cambist.candles import mean_atoms
 from cambist.engine.names import MARKET_STATUS_NAMES
 from cambist.engine.views import AssetView, MarketView
 from cambist.gateway import errors
@@ -58,6 +59,10 @@ class Market(msgspec.Struct, frozen=True, gc=False):
         """The value of lots at a price. Exact: one tick times one lot is a whole number of quote atoms."""
         one_base: int = 10**self.base.scale
         return ticks * lots * (self.tick_atoms * self.lot_atoms // one_base)
+
+    def mean(self, quote_atoms: int, lots: int) -> str:
+        """The average price of trades that come to this."""
+        return self.value(mean_atoms(quote_atoms, lots * self.lot_atoms, self.base.scale))
 
     def fee_asset(self, side: int) -> AssetView:
         """What is received pays the fee: a buyer (0) pays in base, a seller (1) in quote."""

@@ -6,30 +6,17 @@ from typing import Any
 import msgspec
 
 from cambist.errors import Refused
+from cambist.feed.answers import AveragePrice, AveragePriceOf, DayTicker, DayTickersOf, MiniTicker
 from cambist.intervals import DAY_NS
-from cambist.price.figures import rolling
+from cambist.price.figures import begin_ns, rolling
 from cambist.price.market import AVERAGE_MINUTES, Market
-from cambist.price.messages import AveragePrice, DayTicker, MiniDayTicker, encode
+from cambist.price.messages import encode
 
 
 class UnknownMarket(Refused):
     """Listed a moment ago, and not yet seen here."""
 
     code = "unknown_market"
-
-
-class DayTickersOf(msgspec.Struct):
-    """`unit_ns` is what the times of the answer are counted in; the answer is an array unless `is_single`."""
-
-    markets: list[int]
-    is_mini: bool
-    is_single: bool
-    unit_ns: int
-
-
-class AveragePriceOf(msgspec.Struct):
-    market: int
-    unit_ns: int
 
 
 def day_tickers(markets: Mapping[int, Market], params: Any, now_ns: int) -> bytes:
@@ -44,7 +31,7 @@ def day_tickers(markets: Mapping[int, Market], params: Any, now_ns: int) -> byte
 def average_price(markets: Mapping[int, Market], params: Any, now_ns: int) -> bytes:
     of = msgspec.convert(params, AveragePriceOf)
     market = _market(markets, of.market)
-    price = market.value(market.average_price_atoms(now_ns))
+    price = market.average_price(now_ns)
     return encode(AveragePrice(AVERAGE_MINUTES, price, market.last.time_ns // of.unit_ns))
 
 
@@ -74,17 +61,17 @@ def _full(market: Market, now_ns: int, unit_ns: int) -> DayTicker:
         day.low,
         day.volume,
         day.quote_volume,
-        day.open_ns // unit_ns,
-        day.close_ns // unit_ns,
+        begin_ns(DAY_NS, now_ns) // unit_ns,
+        now_ns // unit_ns,
         day.first_trade,
         day.last_trade,
         day.trades,
     )
 
 
-def _mini(market: Market, now_ns: int, unit_ns: int) -> MiniDayTicker:
+def _mini(market: Market, now_ns: int, unit_ns: int) -> MiniTicker:
     day = rolling(market, DAY_NS, now_ns)
-    return MiniDayTicker(
+    return MiniTicker(
         market.symbol,
         day.open,
         day.high,
@@ -92,8 +79,8 @@ def _mini(market: Market, now_ns: int, unit_ns: int) -> MiniDayTicker:
         day.last,
         day.volume,
         day.quote_volume,
-        day.open_ns // unit_ns,
-        day.close_ns // unit_ns,
+        begin_ns(DAY_NS, now_ns) // unit_ns,
+        now_ns // unit_ns,
         day.first_trade,
         day.last_trade,
         day.trades,

@@ -7,10 +7,8 @@ looks, the piece is merged into the open bar of every interval. Trades come in t
 from bisect import bisect_left
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Self
 
-import msgspec
-
+from cambist.candles import Candle, merged
 from cambist.feed.names import ASIA_OFFSET_NS
 from cambist.intervals import DAY_NS, HOUR_NS, INTERVALS, MINUTE_NS, NS_PER_S, Interval
 
@@ -20,54 +18,6 @@ KEPT_NS = {"1s": 6 * MINUTE_NS, "1m": DAY_NS + 2 * HOUR_NS, "1h": DAY_NS + 2 * H
 _PRUNED_EVERY, _FEW = 64, 4  # closed bars
 
 _open_ns = attrgetter("open_ns")
-
-
-class Candle(msgspec.Struct, gc=False):
-    """What the trades from `first_trade` to `last_trade` come to; ids are contiguous."""
-
-    open_ns: int
-    first_trade: int
-    last_trade: int
-    open_ticks: int
-    high_ticks: int
-    low_ticks: int
-    close_ticks: int
-    volume_lots: int
-    quote_atoms: int
-    taker_lots: int  # bought by takers
-    taker_quote_atoms: int
-
-    @property
-    def count(self) -> int:
-        return self.last_trade - self.first_trade + 1
-
-    def merge(self, later: Self) -> None:
-        self.last_trade = later.last_trade
-        if later.high_ticks > self.high_ticks:
-            self.high_ticks = later.high_ticks
-        if later.low_ticks < self.low_ticks:
-            self.low_ticks = later.low_ticks
-        self.close_ticks = later.close_ticks
-        self.volume_lots += later.volume_lots
-        self.quote_atoms += later.quote_atoms
-        self.taker_lots += later.taker_lots
-        self.taker_quote_atoms += later.taker_quote_atoms
-
-    def beginning(self, open_ns: int) -> "Candle":
-        """A copy that stands at another time."""
-        return Candle(
-            open_ns,
-            self.first_trade,
-            self.last_trade,
-            self.open_ticks,
-            self.high_ticks,
-            self.low_ticks,
-            self.close_ticks,
-            self.volume_lots,
-            self.quote_atoms,
-            self.taker_lots,
-            self.taker_quote_atoms,
-        )
 
 
 class Series:
@@ -207,6 +157,7 @@ class Candles:
 
     def unsaved(self) -> Iterator[tuple[str, Candle]]:
         """Bars that have changed since this was called last, with their interval."""
+        self.roll()
         for name, series in self._utc.items():
             for candle in series.unsaved():
                 yield name, candle
@@ -225,7 +176,7 @@ class Candles:
             for piece in pieces:
                 series.merge(piece)
 
-    def since(self, start_ns: int) -> Candle | None:
+    def window(self, start_ns: int) -> Candle | None:
         """All trades from a full minute on, within a day and an hour; None if there are none."""
         minutes, hours = self._utc["1m"], self._utc["1h"]
         hour_ns = start_ns + -start_ns % HOUR_NS
@@ -235,13 +186,3 @@ class Candles:
         at = bisect_left(first, start_ns, key=_open_ns)
         to = bisect_left(first, hour_ns, key=_open_ns, lo=at)
         return merged([*first[at:to], *hours.since(hour_ns)])
-
-
-def merged(candles: list[Candle]) -> Candle | None:
-    """One candle of all of them; they come oldest first."""
-    if not candles:
-        return None
-    total = candles[0].beginning(candles[0].open_ns)
-    for later in candles[1:]:
-        total.merge(later)
-    return total

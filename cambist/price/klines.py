@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from cambist.candles import Candle, empty
 from cambist.feed.names import StreamName
 from cambist.intervals import INTERVALS, NS_PER_S
-from cambist.price.candles import Candle
 from cambist.price.market import Market
 from cambist.price.messages import Kline, KlineEvent, encode
 from cambist.price.streams import unit_ns
@@ -14,7 +14,6 @@ PACE_NS, PACE_1S_NS = 2 * NS_PER_S, NS_PER_S
 # may still be on its way through log and engine.
 BAR_GRACE_NS = NS_PER_S // 2
 BARS_BEHIND_MAX = 100  # after a pause; older bars can be asked for
-_NO_TRADE = -1
 
 
 class KlineStream:
@@ -71,20 +70,19 @@ class KlineStream:
             return  # before the first trade of all there are no bars
         market = self._market
         end_ns = self._interval.next_ns(open_ns, self._offset_ns)
-        is_empty = not bar.volume_lots
         kline = Kline(
             open_ns // self._unit_ns,
             end_ns // self._unit_ns - 1,
             market.symbol,
             self._name,
-            _NO_TRADE if is_empty else bar.first_trade,
-            _NO_TRADE if is_empty else bar.last_trade,
+            bar.first_trade,
+            bar.last_trade,
             market.price(bar.open_ticks),
             market.price(bar.close_ticks),
             market.price(bar.high_ticks),
             market.price(bar.low_ticks),
             market.quantity(bar.volume_lots),
-            0 if is_empty else bar.count,
+            bar.trades,
             is_closed,
             market.value(bar.quote_atoms),
             market.quantity(bar.taker_lots),
@@ -94,7 +92,4 @@ class KlineStream:
 
     def _empty(self, open_ns: int) -> Candle | None:
         before = self._series.last_before(open_ns)
-        if before is None:
-            return None
-        price = before.close_ticks
-        return Candle(open_ns, 0, 0, price, price, price, price, 0, 0, 0, 0)
+        return empty(open_ns, before.close_ticks) if before else None

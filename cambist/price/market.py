@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from cambist import money
+from cambist.candles import mean_atoms
 from cambist.engine.codes import Side
 from cambist.engine.events import Level, Trade
 from cambist.intervals import MINUTE_NS, NS_PER_S
@@ -67,7 +68,6 @@ class Market:
         self.is_taped = False
         self.last_aggregate = 0  # id
         self._base_scale = base_scale
-        self._base_unit: int = 10**base_scale
         self._quote_scale = quote_scale
         self._tick_atoms = tick_atoms
         self._lot_atoms = lot_atoms
@@ -112,25 +112,24 @@ class Market:
         if self.is_taped:
             self.tape.append(Fill(time_ns, aggregate_id, trade))
 
-    def average_price_atoms(self, now_ns: int) -> int:
+    def average_price(self, now_ns: int) -> str:
         """By volume over five minutes of whole seconds; the last price if nothing was traded in them."""
         self.candles.roll()
         begin_ns = now_ns - now_ns % NS_PER_S - AVERAGE_MINUTES * MINUTE_NS
         seconds = self.candles.series("1s").since(begin_ns)
         volume_lots = sum(each.volume_lots for each in seconds)
         if not volume_lots:
-            return self.last.price_ticks * self._tick_atoms
-        return self.mean_atoms(sum(each.quote_atoms for each in seconds), volume_lots)
-
-    def mean_atoms(self, quote_atoms: int, volume_lots: int) -> int:
-        """Quote atoms per whole base unit, rounded down: never below the lowest price it is the mean of."""
-        return quote_atoms * self._base_unit // (volume_lots * self._lot_atoms)
+            return self.price(self.last.price_ticks)
+        return self.mean(sum(each.quote_atoms for each in seconds), volume_lots)
 
     def price(self, ticks: int) -> str:
         return money.format_atoms(ticks * self._tick_atoms, self._quote_scale)
 
     def quantity(self, lots: int) -> str:
         return money.format_atoms(lots * self._lot_atoms, self._base_scale)
+
+    def mean(self, quote_atoms: int, lots: int) -> str:
+        return self.value(mean_atoms(quote_atoms, lots * self._lot_atoms, self._base_scale))
 
     def value(self, quote_atoms: int) -> str:
         return money.format_atoms(quote_atoms, self._quote_scale)

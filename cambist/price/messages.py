@@ -1,4 +1,4 @@
-"""Public events and answers of tickers, field for field as clients of the Binance API read them."""
+"""The events of the public streams, field for field as clients of the Binance API read them."""
 
 import msgspec
 
@@ -282,52 +282,3 @@ class AveragePriceEvent(
     interval: str
     price: str
     trade_time: int
-
-
-class AveragePrice(msgspec.Struct, gc=False, rename="camel"):
-    mins: int
-    price: str
-    close_time: int
-
-
-class DayTicker(msgspec.Struct, gc=False, rename="camel"):
-    """GET ticker/24hr, type FULL."""
-
-    symbol: str
-    price_change: str
-    price_change_percent: str
-    weighted_avg_price: str
-    prev_close_price: str
-    last_price: str
-    last_qty: str
-    bid_price: str
-    bid_qty: str
-    ask_price: str
-    ask_qty: str
-    open_price: str
-    high_price: str
-    low_price: str
-    volume: str
-    quote_volume: str
-    open_time: int
-    close_time: int
-    first_id: int
-    last_id: int
-    count: int
-
-
-class MiniDayTicker(msgspec.Struct, gc=False, rename="camel"):
-    """GET ticker/24hr, type MINI."""
-
-    symbol: str
-    open_price: str
-    high_price: str
-    low_price: str
-    last_price: str
-    volume: str
-    quote_volume: str
-    open_time: int
-    close_time: int
-    first_id: int
-    last_id: int
-    count: int

@@ -6,9 +6,10 @@ from functools import cache
 from sqlalchemy import Connection, RowMapping, Select, insert, select
 from sqlalchemy.engine import Dialect
 
+from cambist.candles import Candle
 from cambist.feed.names import ASIA_OFFSET_NS
 from cambist.intervals import HOUR_NS, INTERVALS
-from cambist.price.candles import KEPT_NS, Candle
+from cambist.price.candles import KEPT_NS
 from cambist.price.market import LastTrade, Market
 from cambist.store import views
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cambist.feed.names import WINDOWS_NS, Kind, StreamName
 from cambist.intervals import DAY_NS, MINUTE_NS
-from cambist.price.figures import rolling
+from cambist.price.figures import begin_ns, rolling
 from cambist.price.market import Market
 from cambist.price.messages import AveragePriceEvent, MiniTickerEvent, TickerEvent, WindowTickerEvent, encode
 from cambist.price.streams import unit_ns
@@ -42,7 +42,7 @@ class AveragePriceStream:
 
     def bodies(self, now_ns: int) -> Iterator[bytes]:
         market = self._market
-        state = (market.last.trade_id, market.average_price_atoms(now_ns))
+        state = (market.last.trade_id, market.average_price(now_ns))
         if not market.last.trade_id or state == self._said:
             return
         self._said = state
@@ -50,7 +50,7 @@ class AveragePriceStream:
             now_ns // self._unit_ns,
             market.symbol,
             "5m",
-            market.value(state[1]),
+            state[1],
             market.last.time_ns // self._unit_ns,
         )
         yield encode(event)
@@ -111,8 +111,8 @@ def _full(market: Market, name: StreamName, now_ns: int) -> bytes:
             day.low,
             day.volume,
             day.quote_volume,
-            day.open_ns // unit,
-            day.close_ns // unit,
+            begin_ns(DAY_NS, now_ns) // unit,
+            now_ns // unit,
             day.first_trade,
             day.last_trade,
             day.trades,
@@ -137,8 +137,8 @@ def _window(market: Market, name: StreamName, now_ns: int) -> bytes:
             window.mean,
             window.volume,
             window.quote_volume,
-            window.open_ns // unit,
-            window.close_ns // unit,
+            begin_ns(WINDOWS_NS[name.window], now_ns) // unit,
+            now_ns // unit,
             window.first_trade,
             window.last_trade,
             window.trades,

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -84,6 +84,7 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -91,6 +92,10 @@ class Client:
     def to(self, app: ASGIApp) -> Self:
         self.app = app
         return self
+
+    def run(self, task: Coroutine[Any, Any, None]) -> None:
+        """Beside the requests, until the client is left."""
+        asyncio.run_coroutine_threadsafe(task, self._loop)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.request("GET", path, **options)
@@ -138,6 +143,13 @@ class Client:
         transport = httpx.ASGITransport(self.app, client=(self.address, 50_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, path, **options)
+
+
+async def _cancel_others() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class MemoryLog:
@@ -221,11 +233,13 @@ class RestMarket:
         self.server.start()
         self._admin = self.server.open_port(Role.ADMIN, "test")
         port = self.server.open_port(Role.TRADE, "gateway")
-        self.data = DataThread(self.settings.journal_directory, self.settings.views_file, LOG_ID)
-        self.history = History(self.settings.views_file)
-        self.client = client(
-            create_app(self.settings, self.records, self.server, port, self.history, clock=clock)
+        self.data = DataThread(
+            self.settings.journal_directory, self.settings.views_file, self.settings.feed_file, LOG_ID, clock
         )
+        self.history = History(self.settings.views_file)
+        app = create_app(self.settings, self.records, self.server, port, self.history, clock=clock)
+        self.client = client(app)
+        self.client.run(app.sockets.run())
         self.client.before_get = self.settle
         self.assets = {
             name: self.execute(AssetList(name=name.encode(), scale=8)) for name in ("BTC", "USDT", "ETP")

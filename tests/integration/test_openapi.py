@@ -38,6 +38,14 @@ REQUESTS: dict[tuple[str, str], list[dict[str, str]]] = {
     ("GET", "/api/v3/exchangeInfo"): [{}, {"symbol": "BTCUSDT"}, {"permissions": "SPOT"}],
     ("POST", "/sapi/v1/capital/withdraw/apply"): [{"coin": "BTC", "address": "a", "amount": "1"}],
     ("GET", "/sapi/v1/capital/deposit/address"): [{"coin": "BTC"}],
+    ("GET", "/api/v3/klines"): [{"symbol": "BTCUSDT", "interval": "1m"}],
+    ("GET", "/api/v3/uiKlines"): [{"symbol": "BTCUSDT", "interval": "1M", "timeZone": "8"}],
+    ("GET", "/api/v3/ticker/24hr"): [{}, {"symbol": "BTCUSDT"}, {"type": "MINI"}],
+    ("GET", "/api/v3/ticker/tradingDay"): [{"symbol": "BTCUSDT"}, {"symbols": '["BTCUSDT"]', "type": "MINI"}],
+    ("GET", "/api/v3/ticker"): [
+        {"symbol": "BTCUSDT", "windowSize": "2h"},
+        {"symbol": "BTCUSDT", "type": "MINI"},
+    ],
     ("PUT", "/api/v3/userDataStream"): [{"listenKey": "the account's"}],
     ("DELETE", "/api/v3/userDataStream"): [{"listenKey": "the account's"}],
 }

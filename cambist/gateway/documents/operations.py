@@ -5,7 +5,8 @@ Routes, weights and scopes are in `gateway.api.ENDPOINTS`; a test holds the two 
 
 from typing import Any, NamedTuple
 
-from cambist.gateway import amend, commission, listen_key, schemas, wallet
+from cambist.feed.answers import AveragePrice, DayTicker, MiniTicker
+from cambist.gateway import amend, candles, commission, listen_key, schemas, tickers, wallet
 from cambist.gateway.documents.parameters import Schema, reference
 
 Nothing = dict[str, str]  # an empty object
@@ -45,6 +46,9 @@ _REPLACED: Schema = {
         },
     },
 }
+
+_BARS = list[candles.Bar]
+_TICKERS = tickers.Ticker | list[tickers.Ticker], ""
 
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/api/v3/order"): Operation(
@@ -103,6 +107,24 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         list[schemas.AggregateTrade],
         "symbol",
         f"fromId limit {_PERIOD}",
+    ),
+    ("GET", "/api/v3/klines"): Operation("Candles", _BARS, "symbol interval", f"{_PERIOD} timeZone limit"),
+    ("GET", "/api/v3/uiKlines"): Operation(
+        "Candles for charts", _BARS, "symbol interval", f"{_PERIOD} timeZone limit"
+    ),
+    ("GET", "/api/v3/avgPrice"): Operation("Average price of five minutes", AveragePrice, "symbol"),
+    ("GET", "/api/v3/ticker/24hr"): Operation(
+        "The last 24 hours",
+        DayTicker | list[DayTicker],
+        "",
+        f"{_CHOSEN} type",
+        (MiniTicker | list[MiniTicker],),
+    ),
+    ("GET", "/api/v3/ticker/tradingDay"): Operation(
+        "The day so far", *_TICKERS, f"{_CHOSEN} timeZone type", (MiniTicker | list[MiniTicker],)
+    ),
+    ("GET", "/api/v3/ticker"): Operation(
+        "Another window", *_TICKERS, f"{_CHOSEN} windowSize type", (MiniTicker | list[MiniTicker],)
     ),
     ("GET", "/api/v3/ticker/price"): Operation(
         "Last prices", schemas.PriceTicker | list[schemas.PriceTicker], "", _CHOSEN
