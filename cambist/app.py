@@ -35,6 +35,7 @@ from cambist.errors import Refused
 from cambist.feed.server import FeedServer
 from cambist.flow import demo as demo_flow
 from cambist.gateway.app import create_app
+from cambist.gateway.fast import trading_protocol
 from cambist.gateway.history import History
 from cambist.gateway.http import server_config
 from cambist.log.file import FileLog
@@ -194,7 +195,7 @@ async def _serve(
     data = asyncio.create_task(exchange.data.run(data_stop))
     history = History(exchange.settings.views_file)
     app = create_app(exchange.settings, exchange.records, exchange.server, port, history)
-    web = _Uvicorn(server_config(app, exchange.settings, app.sockets.door))
+    web = _Uvicorn(server_config(app, exchange.settings, http=trading_protocol(app, exchange.settings)))
     sockets = asyncio.create_task(app.sockets.run())
     sockets.add_done_callback(lambda _: stop.set())
     serving = asyncio.create_task(web.serve(sockets=[listener]))

@@ -8,11 +8,13 @@ and at most 20 digits on either side, so that reading one takes bounded time.
 """
 
 import re
+from functools import lru_cache
 
 DECIMAL_RANGE = r"^([0-9]{1,20})(\.[0-9]{1,20})?$"  # what clients are told
 RATE_SCALE = 8  # of fee rates
 
 _decimal = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?").fullmatch
+_REMEMBERED = 16_384  # prices and quantities come again and again; a look is cheaper than reading them anew
 _POWERS: tuple[int, ...] = tuple(10**n for n in range(19))
 
 
@@ -40,6 +42,7 @@ def parse_atoms(text: str, scale: int) -> int:
     return int(whole + decimals) * _POWERS[scale - len(decimals)]
 
 
+@lru_cache(_REMEMBERED)
 def parse_steps(text: str, scale: int, step_atoms: int) -> int:
     """The price in ticks or the quantity in lots. Raises AmountInvalid, TooPrecise or BetweenSteps."""
     steps, rest = divmod(parse_atoms(text, scale), step_atoms)
@@ -48,6 +51,7 @@ def parse_steps(text: str, scale: int, step_atoms: int) -> int:
     return steps
 
 
+@lru_cache(_REMEMBERED)
 def format_atoms(atoms: int, scale: int) -> str:
     """All `scale` decimals, as in "0.50000000"; without a dot at scale 0."""
     if atoms < 0:

@@ -230,7 +230,7 @@ class Api:
         call = Call(self._services, params, number, now_ns, unit_ns, headers, key)
         body = await endpoint.handle(call)
         if endpoint.is_free:
-            self._limits.charge(client, -weight, now_s)
+            self._limits.give_back(client, weight, now_s)
         return body
 
     def _key(

@@ -6,6 +6,7 @@ clients send two requests with one timestamp, and an order's client id is what k
 """
 
 import re
+from functools import lru_cache
 
 from cambist.accounts import api_keys
 from cambist.accounts.api_keys import ApiKey, Scope
@@ -36,11 +37,10 @@ def authenticate(
 ) -> ApiKey:
     """The key that signed these bytes and may be used for `scope`. Raises ApiError."""
     key = identify(records, api_key=api_key, scope=scope, client_ip=client_ip, now_ns=now_ns)
-    params.require_time_ns("timestamp")
-    signature = params.require("signature")
-    if not key.is_signed(signature, signed):
+    sent_ns = params.require_time_ns("timestamp")
+    if not key.is_signed(params.require("signature"), signed):
         raise ApiError(errors.BAD_SIGNATURE)
-    require_timely(params, now_ns, limits)
+    _require_timely(sent_ns, params, now_ns, limits)
     return key
 
 
@@ -49,17 +49,18 @@ def identify(records: Records, *, api_key: str, scope: Scope, client_ip: str, no
 
     Raises ApiError.
     """
-    if not is_api_key(api_key):
-        raise ApiError(errors.BAD_KEY_FORMAT)
     key = api_keys.find(records, api_key)
     if key is None or not key.permits(scope, client_ip=client_ip, now_ns=now_ns):
-        raise ApiError(errors.KEY_REJECTED)
+        raise ApiError(errors.KEY_REJECTED if is_api_key(api_key) else errors.BAD_KEY_FORMAT)
     return key
 
 
 def require_timely(params: Params, now_ns: int, limits: Api) -> None:
     """Raises ApiError for a request that comes from the future, or too late."""
-    sent_ns = params.require_time_ns("timestamp")
+    _require_timely(params.require_time_ns("timestamp"), params, now_ns, limits)
+
+
+def _require_timely(sent_ns: int, params: Params, now_ns: int, limits: Api) -> None:
     if sent_ns >= now_ns + AHEAD_MAX_NS:
         raise ApiError(errors.TIMESTAMP_AHEAD)
     if now_ns - sent_ns > recv_window_ns(params, limits):
@@ -80,11 +81,17 @@ def recv_window_ns(params: Params, limits: Api) -> int:
     text = params.get("recvWindow")
     if text is None:
         return limits.recv_window_default_ms * 1_000_000
+    return _window_ns(text, limits.recv_window_max_ms)
+
+
+@lru_cache(1_024)
+def _window_ns(text: str, most_ms: int) -> int:
+    """A client sends the same with every request."""
     found = _recv_window(text)
     if found is None:
         raise ApiError(errors.illegal("recvWindow", RECV_WINDOW_RANGE))
     milliseconds, decimals = found.groups(default="")
     window_ns = int(milliseconds) * 1_000_000 + int(decimals.ljust(3, "0")) * 1_000
-    if window_ns > limits.recv_window_max_ms * 1_000_000:
-        raise ApiError(errors.too_large("recvWindow", limits.recv_window_max_ms))
+    if window_ns > most_ms * 1_000_000:
+        raise ApiError(errors.too_large("recvWindow", most_ms))
     return window_ns

@@ -1,8 +1,9 @@
 """The match server as a request sees it: an answer within ten seconds, or an outcome that is not known."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cambist._matching import Engine, History
 from cambist.engine import events
@@ -11,6 +12,7 @@ from cambist.errors import OutcomeUnknown
 from cambist.match.server import MatchServer, Port
 
 ANSWER_WITHIN_S = 10
+LOOK_EVERY_S = 1
 
 T = TypeVar("T")
 
@@ -22,13 +24,16 @@ class Core:
         self._server = server
         self._port = port
         self._answered: dict[int, int] = {}  # by account
+        self._is_watching = False
+        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()  # until when, in that order
         self._begin = server.query_blocking(lambda engine, _: engine.sequence)
 
     async def execute(self, command: bytearray) -> bytes:
         """RESULT and events. A client that goes away meanwhile changes nothing: the command is on its way."""
-        answer = await _in_time(self._port.submit(command))
+        answer = await self._in_time(self._port.submit(command))
         for record in events.split(answer):
-            self._answered[account_of(command)] = events.place(record)[0]
+            sequence, _ = events.place(record)
+        self._answered[account_of(command)] = sequence
         return answer
 
     def answered(self, account: int) -> int:
@@ -36,15 +41,26 @@ class Core:
         return self._answered.get(account, self._begin)
 
     async def query(self, ask: Callable[[Engine, History], T]) -> T:
-        return await _in_time(self._server.query(ask))
+        return await self._in_time(self._server.query(ask))
 
-
-async def _in_time(future: "asyncio.Future[T]") -> T:
-    timer = asyncio.get_running_loop().call_later(ANSWER_WITHIN_S, _give_up, future)
-    try:
+    async def _in_time(self, future: "asyncio.Future[T]") -> T:
+        loop, waiting = asyncio.get_running_loop(), self._waiting
+        while waiting and waiting[0][1].done():
+            waiting.popleft()
+        waiting.append((loop.time() + ANSWER_WITHIN_S, future))
+        if not self._is_watching:
+            self._is_watching = True
+            loop.call_later(LOOK_EVERY_S, self._give_up_on_the_late)
         return await future
-    finally:
-        timer.cancel()
+
+    def _give_up_on_the_late(self) -> None:
+        """One timer for all who wait: one for each would cost more than asking."""
+        loop, waiting = asyncio.get_running_loop(), self._waiting
+        while waiting and (waiting[0][1].done() or waiting[0][0] <= loop.time()):
+            _give_up(waiting.popleft()[1])
+        self._is_watching = bool(waiting)
+        if waiting:
+            loop.call_later(LOOK_EVERY_S, self._give_up_on_the_late)
 
 
 def _give_up(future: "asyncio.Future[T]") -> None:

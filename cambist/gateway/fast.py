@@ -7,7 +7,7 @@ does not read) takes uvicorn's way. Both ways give the same bytes: a test sends 
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
@@ -56,9 +56,9 @@ class _Cycle:
 class TradingProtocol(BoundedProtocol):
     _path: str | None = None  # of the request that is being read, if it goes this way
     _in_flight: _Cycle
+    _head_bytes = 0
     _query = b""
-    _api_key = _time_unit = ""
-    _body = b""
+    _api_key = _time_unit = _body = b""
     _answered_at = 0.0  # the loop's time
     _idle: asyncio.TimerHandle | None = None
 
@@ -78,13 +78,20 @@ class TradingProtocol(BoundedProtocol):
         self.begin_request()
         self.url = b""
         self.headers = []
+        self._head_bytes = 0
+        self._api_key = self._time_unit = b""
         self.expect_100_continue = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
             name = name.lower()
             self.headers.append((name, value))
-            if name == b"expect":
+            self._head_bytes += len(name) + len(value)
+            if name == b"x-mbx-apikey":
+                self._api_key = value
+            elif name == b"x-mbx-time-unit":
+                self._time_unit = value
+            elif name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
@@ -97,15 +104,7 @@ class TradingProtocol(BoundedProtocol):
         self._in_head = False
         self.cycle = self._in_flight = _Cycle()  # type: ignore[assignment]
         self._query, self._body = query, b""
-        self._api_key = self._time_unit = ""
-        head_bytes = len(query)
-        for name, value in self.headers:
-            head_bytes += len(name) + len(value)
-            if name == b"x-mbx-apikey":
-                self._api_key = value.decode("latin-1")
-            elif name == b"x-mbx-time-unit":
-                self._time_unit = value.decode("latin-1")
-        if head_bytes > HEAD_MAX_BYTES:
+        if self._head_bytes + len(query) > HEAD_MAX_BYTES:
             self._refuse(errors.HEAD_TOO_LARGE)
 
     def on_body(self, body: bytes) -> None:
@@ -128,8 +127,8 @@ class TradingProtocol(BoundedProtocol):
             path,
             self._query,
             self._body,
-            self._api_key,
-            self._time_unit,
+            self._api_key.decode("latin-1"),
+            self._time_unit.decode("latin-1"),
             self.client[0] if self.client else "",
         )
         drive(self._api.answer(request), partial(self._finish, self._in_flight))
@@ -180,15 +179,16 @@ class TradingProtocol(BoundedProtocol):
             self._idle = self.loop.call_later(IDLE_S, self._close_if_idle)
 
     def _write(self, answer: Answer) -> None:
-        headers = (*self.server_state.default_headers, *HEADERS)
+        status, headers, body = answer
+        lines = b"".join([b"%b: %b\r\n" % header for header in headers])
         self.transport.write(
             b"%b%bcontent-length: %d\r\n%b\r\n%b"
             % (
-                _STATUS_LINES[answer.status],
-                b"".join([b"%b: %b\r\n" % header for header in headers]),
-                len(answer.body),
-                b"".join([b"%b: %b\r\n" % header for header in answer.headers]),
-                answer.body,
+                _STATUS_LINES[status],
+                _first_lines(*self.server_state.default_headers),
+                len(body),
+                lines,
+                body,
             )
         )
 
@@ -213,6 +213,12 @@ def trading_protocol(app: Gateway, settings: Settings) -> Callable[..., TradingP
         body_max_bytes=settings.api.body_max_bytes,
         door=app.sockets.door,
     )
+
+
+@lru_cache(2)
+def _first_lines(*default_headers: tuple[bytes, bytes]) -> bytes:
+    """The headers that all answers of one second have: uvicorn's are the date."""
+    return b"".join([b"%b: %b\r\n" % header for header in (*default_headers, *HEADERS)])
 
 
 def drive(work: Coroutine[Any, Any, T], done: Callable[[T], None]) -> None:

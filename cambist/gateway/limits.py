@@ -76,6 +76,10 @@ class RequestLimits:
             raise self._refusal(client, errors.too_much_weight(self._weight_max), self._weights, now_s)
         return used
 
+    def give_back(self, client: str, weight: int, now_s: int) -> None:
+        """For a request that succeeded and is free then, whatever others have used meanwhile."""
+        self._weights.add(client, -weight, now_s)
+
     def used_weight(self, client: str, now_s: int) -> int:
         return self._weights.add(client, 0, now_s)
 

@@ -143,12 +143,12 @@ def _integer(name: str, value: str) -> int:
 def _read(part: bytes) -> dict[str, str]:
     try:
         text = part.decode()
-        pairs = [pair.partition("=")[::2] for pair in text.split("&")]
+        pairs = [pair.partition("=") for pair in text.split("&")]
         if "%" in text or "+" in text:
-            pairs = [(_decoded(name), _decoded(value)) for name, value in pairs]
+            pairs = [(_decoded(name), between, _decoded(value)) for name, between, value in pairs]
     except UnicodeDecodeError:
         raise ApiError(errors.ILLEGAL_CHARACTERS) from None
-    values = dict(pairs)
+    values = {name: value for name, _, value in pairs}
     if len(values) < len(pairs) and _has_duplicates(pairs):
         raise ApiError(errors.DUPLICATE_PARAMETER)
     return values
@@ -158,7 +158,7 @@ def _decoded(text: str) -> str:
     return unquote_plus(text, errors="strict")
 
 
-def _has_duplicates(pairs: list[tuple[str, str]]) -> bool:
+def _has_duplicates(pairs: list[tuple[str, str, str]]) -> bool:
     """Two `&` in a row make a pair without a name, which may come as often as it likes."""
-    names = [name for name, _ in pairs if name]
+    names = [name for name, _, _ in pairs if name]
     return len(set(names)) < len(names)

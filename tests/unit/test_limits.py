@@ -43,15 +43,23 @@ def test_weight_that_is_given_back_was_not_used():
     limits = request_limits(weight=1)
     for _ in range(3):
         limits.charge("a", 1, NOW)
-        limits.charge("a", -1, NOW)
+        limits.give_back("a", 1, NOW)
     assert limits.used_weight("a", NOW) == 0
+
+
+def test_a_request_that_succeeded_is_not_refused_for_what_others_used_meanwhile():
+    limits = request_limits(weight=10)
+    limits.charge("a", 5, NOW)
+    assert refused(lambda: limits.charge("a", 90, NOW))[0] == 429
+    limits.give_back("a", 5, NOW)
+    assert limits.used_weight("a", NOW) == 90
 
 
 def test_an_answer_from_the_minute_before_does_not_begin_that_minute_again():
     limits = request_limits(weight=10)
     limits.charge("a", 1, NOW - 1)
     limits.charge("a", 10, NOW)
-    limits.charge("a", -1, NOW - 1)  # given back by a request that was answered in the next minute
+    limits.give_back("a", 1, NOW - 1)  # given back by a request that was answered in the next minute
     assert limits.used_weight("a", NOW - 1) == limits.used_weight("a", NOW) == 10
     assert refused(lambda: limits.charge("a", 1, NOW)) == (429, -1003, 60)
 
