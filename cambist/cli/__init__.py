@@ -8,6 +8,7 @@ from cambist.cli.doctor import doctor
 from cambist.cli.flow import replay_flow
 from cambist.cli.lifecycle import init, run, serve
 from cambist.cli.markets import asset, market
+from cambist.cli.rules import rules
 from cambist.cli.sandbox import sandbox
 from cambist.cli.users import api_key, user
 
@@ -27,6 +28,7 @@ for command in (
     api_key,
     asset,
     market,
+    rules,
     sandbox,
     snapshot,
     verify,

@@ -7,6 +7,7 @@ import click
 
 from cambist.cli.door import ask
 from cambist.cli.output import answers
+from cambist.control.limits import LimitChanges, SetMarketLimits
 from cambist.control.markets import (
     STANDARD_FEE,
     AddAsset,
@@ -77,12 +78,43 @@ def filters(command: F) -> F:
     return command
 
 
+def limits(command: F) -> F:
+    """The options that name limits; 0 takes one away."""
+    for name, meaning in (
+        ("trailing-below-max", "Largest trailing delta from below, in basis points."),
+        ("trailing-below-min", "Smallest trailing delta from below."),
+        ("trailing-above-max", "Largest trailing delta from above."),
+        ("trailing-above-min", "Smallest trailing delta from above."),
+        ("max-amends", "Amends of an order."),
+        ("max-order-lists", "Open order lists per account."),
+        ("iceberg-parts", "Parts of an iceberg order."),
+        ("max-iceberg-orders", "Open iceberg orders per account."),
+        ("max-algo-orders", "Open stop orders per account."),
+        ("pause-seconds", "How long the market pauses when somebody would take outside of the range."),
+        ("average-minutes", "Trades whose average is the reference price, at most 60; 0: the last price."),
+    ):
+        command = click.option(f"--{name}", type=click.IntRange(0), help=meaning)(command)
+    for name, meaning in (
+        ("max-position", "Base that an account may have and want to buy in all."),
+        ("range-ask-down", "Lowest price at which sellers take, in multiples of the reference price."),
+        ("range-ask-up", "Highest price at which sellers take."),
+        ("range-bid-down", "Lowest price at which buyers take."),
+        ("range-bid-up", "Highest price at which buyers take."),
+        ("ask-down", "Lowest price of a sell, in multiples of the reference price."),
+        ("ask-up", "Highest price of a sell."),
+        ("bid-down", "Lowest price of a buy."),
+        ("bid-up", "Highest price of a buy; 1.2 is 20 % above the reference price."),
+    ):
+        command = click.option(f"--{name}", help=meaning)(command)
+    return command
+
+
 @market.command("add")
 @click.argument("base")
 @click.argument("quote")
 @click.option("--tick", required=True, help="Price step in quote; final.")
 @click.option("--lot", required=True, help="Quantity step in base; final.")
-@click.option("--state", type=click.Choice(get_args(StateName)[:3]), default="trading", show_default=True)
+@click.option("--state", type=click.Choice(get_args(StateName)[:5]), default="trading", show_default=True)
 @click.option("--maker-fee", default=STANDARD_FEE, show_default=True, help="0.001 is 0.1 %.")
 @click.option("--taker-fee", default=STANDARD_FEE, show_default=True, help="0.001 is 0.1 %.")
 @filters
@@ -135,6 +167,22 @@ def cancel_only(symbol: str) -> Any:
     return ask(SetMarketState(symbol=symbol, state="cancel-only"))
 
 
+@market.command("pre-open")
+@SYMBOL
+@answers
+def pre_open(symbol: str) -> Any:
+    """Before a market opens: take orders that rest, amends and cancels; nothing trades."""
+    return ask(SetMarketState(symbol=symbol, state="pre-open"))
+
+
+@market.command("post-only")
+@SYMBOL
+@answers
+def post_only(symbol: str) -> Any:
+    """The same of a market that traded before."""
+    return ask(SetMarketState(symbol=symbol, state="post-only"))
+
+
 @market.command()
 @SYMBOL
 @CANCEL_ORDERS
@@ -164,6 +212,15 @@ def delist(symbol: str, cancel_orders: bool) -> Any:
 def set_filters(symbol: str, **bounds: Any) -> Any:
     """Change what is named, leave the rest; resting orders stay. Shows the market."""
     return ask(SetMarketFilters(symbol=symbol, filters=FilterChanges(**bounds)))
+
+
+@market.command("limits")
+@SYMBOL
+@limits
+@answers
+def set_limits(symbol: str, **bounds: Any) -> Any:
+    """Change what is named, leave the rest; resting orders stay. Shows the limits."""
+    return ask(SetMarketLimits(symbol=symbol, limits=LimitChanges(**bounds)))
 
 
 @market.command("fees")

@@ -33,6 +33,8 @@ _WHY = {
     Status.BAD_LISTING: "one tick times one lot must be a whole number of quote atoms, or trades would round",
     Status.BAD_FILTERS: "the filters contradict each other, or price times quantity could overflow",
     Status.BAD_FEES: "no side may pay more than 50 % in all",
+    Status.BAD_LIMITS: "the limits contradict each other",
+    Status.UNKNOWN_KIND: "this needs newer rules; see `cambist rules`",
     Status.BAD_STATE: "not from its present state; delisting needs an empty book and is final",
     Status.LIMIT_REACHED: "a limit of the engine is reached",
     Status.REFERENCE_CONFLICT: "this reference was used before with other content",

@@ -10,14 +10,17 @@ import msgspec
 
 from cambist._matching import Engine
 from cambist.control.exchange import Assets, Caller, CommandRefused, Exchange, Request
+from cambist.control.limits import LimitChanges, changed_limits, default_limits, shown_limits
 from cambist.engine.commands import (
     AssetList,
     AssetStatus,
     CancelAll,
     FeeComponent,
     Filters,
+    Limits,
     MarketFees,
     MarketFilters,
+    MarketLimits,
     MarketList,
     MarketState,
     MarketStatus,
@@ -30,16 +33,18 @@ STANDARD_FEE = "0.001"
 RATE_MAX = 10**RATE_SCALE // 2  # of one side in all
 TIERS = 16
 
-StateName: TypeAlias = Literal["trading", "cancel-only", "halted", "delisted"]
+StateName: TypeAlias = Literal["trading", "cancel-only", "halted", "pre-open", "post-only", "delisted"]
 ComponentName: TypeAlias = Literal["standard", "special", "tax"]
 
 _STATES: dict[str, MarketStatus] = {
     "trading": MarketStatus.TRADING,
     "cancel-only": MarketStatus.CANCEL_ONLY,
     "halted": MarketStatus.HALTED,
+    "pre-open": MarketStatus.PRE_OPEN,
+    "post-only": MarketStatus.POST_ONLY,
     "delisted": MarketStatus.DELISTED,
 }
-_STATE_NAMES = {state: name for name, state in _STATES.items()}
+_STATE_NAMES = {state: name for name, state in _STATES.items()} | {MarketStatus.PAUSED: "paused"}
 _COMPONENTS: dict[str, FeeComponent] = {
     "standard": FeeComponent.STANDARD,
     "special": FeeComponent.SPECIAL,
@@ -97,6 +102,7 @@ class AddMarket(Request, tag="market.add"):
     lot: str
     state: StateName = "trading"
     filters: FilterChanges = FilterChanges()
+    limits: LimitChanges = LimitChanges()
     maker_fee: str = STANDARD_FEE
     taker_fee: str = STANDARD_FEE
 
@@ -124,7 +130,11 @@ class AddMarket(Request, tag="market.add"):
         return _show(exchange, symbol)
 
     def open(self, exchange: Exchange, market: int) -> None:
-        """The second half, which may be repeated: standard fees, the same for every tier, then the state."""
+        """The second half, which may be repeated: limits, standard fees for every tier alike, the state."""
+        if exchange.query(lambda engine, _: engine.rules) >= 2:
+            base_scale = exchange.assets().named(self.base).scale
+            limits = changed_limits(default_limits(), self.limits, base_scale)
+            exchange.execute(MarketLimits(market=market, limits=limits))
         maker, taker = self._standard_rates()
         standard = FeeComponent.STANDARD
         for tier in range(TIERS):
@@ -306,6 +316,7 @@ def _shown(engine: Engine, market: MarketView, assets: Assets) -> dict[str, Any]
         "tick": steps.price(1),
         "lot": steps.quantity(1),
         "filters": _shown_filters(market.filters, steps),
+        "limits": shown_limits(Limits.unpack(engine.limits(market.market)), assets[market.base].scale),
         "fees": {"standard": _rates(standard), "special": _rates(special), "tax": _rates(tax)},
         "last_price": steps.price(market.last_price_ticks) if market.last_trade_id else None,
     }

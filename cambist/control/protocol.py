@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from cambist.control.exchange import Caller, Exchange, Request
+from cambist.control.limits import SetMarketLimits
 from cambist.control.markets import (
     AddAsset,
     AddMarket,
@@ -16,6 +17,7 @@ from cambist.control.markets import (
 )
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, FreezeUser, ListApiKeys, ListUsers
+from cambist.engine.commands import RULES_NEWEST
 from cambist.errors import ExchangeError, Unavailable
 from cambist.ledger.trial_balance import is_balanced, trial_balance
 from cambist.money import AmountInvalid
@@ -46,6 +48,19 @@ class ShowTrialBalance(Request, tag="trial-balance"):
         }
 
 
+class ShowRules(Request, tag="rules"):
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        return {"rules": exchange.query(lambda engine, _: engine.rules), "newest": RULES_NEWEST}
+
+
+class ActivateRules(Request, tag="rules.activate"):
+    """The newest ones, for good."""
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        exchange.server.activate_rules(RULES_NEWEST)
+        return {"rules": RULES_NEWEST, "newest": RULES_NEWEST}
+
+
 AnyRequest: TypeAlias = (
     ShowPosition
     | ShowTrialBalance
@@ -62,6 +77,9 @@ AnyRequest: TypeAlias = (
     | SetMarketState
     | SetMarketFilters
     | SetMarketFees
+    | SetMarketLimits
+    | ShowRules
+    | ActivateRules
     | CreditSandbox
 )
 

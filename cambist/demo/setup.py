@@ -12,6 +12,7 @@ import msgspec
 
 from cambist.accounts import users
 from cambist.control.exchange import Caller, Exchange
+from cambist.control.limits import LimitChanges
 from cambist.control.markets import AddAsset, AddMarket, FilterChanges
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, ListApiKeys
@@ -23,6 +24,19 @@ EMAILS = ("alice@demo.cambist.invalid", "bob@demo.cambist.invalid")
 FUNDS = {"BTC": "1", "ETH": "20", "ETP": "1000", "USDT": "50000"}
 KEY_LABEL = "demo"
 
+# Far enough from the price for every honest order, and the average that the public API shows.
+PRICES = LimitChanges(
+    bid_up="5",
+    bid_down="0.2",
+    ask_up="5",
+    ask_down="0.2",
+    range_bid_up="2",
+    range_bid_down="0.5",
+    range_ask_up="2",
+    range_ask_down="0.5",
+    average_minutes=5,
+)
+
 # One tick times one lot must be a whole number of quote atoms, which is why ETH/BTC has a lot of 0.001.
 MARKETS = (
     AddMarket(
@@ -30,6 +44,7 @@ MARKETS = (
         quote="USDT",
         tick="0.01",
         lot="0.00001",
+        limits=PRICES,
         filters=FilterChanges(
             price_max="1000000", quantity_max="9000", market_quantity_max="100", notional_min="5"
         ),
@@ -39,6 +54,7 @@ MARKETS = (
         quote="USDT",
         tick="0.01",
         lot="0.0001",
+        limits=PRICES,
         filters=FilterChanges(
             price_max="1000000", quantity_max="9000", market_quantity_max="1000", notional_min="5"
         ),
@@ -48,6 +64,7 @@ MARKETS = (
         quote="BTC",
         tick="0.00001",
         lot="0.001",
+        limits=PRICES,
         filters=FilterChanges(
             price_max="1000", quantity_max="90000", market_quantity_max="1000", notional_min="0.0001"
         ),
@@ -59,6 +76,7 @@ MARKETS = (
         lot="0.1",
         maker_fee="0",
         taker_fee="0",
+        limits=PRICES,
         filters=FilterChanges(
             price_max="100", quantity_max="900000", market_quantity_max="10000", notional_min="0.0001"
         ),

@@ -170,6 +170,45 @@ def test_filters_change_where_named_and_stay_elsewhere(market):
     assert changed == {"price_max", "notional_max_to_market", "max_orders"}
 
 
+def test_limits_change_where_named_and_0_takes_one_away(market):
+    before = shown(market)["limits"]
+    assert before["max_amends"] == 10
+    assert "bid_up" not in before
+    after = market.ask(
+        "market",
+        "limits",
+        "BTCUSDT",
+        "--bid-up",
+        "1.25",
+        "--average-minutes",
+        "5",
+        "--max-position",
+        "2.5",
+        "--max-amends",
+        "0",
+    )["limits"]
+    del before["max_amends"]
+    assert after == before | {"bid_up": "1.2500", "average_minutes": 5, "max_position": "2.50000000"}
+    assert shown(market)["limits"] == after
+
+
+def test_limits_that_contradict_each_other_are_refused(market):
+    answer = market.call("market", "limits", "BTCUSDT", "--bid-up", "0.5", "--bid-down", "0.6", "--json")
+    assert answer.status == 1
+    assert "the limits contradict each other" in answer.document["error"]["message"]
+
+
+@pytest.mark.parametrize("state", ["pre-open", "post-only"])
+def test_a_market_may_take_orders_that_only_rest(market, state):
+    assert market.ask("market", state, "BTCUSDT")["state"] == state
+    assert market.ask("market", "resume", "BTCUSDT")["state"] == "trading"
+
+
+def test_a_new_exchange_has_the_newest_rules_and_keeps_them(market):
+    assert market.ask("rules") == {"rules": 2, "newest": 2}
+    assert market.ask("rules", "--activate-newest") == {"rules": 2, "newest": 2}
+
+
 def test_fees_change_where_named_and_stay_elsewhere(market):
     market.ask("market", "fees", "BTCUSDT", "--taker", "0.002")
     market.ask("market", "fees", "BTCUSDT", "--component", "tax", "--buyer", "0.0001")
