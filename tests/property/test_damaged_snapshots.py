@@ -22,7 +22,10 @@ def snapshots() -> list[bytes]:
         pair, random = Pair.open(), Random(seed)
         for _ in range(150):
             mix = pair.mix(random.getrandbits(32))
-            pair.send(mix.order() if random.random() < 0.7 else mix.money(), None if seed % 2 else TRADE)
+            make = random.choices(
+                [mix.order, mix.money, mix.countdown, mix.operation], weights=[14, 4, 1, 2]
+            )[0]
+            pair.send(make(), None if seed % 2 else TRADE)
         taken.append(pair.rust.engine.snapshot())
     return taken
 

@@ -442,6 +442,23 @@ def test_a_cancel_all_cut_short_by_a_restart_is_finished_by_the_next_server(mark
     commands.stamp(command, market.port._session, 1_000)
     engine.apply(commands.batch(engine.sequence + 1, engine.time_ns, engine.epoch, [command]))
     assert engine.open_order_count == 136
+    run_for_a_moment(engine)
+    assert engine.open_order_count == 0
+    assert not engine.pending
+
+
+def test_a_countdown_that_passed_while_nobody_ran_is_dealt_with_by_the_next_server(market):
+    market.server.activate_rules(2)
+    market.value(market.port, commands.decode(market.bid()))
+    market.value(market.port, Countdown(account=market.ann, deadline_ns=TIME_NS + 1))
+    engine = Engine.restore(market.server.query_blocking(lambda engine, _: engine.snapshot()))
+    assert engine.open_order_count == 1
+    run_for_a_moment(engine)
+    assert engine.open_order_count == 0
+    assert engine.next_deadline_ns is None
+
+
+def run_for_a_moment(engine: Engine) -> None:
     successor = MatchServer(
         MemoryLog(),
         engine,
@@ -453,8 +470,6 @@ def test_a_cancel_all_cut_short_by_a_restart_is_finished_by_the_next_server(mark
     )
     successor.start()
     successor.stop()
-    assert engine.open_order_count == 0
-    assert not engine.pending
 
 
 # The seal, and the end
