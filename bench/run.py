@@ -190,6 +190,16 @@ def views(options: Options) -> Iterator[Goal]:
     yield Goal("seconds that the views lag, at most", [found["lag_max_s"]], 2, 0.5, at_most=True)
 
 
+def market_data(options: Options) -> Iterator[Goal]:
+    """the events of ten recorded peak seconds in one second, with every kind of stream watched"""
+    shares = []
+    for _ in range(min(GROWN_ROUNDS, options.rounds)):
+        found = run_json([sys.executable, "-m", "bench.market_data"])
+        shares.append(found["seconds_per_second"])
+        print(f"  {found}", flush=True)
+    yield Goal("CPU seconds of market data per second", shares, 0.7, 0.3, at_most=True)
+
+
 Part = Callable[[Options], Iterator[Goal]]
 PARTS: dict[str, Part] = {
     "engine": engine,
