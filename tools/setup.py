@@ -1,6 +1,6 @@
 """Brings a fresh checkout to where `make run` or `make test` can start; the second time it does nothing.
 
-    python3 tools/setup.py run      what the exchange needs: environment, packages, Rust engine, demo data
+    python3 tools/setup.py run      what the exchange needs: environment, packages, engine, charts, demo data
     python3 tools/setup.py test     environment, packages and engine, and what checks and tests need
     python3 tools/setup.py bench    the same, and the load generator
 
@@ -28,6 +28,7 @@ UV = VENV / "bin" / "uv"
 DEMO = ROOT / ".demo"
 # Clients that `make test` runs against the exchange, and the sources that have their own tests.
 CLIENTS = VENV / "clients"
+WEB = ROOT / "web"
 REQUIREMENTS = ROOT / "requirements"
 INTERPRETER = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -83,6 +84,9 @@ def steps(goal: str) -> Iterator[Step]:
     if goal == "test":
         yield from client_steps()
     yield Step("Rust engine", build_engine, engine_sources(), [VENV / "bin" / "cambist", *extension()])
+    lock = [WEB / "package.json", WEB / "package-lock.json"]
+    charts = WEB / "node_modules" / "lightweight-charts" / "package.json"
+    yield Step("page's charts", install_charts, lock, [charts], "the page shows no candles")
     if goal == "run":
         flow = DEMO / "ob_analytics" / "_sample_data" / "orders.csv.gz"
         generated = "the demo's order flow comes from the generator instead of the recording"
@@ -172,6 +176,12 @@ def fetch_sources(folder: Path, requirements: Path) -> None:
 def build_engine() -> None:
     """Compiles the crate and installs the package in place, so edited Python files need no further step."""
     command(str(VENV / "bin" / "maturin"), "develop", "--release", "--uv", "--quiet")
+
+
+def install_charts() -> None:
+    if shutil.which("npm") is None:
+        raise StepFailed("npm is missing; install Node.js 20 or newer")
+    command("npm", "ci", "--prefix", str(WEB), "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
 
 
 def fetch_recorded_flow() -> None:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cambist.engine.commands import AssetList, MarketStatus
+from cambist.gateway import page
 from tests.integration.rest_examples import assert_same_shape, official_example
 from tests.integration.rest_market import NO_LIMITS, RestMarket, rest_market
 
@@ -247,17 +249,20 @@ def test_the_first_page_speaks_the_readers_language(market, accepted, query, tit
 
 def test_a_chosen_language_is_remembered(market):
     cookie = market.client.get("/?lang=zh").headers["set-cookie"]
-    page = market.client.get("/", headers={"Accept-Language": "en", "Cookie": cookie.split(";")[0]})
-    assert "市场" in page.text
+    again = market.client.get("/", headers={"Accept-Language": "en", "Cookie": cookie.split(";")[0]})
+    assert "市场" in again.text
 
 
 def test_the_first_page_loads_nothing_from_elsewhere(market):
     response = market.client.get("/")
     policy = response.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy
-    for link in re.findall(r'(?:src|href)="([^"]*)"', response.text):
+    loaded = re.findall(r'<(?:script|link)[^>]*(?:src|href)="([^"]*)"', response.text)
+    assert "/page.js" in loaded and "/page.css" in loaded
+    modules = [f"/{file.name}" for file in Path(page.__file__).parent.glob("*.js")]
+    for link in {*loaded, *modules}:
         assert link.startswith(("/", "data:,"))
-        if link.startswith("/page."):
+        if link.startswith("/"):
             file = market.client.get(link)
             assert file.status_code == 200
-            assert "http" not in file.text
+            assert "://" not in file.text.replace("'ws://'", "").replace("'wss://'", "")

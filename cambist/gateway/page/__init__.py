@@ -1,4 +1,7 @@
-"""The first page: markets, one live book and its tape, from the public API, in English or Chinese.
+"""The first page: markets, candles, depth, book and tape of one of them, in English or Chinese.
+
+Everything on it comes from the public API and streams. The candles are drawn by lightweight-charts, which
+set-up installs with npm; without it the page says so and shows the rest.
 
 The language is what `?lang=` says, else the cookie that this left behind, else what the browser prefers.
 """
@@ -27,6 +30,7 @@ _HEADERS = {
     "cache-control": "no-cache",
 }
 _FOLDER = Path(__file__).parent
+_MODULES = Path(__file__).parents[3] / "web" / "node_modules"
 
 
 def _render(language: str) -> str:
@@ -65,17 +69,23 @@ def preferred(accepted: str) -> str:
     return min(weighed, key=lambda entry: entry[0])[1] if weighed else LANGUAGES[0]
 
 
-def _file(name: str, media_type: str) -> Callable[[Request], Awaitable[Response]]:
-    content = (_FOLDER / name).read_bytes()
+def _file(path: Path, media_type: str) -> Callable[[Request], Awaitable[Response]]:
+    content = path.read_bytes() if path.exists() else None
 
     async def send(_: Request) -> Response:
+        if content is None:
+            return Response("not installed", status_code=404, headers=_HEADERS)
         return Response(content, media_type=media_type, headers=_HEADERS)
 
     return send
 
 
+_CHARTS = Path("lightweight-charts/dist/lightweight-charts.standalone.production.mjs")
+_SCRIPTS = ("page.js", "exchange.js", "rows.js", "charts.js", "numbers.js")
+
 ROUTES: dict[str, Callable[[Request], Awaitable[Response]]] = {
     "/": first_page,
-    "/page.css": _file("page.css", "text/css"),
-    "/page.js": _file("page.js", "text/javascript"),
+    "/page.css": _file(_FOLDER / "page.css", "text/css"),
+    **{f"/{name}": _file(_FOLDER / name, "text/javascript") for name in _SCRIPTS},
+    "/lightweight-charts.js": _file(_MODULES / _CHARTS, "text/javascript"),
 }

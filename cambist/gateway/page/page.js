@@ -1,182 +1,147 @@
-// Asks the public API once a second and shows what it says. Prices stay the strings that they are: only the
-// width of a bar in the book is ever calculated, and the spread, in whole units of the last decimal.
-'use strict';
+// Wires what the exchange says to what is shown. Every figure comes from the public API and streams.
+import { CandleChart, showDepth } from './charts.js';
+import { LiveBook, Refusal, Streams, ask } from './exchange.js';
+import { clock, element, name, showBook, showMarkets, showTrades, tick } from './rows.js';
 
-const EVERY_MS = 1000, STALE_MS = 5000, TIMEOUT_MS = 4000, INFO_EVERY_MS = 30000;
-const LEVELS = 12, TRADES = 20;
+const MARKETS_EVERY_MS = 30000, DRAW_EVERY_MS = 200, TRADES = 24, CANDLES = 500;
 const words = document.body.dataset;
-const view = { markets: [], chosen: readHash(), answeredAt: 0, infoAt: 0, problem: '' };
+const view = {
+  markets: [], tickers: new Map(), market: null, book: null, trades: [], streams: [],
+  interval: localStorage.getItem('interval') ?? '1m', chart: null, problem: '', liveAt: 0, isDrawn: false,
+};
+const connection = new Streams({ onOpen: () => attempt(resume), onClose: () => { view.problem = ''; showState(); } });
 
-function element(id) { return document.getElementById(id); }
-function readHash() { return location.hash.slice(1); }  // a symbol is plain ASCII, never encoded
-
-async function ask(path) {
-  const response = await fetch('/api/v3/' + path, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: 'no-store' });
-  const answer = await response.json();
-  if (!response.ok) throw new Refusal(answer.msg, Number(response.headers.get('retry-after') || 0));
-  return answer;
+async function loadMarkets() {
+  const [info, tickers] = await Promise.all([ask('exchangeInfo'), ask('ticker/24hr', { type: 'MINI' })]);
+  view.markets = info.symbols.filter((each) => each.status !== 'BREAK');
+  for (const each of tickers) view.tickers.set(each.symbol, { open: each.openPrice, last: each.lastPrice });
+  if (!view.markets.some((each) => each.symbol === view.market?.symbol)) await choose();
 }
 
-class Refusal extends Error {
-  constructor(message, waitSeconds) { super(message); this.waitMs = waitSeconds * 1000; }
+// After each (re)connection: what was missed is asked for again.
+async function resume() {
+  await loadMarkets();
+  await Promise.all([view.book?.start(), loadTrades(), loadCandles()]);
 }
 
-async function refresh() {
-  const now = Date.now();
-  if (now - view.infoAt > INFO_EVERY_MS) {
-    view.markets = (await ask('exchangeInfo')).symbols.filter((each) => each.status !== 'BREAK');
-    view.infoAt = now;
-  }
-  if (!view.markets.some((each) => each.symbol === view.chosen)) view.chosen = view.markets[0]?.symbol ?? '';
-  const symbol = view.chosen;
-  const [prices, book, trades] = await Promise.all([
-    ask('ticker/price'),
-    symbol && ask('depth?limit=' + LEVELS + '&symbol=' + encodeURIComponent(symbol)),
-    symbol && ask('aggTrades?limit=' + TRADES + '&symbol=' + encodeURIComponent(symbol)),
-  ]);
-  if (symbol !== view.chosen) return;  // another market was chosen meanwhile; its own answer is on its way
-  view.answeredAt = Date.now();
-  view.problem = '';
-  showMarkets(new Map(prices.map((each) => [each.symbol, each.price])));
-  if (symbol) { showBook(book); showTrades(trades); }
+async function choose() {
+  const asked = location.hash.slice(1);  // a symbol is plain ASCII, never encoded
+  const market = view.markets.find((each) => each.symbol === asked) ?? view.markets[0] ?? null;
+  connection.leave(view.streams);
+  Object.assign(view, { market, book: null, trades: [], streams: [], isDrawn: false });
+  for (const place of document.querySelectorAll('.symbol')) place.textContent = market ? name(market) : '';
+  if (!market) return;
+  const book = view.book = new LiveBook(market.symbol, () => { view.isDrawn = false; });
+  const stream = market.symbol.toLowerCase() + '@';
+  listen(stream + 'depth@100ms', (event) => book.apply(event));
+  listen(stream + 'aggTrade', (event) => addTrades([event]));
+  listenToCandles();
+  await Promise.all([book.start(), loadTrades(), loadCandles()]);
 }
 
-function showMarkets(prices) {
-  const rows = view.markets.map((market) => {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.textContent = market.baseAsset + '/' + market.quoteAsset;
-    button.setAttribute('aria-pressed', String(market.symbol === view.chosen));
-    button.addEventListener('click', () => { location.hash = market.symbol; });
-    if (market.status !== 'TRADING') {
-      const note = document.createElement('small');
-      note.textContent = ' ' + words.paused;
-      button.append(note);
-    }
-    const price = prices.get(market.symbol);
-    return row([button, price && /[1-9]/.test(price) ? trimmed(price, tick(market)) : '–']);
+function listen(stream, listener) {
+  view.streams.push(stream);
+  connection.listen(stream, listener);
+}
+
+function listenToCandles() {
+  const old = view.streams.filter((each) => each.includes('@kline_'));
+  view.streams = view.streams.filter((each) => !old.includes(each));
+  connection.leave(old);
+  listen(view.market.symbol.toLowerCase() + '@kline_' + view.interval, ({ k }) => {
+    if (k.i === view.interval && k.s === view.market?.symbol) view.chart?.update(k);
   });
-  replaceRows('markets', rows, words.noMarkets, 2);
-  const chosen = view.markets.find((each) => each.symbol === view.chosen);
-  for (const place of document.querySelectorAll('.symbol')) {
-    place.textContent = chosen ? chosen.baseAsset + '/' + chosen.quoteAsset : '';
+}
+
+async function loadTrades() {
+  const market = view.market;
+  if (!market) return;
+  const trades = await ask('aggTrades', { symbol: market.symbol, limit: TRADES });
+  if (market === view.market) addTrades(trades);
+}
+
+// Streams and REST overlap: one trade, one row.
+function addTrades(trades) {
+  const known = new Map([...view.trades, ...trades].map((each) => [each.a, each]));
+  view.trades = [...known.values()].sort((one, other) => one.a - other.a).slice(-TRADES);
+  view.isDrawn = false;
+}
+
+async function loadCandles() {
+  const { market, interval } = view;
+  if (!market) return;
+  view.chart ??= await CandleChart.create();
+  if (!view.chart) return;
+  const rows = await ask('uiKlines', { symbol: market.symbol, interval, limit: CANDLES });
+  if (market === view.market && interval === view.interval) view.chart.show(rows, tick(market));
+}
+
+function showIntervals() {
+  for (const button of element('intervals').children) {
+    button.setAttribute('aria-pressed', String(button.value === view.interval));
   }
 }
 
-function showBook(book) {
-  const market = view.markets.find((each) => each.symbol === view.chosen);
-  const largest = Math.max(0, ...[...book.asks, ...book.bids].map(([, quantity]) => Number(quantity)));
-  const level = ([price, quantity]) => {
-    const made = row([trimmed(price, tick(market)), trimmed(quantity, step(market))]);
-    made.style.setProperty('--share', (100 * Number(quantity) / largest).toFixed(1) + '%');
-    return made;
-  };
-  replaceRows('asks', book.asks.map(level).reverse(), words.noOrders, 2);
-  replaceRows('bids', book.bids.map(level), words.noOrders, 2);
-  element('spread').textContent = words.spread + ' ' + spread(book, tick(market));
+// What changed since the last time is drawn at most five times a second, and never while nobody looks.
+function draw() {
+  if (document.hidden || view.isDrawn) return;
+  view.isDrawn = true;
+  showMarkets(view.markets, view.tickers, view.market);
+  if (!view.market) return;
+  showTrades(view.trades, view.market);
+  if (!view.book?.isCurrent) return;
+  showBook(view.book, view.market);
+  showDepth(view.book);
 }
-
-function showTrades(trades) {
-  const market = view.markets.find((each) => each.symbol === view.chosen);
-  const rows = trades.map((trade) => {
-    const made = row([trimmed(trade.p, tick(market)), trimmed(trade.q, step(market)), clock(trade.T)]);
-    made.className = trade.m ? 'sell' : 'buy';
-    return made;
-  });
-  replaceRows('trades', rows.reverse(), words.noTrades, 3);
-}
-
-function row(cells) {
-  const made = document.createElement('tr');
-  for (const content of cells) {
-    const cell = document.createElement('td');
-    cell.append(content);
-    made.append(cell);
-  }
-  return made;
-}
-
-function replaceRows(id, rows, ifNone, columns) {
-  if (!rows.length) {
-    const none = row([ifNone]);
-    none.className = 'nothing';
-    none.firstChild.colSpan = columns;
-    rows = [none];
-  }
-  const focused = document.activeElement?.textContent;
-  element(id).replaceChildren(...rows);
-  if (id === 'markets' && focused) {
-    for (const button of element(id).querySelectorAll('button')) if (button.textContent === focused) button.focus();
-  }
-}
-
-function tick(market) { return filter(market, 'PRICE_FILTER').tickSize; }
-function step(market) { return filter(market, 'LOT_SIZE').stepSize; }
-function filter(market, type) { return market.filters.find((each) => each.filterType === type); }
-
-// "50000.10000000" with a step of "0.01000000" is 50000.10: no digit that can be other than zero is cut off.
-function trimmed(text, stepText) {
-  const decimals = stepText.replace(/0+$/, '').split('.')[1]?.length ?? 0;
-  const [whole, rest = ''] = text.split('.');
-  return decimals ? whole + '.' + rest.slice(0, decimals) : whole;
-}
-
-function spread(book, tickText) {
-  if (!book.asks.length || !book.bids.length) return '–';
-  const [ask, bid] = [book.asks[0][0], book.bids[0][0]];
-  const scale = ask.split('.')[1]?.length ?? 0;
-  const units = BigInt(ask.replace('.', '')) - BigInt(bid.replace('.', ''));
-  const digits = units.toString().padStart(scale + 1, '0');
-  return trimmed(scale ? digits.slice(0, -scale) + '.' + digits.slice(-scale) : digits, tickText);
-}
-
-function clock(time) { return new Date(time).toLocaleTimeString(document.documentElement.lang, { hour12: false }); }
 
 function showState() {
-  const age = Date.now() - view.answeredAt;
-  const isStale = Boolean(view.problem) || (view.answeredAt > 0 && age > STALE_MS);
-  document.body.classList.toggle('is-stale', isStale);
-  document.body.classList.toggle('is-live', !isStale && view.answeredAt > 0);
-  if (isStale) element('state').textContent = view.problem || words.stale.replace('{time}', clock(view.answeredAt));
-  else if (view.answeredAt) element('state').textContent = words.live;
+  const isLive = connection.isOpen && !view.problem && (!view.market || Boolean(view.book?.isCurrent));
+  if (isLive) view.liveAt = Date.now();
+  document.body.classList.toggle('is-live', isLive);
+  document.body.classList.toggle('is-stale', !isLive && (view.liveAt > 0 || Boolean(view.problem)));
+  const stale = view.liveAt ? words.stale.replace('{time}', clock(view.liveAt)) : words.never;
+  element('state').textContent = isLive ? words.live : view.problem || stale;
 }
 
-function explain(problem) {
-  if (problem instanceof Refusal) return words.refused.replace('{reason}', problem.message);
-  if (!view.answeredAt) return words.never;
-  return Date.now() - view.answeredAt > STALE_MS ? words.stale.replace('{time}', clock(view.answeredAt)) : '';
-}
-
-async function run() {
-  for (;;) {
-    let wait = EVERY_MS;
-    if (!document.hidden) {
-      try {
-        await refresh();
-      } catch (problem) {
-        view.problem = explain(problem);
-        wait = Math.max(wait, problem.waitMs ?? 0);
-      }
-      showState();
-    }
-    await new Promise((resolve) => { setTimeout(resolve, wait); });
+// Does it, and says on the page what went wrong; the next success wipes that out.
+async function attempt(work) {
+  try {
+    await work();
+    view.problem = '';
+  } catch (problem) {
+    view.problem = problem instanceof Refusal ? words.refused.replace('{reason}', problem.message) : words.never;
+    setTimeout(() => attempt(work), problem.waitMs || 2000);
   }
+  view.isDrawn = false;
+  showState();
 }
 
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   localStorage.setItem('theme', theme);
+  view.chart?.dress();
 }
 
+connection.listen('!miniTicker@arr', (tickers) => {
+  for (const each of tickers) view.tickers.set(each.s, { open: each.o, last: each.c });
+  view.isDrawn = false;
+});
+element('intervals').addEventListener('click', ({ target }) => {
+  if (!target.value || target.value === view.interval || !view.market) return;
+  view.interval = target.value;
+  localStorage.setItem('interval', view.interval);
+  showIntervals();
+  listenToCandles();
+  attempt(loadCandles);
+});
 element('theme').addEventListener('click', () => {
   const shown = document.documentElement.dataset.theme
     ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
   setTheme(shown === 'dark' ? 'light' : 'dark');
 });
-window.addEventListener('hashchange', () => {
-  view.chosen = readHash();
-  refresh().catch((problem) => { view.problem = explain(problem); }).finally(showState);
-});
+window.addEventListener('hashchange', () => attempt(choose));
 if (localStorage.getItem('theme')) setTheme(localStorage.getItem('theme'));
-setInterval(showState, EVERY_MS);
-run();
+showIntervals();
+setInterval(draw, DRAW_EVERY_MS);
+setInterval(showState, 1000);
+setInterval(() => { if (!document.hidden && connection.isOpen) attempt(loadMarkets); }, MARKETS_EVERY_MS);
