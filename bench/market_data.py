@@ -3,8 +3,8 @@
     python -m bench.market_data [SECONDS]
 
 The peak is BTCUSDT on a public exchange, 2024-08-08: one second with 1,362 messages, of 954 trades, 3,502
-changes of levels and 398 of the best prices. Events come in a hundred commits a second; messages are framed for one gateway. CPU time,
-decoding of the journal not included. Prints JSON.
+changes of levels and 398 of the best prices. Events come in a hundred commits a second; messages are framed
+for one gateway. CPU time, decoding of the journal not included. Prints JSON.
 """
 
 import json

@@ -208,6 +208,7 @@ PARTS: dict[str, Part] = {
     "accounts": accounts,
     "restart": restart,
     "rest": rest,
+    "market_data": market_data,
 }
 
 
