@@ -45,7 +45,7 @@ from cambist.match import recovery
 from cambist.match.disk import LowDiskMark, free_bytes
 from cambist.match.server import MatchServer
 from cambist.price.server import PriceServer
-from cambist.settings import FILE_NAME, Mode, Settings, write_default
+from cambist.settings import FILE_NAME, Settings, write_default
 from cambist.store.records import Records
 
 CONNECTIONS_WAITING = 2_048
@@ -84,7 +84,7 @@ def create_exchange(home: Path, *, sandbox: bool) -> Settings:
     """A new, empty exchange. The settings file is written last: where it stands, everything is complete."""
     if (home / FILE_NAME).exists():
         raise AlreadyExists(f"there is an exchange in {home} already; CAMBIST_HOME may name another place")
-    settings = Settings(home=home, mode=Mode(sandbox=sandbox))
+    settings = Settings.of_new(home, sandbox=sandbox)
     require_short(settings.socket_file)
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)

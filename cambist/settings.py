@@ -79,6 +79,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """How much one client may ask for. 0 switches a limit off."""
 
     request_weight_1m: Annotated[_Limit, _says("Request weight per IP address and minute.")] = 6_000
+    connections: Annotated[_Limit, _says("HTTP connections per IP address.")] = 512
     raw_requests_5m: Annotated[_Limit, _says("Requests per IP address and five minutes.")] = 300_000
     orders_10s: Annotated[_Limit, _says("Unfilled orders per account and ten seconds.")] = 100
     orders_1d: Annotated[_Limit, _says("Unfilled orders per account and day.")] = 200_000
@@ -117,15 +118,22 @@ class Settings(Struct, frozen=True, kw_only=True):
     def load(cls, home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:
         """The file's settings with the environment's on top. Raises SettingsError for anything doubtful."""
         home = home_directory(home, environment)
-        file = home / FILE_NAME
-        values = _from_file(file)
-        values.update(_from_environment(environment))
+        return cls._of(home, _from_file(home / FILE_NAME) | _from_environment(environment))
+
+    @classmethod
+    def of_new(cls, home: Path, *, sandbox: bool, environment: Mapping[str, str] = os.environ) -> Self:
+        """What `load` will give once `write_default` has written the file. Raises SettingsError."""
+        document = tomllib.loads(default_text(sandbox=sandbox))
+        return cls._of(home, dict(_file_keys(home / FILE_NAME, document)) | _from_environment(environment))
+
+    @classmethod
+    def _of(cls, home: Path, values: "_Found") -> Self:
         keys: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
         for (section, key), given in values.items():
             keys[section][key] = _checked(section, key, given)
         sections: dict[str, Any] = {name: struct(**keys[name]) for name, struct in _SECTIONS.items()}
         settings = cls(home=home, **sections)
-        _check_together(settings, file)
+        _check_together(settings, home / FILE_NAME)
         return settings
 
     @property

@@ -4,6 +4,7 @@ Three locks, one behind the other: the directory (0700), the socket (0600), and 
 the kernel tells. Requests are performed one at a time and on threads of their own, beside the public API.
 """
 
+import logging
 import os
 import socket
 import socketserver
@@ -16,6 +17,8 @@ import msgspec
 from cambist.control.exchange import Caller, Exchange
 from cambist.control.protocol import LINE_MAX, Failure, Line, Progress, encode, perform, read_request
 from cambist.errors import Refused, Unavailable
+
+log = logging.getLogger(__name__)
 
 PATH_BYTES_MAX = 107  # what sockaddr_un holds on Linux, less the final zero
 _POLL_S = 0.1  # how often it looks whether it should stop
@@ -86,7 +89,13 @@ class _Conversation(socketserver.StreamRequestHandler):
         with self.server.turn:
             if self.server.is_stopping:
                 return Failure.of(Unavailable("the exchange is stopping"))
-            return perform(request, self.server.exchange, caller)
+            try:
+                return perform(request, self.server.exchange, caller)
+            except Exception:
+                # A fault in one request is told in full in the log, and its caller is not left without an
+                # answer. What is broken is no Exception and ends the exchange.
+                log.exception("%s of %s", type(request).__name__, caller.name)
+                return Failure("internal", "the exchange could not do this; its log says why")
 
     def _report(self, done: int, total: int) -> None:
         self._say(Progress(done, total))

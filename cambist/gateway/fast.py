@@ -17,7 +17,7 @@ from cambist.gateway import errors
 from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.app import HEAD_MAX_BYTES, HEADERS, Gateway
 from cambist.gateway.errors import Refusal
-from cambist.gateway.http import IDLE_S, BoundedProtocol
+from cambist.gateway.http import IDLE_S, Addresses, BoundedProtocol
 from cambist.settings import Settings
 
 _ORDERS = {
@@ -212,6 +212,7 @@ def trading_protocol(app: Gateway, settings: Settings) -> Callable[..., TradingP
         api=app.api,
         body_max_bytes=settings.api.body_max_bytes,
         door=app.sockets.door,
+        addresses=Addresses(settings.limits.connections),
     )
 
 

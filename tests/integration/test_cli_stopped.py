@@ -293,6 +293,11 @@ def test_doctor_names_what_is_open_to_others(operator):
     assert any("chmod 700" in problem for problem in answer.document["problems"])
 
 
+def test_a_new_exchange_has_what_the_environment_says_from_its_first_file_on(operator):
+    assert operator.environment["CAMBIST_LOG_SEGMENT_BYTES"] == "1048576"
+    assert {file.stat().st_size for file in (operator.home / "log").glob("*.log")} == {1_048_576}
+
+
 def test_doctor_names_a_lock_that_is_held_without_an_exchange_that_answers(operator):
     log = FileLog.open(operator.home / "log")
     try:

@@ -187,3 +187,20 @@ def test_after_stop_a_client_that_is_still_there_is_told_so(tmp_path, exchange):
 def test_a_path_too_long_for_a_socket_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(PathTooLong, match="shorter path"), running(tmp_path / ("x" * 108)):
         pass
+
+
+def test_a_fault_in_one_request_is_answered_and_the_conversation_goes_on(exchange, monkeypatch, caplog):
+    def fails(self: object, exchange: object, caller: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    monkeypatch.setattr(ListAssets, "perform", fails)
+    lines = b'{"operation":"asset.list"}\n{"operation":"market.list"}\n'
+    first, second = speak(exchange, lines)
+    assert first == {
+        "type": "error",
+        "code": "internal",
+        "message": "the exchange could not do this; its log says why",
+        "may_retry": False,
+    }
+    assert second == {"type": "result", "document": []}
+    assert "ZeroDivisionError" in caplog.text

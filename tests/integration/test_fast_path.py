@@ -18,7 +18,7 @@ from cambist import ids
 from cambist.gateway import order_params, orders
 from cambist.gateway.app import Gateway
 from cambist.gateway.fast import trading_protocol
-from cambist.gateway.http import BoundedProtocol, server_config
+from cambist.gateway.http import server_config
 from tests.integration.rest_market import NO_LIMITS, RestMarket, Trader, rest_market
 from tests.integration.test_rest_server import Server, wait_until
 
@@ -35,8 +35,8 @@ class Way:
         self.server = Server(market)
         app, settings = market.client.app, market.settings
         assert isinstance(app, Gateway)
-        protocol = trading_protocol(app, settings) if is_fast else BoundedProtocol
-        config = server_config(self._counted(app), settings, http=protocol)
+        protocol: dict[str, Any] = {"http": trading_protocol(app, settings)} if is_fast else {}
+        config = server_config(self._counted(app), settings, **protocol)
         self.server.serve_with(uvicorn.Server(config))
         self.ann, self.bob = market.trader(USDT="10000", BTC="10"), market.trader(USDT="10000", BTC="10")
 
@@ -146,6 +146,9 @@ FAST = {
     "in chunks": chunked(ORDER),
     "in microseconds": order(ORDER, "X-MBX-TIME-UNIT: MICROSECOND"),
     "in days": order(ORDER, "X-MBX-TIME-UNIT: DAY"),
+    "wanting HTTP/2": order(
+        ORDER, "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AA"
+    ),
     "another content type": order(ORDER, "Content-Type: application/json"),
     "too expensive": order(ORDER.replace("price=100", "price=90000")),
     "an unknown market": order(ORDER.replace("BTCUSDT", "NONE")),

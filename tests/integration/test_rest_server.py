@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import ccxt
 import httpx
@@ -281,6 +282,52 @@ def test_what_is_no_http_gets_no_more_than_a_refusal(server, line, caplog):
         connection.sendall(line)
         assert connection.recv(1_000)[:12] in (b"HTTP/1.1 400", b"")
     assert caplog.records == []  # or anybody could fill the disk
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+def test_a_wish_for_another_protocol_costs_no_body(server, pieces):
+    """As Java's own client asks for HTTP/2."""
+    ann = server.market.trader(USDT="1000")
+    fields = limit_order("BUY", "1", "10", "BTCUSDT") | {"timestamp": time.time_ns() // 1_000_000}
+    body = ann.signed(urlencode(fields)).encode()
+    lines = [
+        f"POST {ORDER} HTTP/1.1",
+        "Host: localhost",
+        "Connection: Upgrade, HTTP2-Settings",
+        "Upgrade: h2c",
+        "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA",
+        f"X-MBX-APIKEY: {ann.api_key}",
+        f"Content-Length: {len(body)}",
+    ]
+    whole = "\r\n".join([*lines, "", ""]).encode() + body
+    with server.connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for part in range(pieces):
+            connection.sendall(whole[part * len(whole) // pieces : (part + 1) * len(whole) // pieces])
+            time.sleep(0.02)
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET /api/v3/ping HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 200")
+
+
+def test_one_address_has_only_so_many_connections(tmp_path):
+    with limited(tmp_path, connections=2) as (market, _), Server(market) as server:
+        first, second = server.connect(), server.connect()
+        with server.connect() as third:
+            assert third.recv(1) == b""
+        first.close()
+        ping = b"GET /api/v3/ping HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+        def is_served() -> bool:
+            with server.connect() as again:
+                again.sendall(ping)
+                try:
+                    return again.recv(12) == b"HTTP/1.1 200"
+                except ConnectionResetError:
+                    return False
+
+        wait_until(is_served)
+        second.close()
 
 
 def test_a_websocket_is_refused(server, caplog):
