@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, cast
 
+from sqlalchemy import select
+
 from cambist._matching import Engine
 from cambist.data.orders import Orders
 from cambist.data.projection import Projection
@@ -15,6 +17,8 @@ from cambist.feed.server import Connection
 from cambist.log.journal import JournalRecord
 from cambist.log.journal_writer import JournalWriter
 from cambist.price.server import PriceServer
+from cambist.store import views
+from cambist.store.sqlite import open_database
 from tests.journals import LOG_ID
 
 
@@ -41,7 +45,7 @@ class Gateway:
 
     def hello(self, streams: Iterable[str]) -> Hello:
         at = self.published
-        return Hello(at.sequence, at.fast_sequence, at.slow_sequence, sorted(streams))
+        return Hello(at.sequence, at.fast_sequence, at.slow_sequence, at.time_ns, sorted(streams))
 
     def take(self, stream: str) -> list[Any]:
         """What has come since this was called last."""
@@ -90,6 +94,12 @@ class Stage:
         if self._writer is None:
             self._writer = JournalWriter(self._journal, LOG_ID, Engine().event_hash, segment_bytes=1 << 20)
         self._writer.append(record)
+
+    def candles(self) -> list[tuple[Any, ...]]:
+        """The rows."""
+        order = views.candles.primary_key.columns
+        with open_database(self._home / "views.db", read_only=True).connect() as db:
+            return [tuple(row) for row in db.execute(select(views.candles).order_by(*order))]
 
     def catch_up(self) -> None:
         while self.data.catch_up():

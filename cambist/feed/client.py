@@ -124,7 +124,7 @@ class FeedClient:
             self._send(UnwatchAccount(account))
 
     async def ask(self, question: str, params: Any = None) -> bytes:
-        """The answer's JSON. Raises FeedRefused, or Unavailable if there is no answer in time."""
+        """The answer's JSON. Raises FeedRefused, or Unavailable if there is no answer yet."""
         ask = Ask(next(self._ids), question, params)
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._asked[ask.id] = (ask, future)
@@ -164,6 +164,7 @@ class FeedClient:
                 published.sequence,
                 published.fast_sequence,
                 published.slow_sequence,
+                published.time_ns,
                 sorted(self._streams),
             )
         ]
@@ -214,7 +215,8 @@ class FeedClient:
         if future is None or future.done():
             return  # nobody waits for it any more
         if answer.body is None:
-            future.set_exception(FeedRefused(answer.error or "no answer"))
+            problem = Unavailable if answer.may_retry else FeedRefused
+            future.set_exception(problem(answer.error or "no answer"))
         else:
             future.set_result(answer.body)
 

@@ -26,6 +26,7 @@ class Hello(Message):
     after_sequence: int = 0
     after_fast: int = 0
     after_slow: int = 0
+    after_ns: int = 0
     streams: list[str] = []
 
 
@@ -81,12 +82,13 @@ class Position(Message):
 
 class Published(Message):
     """What has been sent before this: private events and trades up to `sequence`, and what is gathered for
-    100 ms and for 1000 ms up to the other two.
+    100 ms and for 1000 ms up to the other two. Bars that were over at `time_ns` have been told closed.
     """
 
     sequence: int = 0
     fast_sequence: int = 0
     slow_sequence: int = 0
+    time_ns: int = 0
 
 
 class Gap(Message):
@@ -94,11 +96,12 @@ class Gap(Message):
 
 
 class Answer(Message):
-    """`error` says why there is no body."""
+    """`error` says why there is no body, `may_retry` whether there can be one later."""
 
     id: int
     body: bytes | None = None
     error: str | None = None
+    may_retry: bool = False
 
 
 ToGateway: TypeAlias = Market | Private | Position | Published | Gap | Answer

@@ -14,7 +14,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from cambist.errors import ExchangeError
+from cambist.errors import ExchangeError, Unavailable
 from cambist.feed.messages import (
     Answer,
     Ask,
@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
         try:
             return Answer(ask.id, question(ask.params))
         except ExchangeError as problem:
-            return Answer(ask.id, error=str(problem))
+            return Answer(ask.id, error=str(problem), may_retry=isinstance(problem, Unavailable))
 
     def _flush(self) -> None:
         transport = self._transport

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from cambist.errors import Refused
+from cambist.errors import Unavailable
 from cambist.feed.answers import AveragePrice, AveragePriceOf, DayTicker, DayTickersOf, MiniTicker
 from cambist.intervals import DAY_NS
 from cambist.price.figures import begin_ns, rolling
@@ -13,7 +13,7 @@ from cambist.price.market import AVERAGE_MINUTES, Market
 from cambist.price.messages import encode
 
 
-class UnknownMarket(Refused):
+class UnknownMarket(Unavailable):
     """Listed a moment ago, and not yet seen here."""
 
     code = "unknown_market"

@@ -12,7 +12,15 @@ def begin_ns(window_ns: int, now_ns: int) -> int:
 
 
 def rolling(market: Market, window_ns: int, now_ns: int) -> Figures:
-    """At most a day."""
+    """At most a day. Several streams tell of one window at one tick, so it is kept until the next one."""
+    moment = (now_ns, market.last.trade_id)
+    found = market.windows.get(window_ns)
+    if found is None or found[0] != moment:
+        found = market.windows[window_ns] = (moment, _rolling(market, window_ns, now_ns))
+    return found[1]
+
+
+def _rolling(market: Market, window_ns: int, now_ns: int) -> Figures:
     start_ns = begin_ns(window_ns, now_ns)
     candles = market.candles
     candles.roll()

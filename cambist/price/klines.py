@@ -10,9 +10,6 @@ from cambist.price.messages import Kline, KlineEvent, encode
 from cambist.price.streams import unit_ns
 
 PACE_NS, PACE_1S_NS = 2 * NS_PER_S, NS_PER_S
-# A bar is over when a later command has been seen, or this long after its end: what came just before the end
-# may still be on its way through log and engine.
-BAR_GRACE_NS = NS_PER_S // 2
 BARS_BEHIND_MAX = 100  # after a pause; older bars can be asked for
 
 
@@ -34,11 +31,11 @@ class KlineStream:
         self._closed_ns = -1  # the bar that was told closed last
         self._said_closed = -1
 
-    def bodies(self, now_ns: int, seen_ns: int) -> Iterator[bytes]:
-        """`seen_ns` is the time of the newest command."""
+    def bodies(self, now_ns: int, over_ns: int) -> Iterator[bytes]:
+        """Bars that end at `over_ns` or before are over."""
         self._market.candles.roll()
         yield from self._corrected(now_ns)
-        current_ns = self._interval.open_ns(max(seen_ns, now_ns - BAR_GRACE_NS), self._offset_ns)
+        current_ns = self._interval.open_ns(over_ns, self._offset_ns)
         first_ns = self._interval.moved(current_ns, -BARS_BEHIND_MAX, self._offset_ns)
         self._open_ns = max(self._open_ns, first_ns)
         while self._open_ns < current_ns:

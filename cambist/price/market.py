@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from cambist import money
-from cambist.candles import mean_atoms
+from cambist.candles import Figures, mean_atoms
 from cambist.engine.codes import Side
 from cambist.engine.events import Level, Trade
 from cambist.intervals import MINUTE_NS, NS_PER_S
@@ -66,6 +66,7 @@ class Market:
         self.slow = Changes()
         self.tape: list[Fill] = []
         self.is_taped = False
+        self.windows: dict[int, tuple[tuple[int, int], Figures]] = {}  # by length; figures.py keeps them
         self.last_aggregate = 0  # id
         self._base_scale = base_scale
         self._quote_scale = quote_scale

@@ -19,7 +19,7 @@ from cambist.log.journal import JournalDamaged
 from cambist.price.market import Fill, Market
 from cambist.price.streams import AggregateTradeStream, DepthStream, TradeStream
 
-COMMANDS_MAX = 200_000  # read again for one gateway, which takes about a second
+COMMANDS_MAX = 100_000  # read again for one gateway, which takes about a second
 
 
 class NoWayBack(Exception):
@@ -38,11 +38,6 @@ class Missed:
     def __init__(self, directory: Path, hello: Hello, until: int) -> None:
         self._hello = hello
         self._commands = list(_commands(directory, _first(hello), until))
-
-    @property
-    def from_ns(self) -> int:
-        """When the first of them happened; 0 if there are none."""
-        return self._commands[0].time_ns if self._commands else 0
 
     def told(self, watched: str, markets: Mapping[str, Market], now_ns: int) -> list[bytes]:
         name = parse(watched)

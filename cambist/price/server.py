@@ -27,6 +27,9 @@ from cambist.price.resume import Missed, NoWayBack
 from cambist.price.watched import Said, Watched
 
 TICK_NS = NS_PER_S // 10
+# A bar is over when a later command has been seen, or this long after its end: what came just before the end
+# may still be on its way through log and engine.
+BAR_GRACE_NS = NS_PER_S // 2
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,8 @@ class PriceServer:
         self._aggregates = AggregateIds(lambda market: self.markets[market].last_aggregate)
         self._watched = Watched()
         self._time_ns = 0  # of the newest command
-        self._published = Published()
+        # As in `Published`: trades, what is gathered for 100 ms and for 1000 ms, and the time of bars told.
+        self._position: tuple[int, ...] = (0, 0, 0, 0)
         self._traded: set[Market] = set()  # since the last flush
         self._touched: set[Market] = set()  # since the last commit; then on to the two below, tick by tick
         self._moved_fast: set[Market] = set()
@@ -63,7 +67,7 @@ class PriceServer:
         for market in tables.load_markets(db, self._scales):
             self._add(market)
         sequence, self._time_ns = tables.load_position(db)
-        self._published = Published(sequence, sequence, sequence)
+        self._position = (sequence, sequence, sequence, 0)
 
     def apply(self, sequence: int, time_ns: int, events: list[Event]) -> None:
         self._time_ns = time_ns
@@ -96,8 +100,8 @@ class PriceServer:
             market.tape.clear()
         self._moved_fast |= self._touched
         self._touched.clear()
-        published = self._published
-        self._tell_position(Published(sequence, published.fast_sequence, published.slow_sequence))
+        _, fast, slow, bars_ns = self._position
+        self._tell_position(sequence, fast, slow, bars_ns)
         for gateway, (hello, streams) in list(self._early.items()):
             if hello.after_sequence <= sequence:
                 del self._early[gateway]
@@ -108,8 +112,9 @@ class PriceServer:
 
     def hello(self, gateway: Gateway, hello: Hello) -> None:
         self._gateways.add(gateway)
-        gateway.send(Position(self._published.sequence))
-        if hello.after_sequence > self._published.sequence:
+        sequence = self._position[0]
+        gateway.send(Position(sequence))
+        if hello.after_sequence > sequence:
             self._early[gateway] = (hello, [])
         else:
             self._welcome(gateway, hello)
@@ -149,10 +154,13 @@ class PriceServer:
     def tick(self, now_ns: int) -> None:
         """Publishes what has been gathered; each tenth tick also what is gathered for a second."""
         self._tell_fast(now_ns)
-        self._publish(self._watched.said_of_bars(now_ns, self._time_ns))
+        over_ns = max(self._time_ns, now_ns - BAR_GRACE_NS)
+        self._publish(self._watched.said_of_bars(now_ns, over_ns))
         if now_ns // TICK_NS % 10 == 0:
             self._tell_slow(now_ns)
             self._publish(self._watched.said_each_second(now_ns))
+            sequence, fast, slow, _ = self._position
+            self._tell_position(sequence, fast, slow, over_ns)
 
     def _tell_fast(self, now_ns: int) -> None:
         for market in self._moved_fast:
@@ -160,21 +168,22 @@ class PriceServer:
             market.publish_fast()
         self._moved_slow |= self._moved_fast
         self._moved_fast.clear()
-        sequence, _, slow = _positions(self._published)
-        self._tell_position(Published(sequence, sequence, slow))
+        sequence, _, slow, bars_ns = self._position
+        self._tell_position(sequence, sequence, slow, bars_ns)
 
     def _tell_slow(self, now_ns: int) -> None:
         for market in self._moved_slow:
             self._publish(self._watched.said_slow(market, now_ns))
             market.publish_slow()
         self._moved_slow.clear()
-        sequence, fast, _ = _positions(self._published)
-        self._tell_position(Published(sequence, fast, fast))
+        sequence, fast, _, bars_ns = self._position
+        self._tell_position(sequence, fast, fast, bars_ns)
 
-    def _tell_position(self, published: Published) -> None:
-        if published == self._published:
+    def _tell_position(self, *position: int) -> None:
+        if position == self._position:
             return
-        self._published = published
+        self._position = position
+        published = Published(*position)
         for gateway in self._gateways:
             if gateway not in self._early:
                 gateway.send(published)
@@ -190,20 +199,18 @@ class PriceServer:
         now_ns = self._clock()
         self._tell_fast(now_ns)
         self._tell_slow(now_ns)
-        from_ns = now_ns
         if hello.streams:
             try:
-                missed = Missed(self._journal, hello, self._published.sequence)
+                missed = Missed(self._journal, hello, self._position[0])
             except NoWayBack as problem:
                 log.warning("a gateway's streams start again: %s", problem)
                 gateway.send(Gap())
             else:
-                from_ns = missed.from_ns or now_ns
                 for name in hello.streams:
                     for body in missed.told(name, self._by_symbol, now_ns):
                         gateway.send(MarketMessage(name, body))
-        self._watch(gateway, hello.streams, from_ns)
-        gateway.send(self._published)
+        self._watch(gateway, hello.streams, hello.after_ns or now_ns)
+        gateway.send(Published(*self._position))
 
     def _watch(self, gateway: Gateway, streams: list[str], from_ns: int) -> None:
         for name in streams:
@@ -226,7 +233,3 @@ class PriceServer:
         self.markets[market.id] = market
         self._by_symbol[market.symbol] = market
         self._watched.add_market(market)
-
-
-def _positions(published: Published) -> tuple[int, int, int]:
-    return published.sequence, published.fast_sequence, published.slow_sequence

@@ -75,9 +75,9 @@ class Watched:
     def said_each_second(self, now_ns: int) -> Said:
         return _said(self._each_second, now_ns)
 
-    def said_of_bars(self, now_ns: int, seen_ns: int) -> Said:
+    def said_of_bars(self, now_ns: int, over_ns: int) -> Said:
         for name, stream in self._klines.items():
-            for body in stream.bodies(now_ns, seen_ns):
+            for body in stream.bodies(now_ns, over_ns):
                 yield name, body
 
     def _attach(self, name: StreamName, market: Market, from_ns: int) -> None:

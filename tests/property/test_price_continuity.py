@@ -145,6 +145,12 @@ def test_depth_and_trades_have_no_gap_and_nothing_twice_over_kills_rebuilds_and_
     )
     assert (aggregates[0]["f"], aggregates[-1]["l"]) == (ids[0], ids[-1])
 
+    candles = stage.candles()
+    stage.kill()
+    stage.start(rebuild=True)
+    stage.catch_up()
+    assert stage.candles() == candles and len(candles) > 32
+
 
 def test_a_gateway_from_before_the_journal_is_told_of_the_gap(tmp_path):
     stage = Stage(tmp_path, TIME_NS)

@@ -64,6 +64,10 @@ def refuse(params: Any) -> bytes:
     raise Refused("there is no such market")
 
 
+def wait(params: Any) -> bytes:
+    raise Unavailable("ask again later")
+
+
 class Feed:
     """A gateway and a data process that can be ended and started again."""
 
@@ -80,7 +84,7 @@ class Feed:
             self.path,
             self.publishers,
             self.publishers,
-            {"echo": lambda params: repr(params).encode(), "refuse": refuse},
+            {"echo": lambda params: repr(params).encode(), "refuse": refuse, "wait": wait},
         )
         await self.server.start()
 
@@ -151,13 +155,13 @@ def test_after_a_restart_the_gateway_says_where_it_was_and_what_it_watches(tmp_p
         feed.client.watch("a@depth")
         feed.client.watch_account(3)
         feed.client.watch_account(4, after_sequence=10)
-        feed.say(Private(3, 42, 0, b"{}"), Published(41, 40, 39))
+        feed.say(Private(3, 42, 0, b"{}"), Published(41, 40, 39, 38))
         await until(lambda: len(feed.private) == 1)
         feed.publishers.accounts.clear()
         await feed.kill_data()
         await feed.start_data()
         await until(lambda: len(feed.publishers.accounts) == 2)
-        assert feed.publishers.hellos == [Hello(), Hello(41, 40, 39, ["a@depth"])]
+        assert feed.publishers.hellos == [Hello(), Hello(41, 40, 39, 38, ["a@depth"])]
         assert feed.publishers.accounts == [(3, 41), (4, 10)]
 
     play(tmp_path, scene)
@@ -211,6 +215,14 @@ def test_refusals_and_unknown_questions_reach_the_one_who_asked(tmp_path):
         with pytest.raises(FeedRefused, match="weather"):
             await feed.client.ask("weather")
         assert await feed.client.ask("echo", 1) == b"1"
+
+    play(tmp_path, scene)
+
+
+def test_what_is_not_known_yet_may_be_asked_for_again(tmp_path):
+    async def scene(feed: Feed) -> None:
+        with pytest.raises(Unavailable, match="later"):
+            await feed.client.ask("wait")
 
     play(tmp_path, scene)
 
@@ -279,7 +291,7 @@ def test_only_the_owner_can_open_the_socket(tmp_path):
 @pytest.mark.parametrize("piece", [1, 3, 1_000])
 def test_frames_are_found_however_the_socket_cuts_them(piece):
     sent: list[list[Message]] = [
-        [Hello(1, 2, 3, ["x@trade"])],
+        [Hello(1, 2, 3, 4, ["x@trade"])],
         [Watch(["a", "b"]), Ask(1, "echo", {"k": None})],
     ]
     wire = b"".join(frame(messages) for messages in sent)

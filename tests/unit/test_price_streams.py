@@ -243,6 +243,22 @@ def test_bars_without_trades_are_closed_at_the_price_before_them(exchange):
     ]
 
 
+def test_bars_that_ended_while_a_gateway_was_away_are_told_to_it_once(exchange):
+    exchange.watch("ac@kline_1s")
+    exchange.trades((100, 1))
+    exchange.pass_time(1)
+    exchange.take("ac@kline_1s")
+    at = exchange.gateway.published
+    exchange.price.gone(exchange.gateway.connection)
+    exchange.now_ns += 3 * NS_PER_S
+    positions = (at.sequence, at.fast_sequence, at.slow_sequence, at.time_ns)
+    exchange.price.hello(exchange.gateway.connection, Hello(*positions, ["ac@kline_1s"]))
+    exchange.pass_time(0.6)
+    closed = [each["k"] for each in exchange.take("ac@kline_1s") if each["k"]["x"]]
+    begin_s = BEGIN_NS // NS_PER_S
+    assert [each["t"] // 1_000 - begin_s for each in closed] == [0, 1, 2, 3]
+
+
 def test_bars_of_another_zone_have_their_own_borders(exchange):
     exchange.pass_time(0.1)
     exchange.watch("ac@kline_1d", "ac@kline_1d@+08:00")
