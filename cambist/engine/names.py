@@ -43,7 +43,9 @@ def time_in_force_name(order_type: int, time_in_force: int) -> str:
     return "GTC" if order_type == OrderType.MARKET else _TIME_IN_FORCE_NAMES[time_in_force]
 
 
-def expiry_reason(order_type: int, time_in_force: int) -> str:
+def expiry_reason(order_type: int, time_in_force: int, reason: CloseReason = CloseReason.EXPIRED) -> str:
+    if reason == CloseReason.EXPIRED_PRICE_RANGE:
+        return "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
     if order_type == OrderType.MARKET:
         return "INSUFFICIENT_LIQUIDITY"
     if time_in_force == TimeInForce.FOK:

@@ -19,6 +19,7 @@ from cambist.gateway import (
     amend,
     candles,
     commission,
+    countdown,
     errors,
     listen_key,
     market_data,
@@ -133,6 +134,11 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/v3/account": {"GET": Endpoint(account.account, 20, READ)},
     "/api/v3/account/commission": {"GET": Endpoint(commission.rates, 20, READ)},
     "/api/v3/rateLimit/order": {"GET": Endpoint(account.order_counts, 40, READ)},
+    "/api/v3/countdownCancelAll": {"POST": Endpoint(countdown.cancel_all_after, 1, TRADE)},
+    "/api/v3/executionRules": {
+        "GET": Endpoint(market_data.execution_rules, market_data.execution_rules_weight)
+    },
+    "/api/v3/referencePrice": {"GET": Endpoint(market_data.reference_price, 2)},
     "/api/v3/myFilters": {"GET": Endpoint(market_data.own_filters, 40, READ)},
     "/api/v3/myTrades": {"GET": Endpoint(own_history.trades, own_history.trades_weight, READ)},
     "/api/v3/ping": {"GET": Endpoint(market_data.ping, 1)},

@@ -3,9 +3,10 @@
 from typing import Any
 
 from cambist._matching import Engine
+from cambist.engine import commands as engine_commands
 from cambist.engine import names
 from cambist.engine.views import MarketView
-from cambist.gateway import errors
+from cambist.gateway import errors, filters
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market
@@ -15,10 +16,13 @@ from cambist.gateway.schemas import (
     BookTicker,
     Depth,
     ExchangeInfo,
+    ExecutionRules,
     PriceTicker,
     RateLimit,
+    ReferencePrice,
     ServerTime,
     Symbol,
+    SymbolRules,
     encode,
 )
 from cambist.settings import Limits
@@ -28,7 +32,6 @@ _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (DEPTH_MAX, 250))
 PERMISSION = "SPOT"  # the only one there is
 _NAMES_SYMBOLS = frozenset({"symbol", "symbols"})
 _CHOOSES_SYMBOLS = frozenset({"permissions", "symbolStatus"})
-_MIN_TO_MARKET, _MAX_TO_MARKET = 1, 2  # bits of notional_flags
 
 
 async def ping(call: Call) -> bytes:
@@ -47,8 +50,8 @@ async def exchange_info(call: Call) -> bytes:
     wanted = await call.services.markets.wanted(params)
     if permissions is not None and PERMISSION not in permissions:
         wanted = []
-    views = await _views(call)
-    symbols = [_symbol(market, views[market.id]) for market in wanted]
+    views, limits = await _views(call), await _limits(call, wanted)
+    symbols = [_symbol(market, views[market.id], limits[market.id]) for market in wanted]
     if params.get("showPermissionSets") is not None and not params.flag("showPermissionSets"):
         for symbol in symbols:
             symbol.permission_sets = ()
@@ -97,8 +100,30 @@ async def book_ticker(call: Call) -> bytes:
 async def own_filters(call: Call) -> bytes:
     """The filters that an account meets on a market: the market's own, which are the same for everybody."""
     market = await call.services.markets.of(call.params)
-    views = await _views(call)
-    return encode(AccountFilters([], _filters(market, views[market.id]), []))
+    views, limits = await _views(call), await _limits(call, [market])
+    return encode(AccountFilters([], filters.shown(market, views[market.id], limits[market.id]), []))
+
+
+def execution_rules_weight(params: Params) -> int:
+    if "symbol" in params:
+        return 2
+    return min(40, 2 * len(params.symbols() or [None] * 20))
+
+
+async def execution_rules(call: Call) -> bytes:
+    """Between which multiples of the reference price takers may trade."""
+    wanted = await call.services.markets.wanted(call.params)
+    limits = await _limits(call, wanted)
+    rules = [(market.symbol, filters.price_range(limits[market.id])) for market in wanted]
+    return encode(ExecutionRules([SymbolRules(symbol, [rule] if rule else []) for symbol, rule in rules]))
+
+
+async def reference_price(call: Call) -> bytes:
+    """What price limits are measured by; null before the first trade."""
+    market = await call.services.markets.of(call.params)
+    ticks = await call.services.core.query(lambda engine, _: engine.reference_price(market.id))
+    price = market.price(ticks) if ticks else None
+    return encode(ReferencePrice(market.symbol, price, call.time(call.now_ns)))
 
 
 def rate_limits(limits: Limits) -> list[RateLimit]:
@@ -118,6 +143,13 @@ async def _views(call: Call) -> dict[int, MarketView]:
     return await call.services.core.query(read)
 
 
+async def _limits(call: Call, markets: list[Market]) -> dict[int, engine_commands.Limits]:
+    def read(engine: Engine, _: object) -> dict[int, engine_commands.Limits]:
+        return {each.id: engine_commands.Limits.unpack(engine.limits(each.id)) for each in markets}
+
+    return await call.services.core.query(read)
+
+
 def _exchange_info(call: Call, symbols: list[Symbol]) -> ExchangeInfo:
     return ExchangeInfo(
         timezone="UTC",
@@ -128,7 +160,7 @@ def _exchange_info(call: Call, symbols: list[Symbol]) -> ExchangeInfo:
     )
 
 
-def _symbol(market: Market, view: MarketView) -> Symbol:
+def _symbol(market: Market, view: MarketView, limits: engine_commands.Limits) -> Symbol:
     return Symbol(
         symbol=market.symbol,
         status=names.MARKET_STATUS_NAMES[view.state],
@@ -139,46 +171,10 @@ def _symbol(market: Market, view: MarketView) -> Symbol:
         quote_asset_precision=market.quote.scale,
         base_commission_precision=market.base.scale,
         quote_commission_precision=market.quote.scale,
-        filters=_filters(market, view),
+        filters=filters.shown(market, view, limits),
         default_self_trade_prevention_mode=names.STP_DEFAULT.name,
         allowed_self_trade_prevention_modes=tuple(names.STP_MODES),
     )
-
-
-def _filters(market: Market, view: MarketView) -> list[dict[str, Any]]:
-    """Those that the engine checks, and two that hold because the orders they are about do not exist yet."""
-    filters = view.filters
-    return [
-        {
-            "filterType": "PRICE_FILTER",
-            "minPrice": market.price(filters.price_min),
-            "maxPrice": market.price(filters.price_max),
-            "tickSize": market.price(1),
-        },
-        {
-            "filterType": "LOT_SIZE",
-            "minQty": market.quantity(filters.lot_min),
-            "maxQty": market.quantity(filters.lot_max),
-            "stepSize": market.quantity(1),
-        },
-        {"filterType": "ICEBERG_PARTS", "limit": 10},
-        {
-            "filterType": "MARKET_LOT_SIZE",
-            "minQty": market.quantity(filters.market_lot_min),
-            "maxQty": market.quantity(filters.market_lot_max),
-            "stepSize": market.quantity(1),
-        },
-        {
-            "filterType": "NOTIONAL",
-            "minNotional": market.value(filters.notional_min_atoms),
-            "applyMinToMarket": bool(filters.notional_flags & _MIN_TO_MARKET),
-            "maxNotional": market.value(filters.notional_max_atoms),
-            "applyMaxToMarket": bool(filters.notional_flags & _MAX_TO_MARKET),
-            "avgPriceMins": 0,  # the last price counts
-        },
-        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": filters.max_orders},
-        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 0},
-    ]
 
 
 def _levels(market: Market, levels: list[tuple[int, int]]) -> list[tuple[str, str]]:

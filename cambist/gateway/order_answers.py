@@ -4,24 +4,31 @@ import msgspec
 
 from cambist.engine import events, names
 from cambist.engine.commands import Side
-from cambist.engine.events import CloseReason, EventKind, OrderClosed, Status, Trade
+from cambist.engine.events import CloseReason, EventKind, OrderClosed, PreventedMatch, Status, Trade
 from cambist.engine.views import ClosedOrderView, OrderView
-from cambist.gateway import errors
+from cambist.gateway import errors, schemas
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market
 from cambist.gateway.order_params import ACK, FULL, NewOrder
 from cambist.gateway.schemas import CancelledOrder, Fill, Order, OrderAck, OrderResult, encode
 
+_EXPIRED = (CloseReason.EXPIRED, CloseReason.EXPIRED_PRICE_RANGE)
 _NOT_SHOWN = frozenset({EventKind.ORDER_ACCEPTED.value, EventKind.LEVEL.value, EventKind.BALANCE.value})
 
 
 class Placed(msgspec.Struct, gc=False):
-    """An order that was accepted: `closed` if it ended at once, `ended` are the resting orders it ended."""
+    """An order that was accepted, and what else happened in the same command.
+
+    `fills` and `prevented` are its own as a taker, `others` are trades of orders that it set off; it is
+    `closed` if it ended at once, and `ended` are the other orders that did.
+    """
 
     order_id: int
     time_ns: int
     fills: list[Trade]
+    prevented: list[PreventedMatch]
+    others: list[Trade]
     ended: list[OrderClosed]
     closed: OrderClosed | None
 
@@ -33,10 +40,12 @@ def read_placed(record: bytes) -> Placed:
 
 def placed_by(result: events.Result, record: bytes) -> Placed:
     """What became of an order that `result` says was placed."""
-    placed = Placed(result.value, result.time_ns, [], [], None)
+    placed = Placed(result.value, result.time_ns, [], [], [], [], None)
     for event in events.decode(_without(record, _NOT_SHOWN)):
         if isinstance(event, Trade):
-            placed.fills.append(event)
+            (placed.fills if event.taker_order == placed.order_id else placed.others).append(event)
+        elif isinstance(event, PreventedMatch) and event.taker_order == placed.order_id:
+            placed.prevented.append(event)
         elif isinstance(event, OrderClosed):
             if event.order_id == placed.order_id:
                 placed.closed = event
@@ -69,6 +78,7 @@ def show_placed(call: Call, order: NewOrder, placed: Placed) -> bytes:
             )
         )
     executed_lots = sum(fill.quantity_lots for fill in placed.fills)
+    prevented_lots = sum(match.taker_prevented_lots for match in placed.prevented)
     report = OrderResult(
         symbol=market.symbol,
         order_id=placed.order_id,
@@ -76,7 +86,9 @@ def show_placed(call: Call, order: NewOrder, placed: Placed) -> bytes:
         transact_time=time,
         price=market.price(order.price_ticks),
         # An order by quote budget has no quantity of its own: it is what the budget came to.
-        orig_qty=market.quantity(executed_lots if order.quote_budget_atoms else order.quantity_lots),
+        orig_qty=market.quantity(
+            executed_lots + prevented_lots if order.quote_budget_atoms else order.quantity_lots
+        ),
         executed_qty=market.quantity(executed_lots),
         orig_quote_order_qty=market.value(order.quote_budget_atoms),
         cummulative_quote_qty=market.value(sum(fill.quote_atoms for fill in placed.fills)),
@@ -87,11 +99,31 @@ def show_placed(call: Call, order: NewOrder, placed: Placed) -> bytes:
         working_time=time,
         self_trade_prevention_mode=names.STP_NAMES[order.stp_mode],
     )
-    if placed.closed and placed.closed.reason == CloseReason.EXPIRED:
-        report.expiry_reason = names.expiry_reason(order.order_type, order.time_in_force)
+    if prevented_lots:
+        report.prevented_match_id = placed.prevented[-1].prevented_match_id
+        report.prevented_quantity = market.quantity(prevented_lots)
+    if placed.closed and placed.closed.reason in _EXPIRED:
+        report.expiry_reason = names.expiry_reason(
+            order.order_type, order.time_in_force, placed.closed.reason
+        )
     if order.response == FULL:
         report.fills = [_fill(market, order.side, fill) for fill in placed.fills]
+        if placed.prevented:
+            report.prevented_matches = [_prevented(market, match) for match in placed.prevented]
     return encode(report)
+
+
+def _prevented(market: Market, match: PreventedMatch) -> schemas.PreventedMatch:
+    shown = schemas.PreventedMatch(
+        prevented_match_id=match.prevented_match_id,
+        maker_order_id=match.maker_order,
+        price=market.price(match.price_ticks),
+    )
+    if match.taker_prevented_lots:
+        shown.taker_prevented_quantity = market.quantity(match.taker_prevented_lots)
+    if match.maker_prevented_lots:
+        shown.maker_prevented_quantity = market.quantity(match.maker_prevented_lots)
+    return shown
 
 
 def _fill(market: Market, side: Side, fill: Trade) -> Fill:

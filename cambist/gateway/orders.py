@@ -61,6 +61,9 @@ def count(limits: OrderLimits, tally: Tally, placed: Placed) -> None:
     """Tells the limits what an accepted order has done: to the account's count, and to those it met."""
     for fill in placed.fills:
         limits.filled(fill.maker_account, fill.maker_order)
+    for trade in placed.others:
+        limits.filled(trade.maker_account, trade.maker_order)
+        limits.filled(trade.taker_account, trade.taker_order)
     for maker in placed.ended:
         limits.closed(maker.account, maker.order_id)
     if not placed.fills:

@@ -75,6 +75,21 @@ class AccountFilters(Answer):
     asset_filters: list[dict[str, Any]]
 
 
+class SymbolRules(Answer):
+    symbol: str
+    rules: list[dict[str, str]]
+
+
+class ExecutionRules(Answer):
+    symbol_rules: list[SymbolRules]
+
+
+class ReferencePrice(Answer):
+    symbol: str
+    reference_price: str | None
+    timestamp: int
+
+
 class Depth(Answer):
     last_update_id: int
     bids: list[tuple[str, str]]
@@ -135,8 +150,11 @@ class OrderResult(OrderAck, kw_only=True):
     side: str
     working_time: int
     self_trade_prevention_mode: str
+    prevented_match_id: int | UnsetType = UNSET
+    prevented_quantity: str | UnsetType = UNSET
     expiry_reason: str | UnsetType = UNSET
     fills: "list[Fill] | UnsetType" = UNSET
+    prevented_matches: "list[PreventedMatch] | UnsetType" = UNSET
 
 
 class Fill(Answer):
@@ -145,6 +163,16 @@ class Fill(Answer):
     commission: str
     commission_asset: str
     trade_id: int
+
+
+class PreventedMatch(Answer, kw_only=True):
+    """A trade with an order of the same owner that was not let happen, and what either lost to it."""
+
+    prevented_match_id: int
+    maker_order_id: int
+    price: str
+    taker_prevented_quantity: str | UnsetType = UNSET
+    maker_prevented_quantity: str | UnsetType = UNSET
 
 
 class CancelledOrder(Answer, kw_only=True):

@@ -24,6 +24,7 @@ from cambist.accounts import api_keys, users
 from cambist.accounts.api_keys import Scope
 from cambist.engine import events
 from cambist.engine.commands import (
+    RULES_NEWEST,
     AccountClass,
     AccountCreate,
     AccountFreeze,
@@ -231,6 +232,7 @@ class RestMarket:
             clock=clock,
         )
         self.server.start()
+        self.server.activate_rules(RULES_NEWEST)
         self._admin = self.server.open_port(Role.ADMIN, "test")
         port = self.server.open_port(Role.TRADE, "gateway")
         self.data = DataThread(

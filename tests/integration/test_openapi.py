@@ -35,6 +35,7 @@ REQUESTS: dict[tuple[str, str], list[dict[str, str]]] = {
     ("POST", "/api/v3/order/test"): [ORDER, {**ORDER, "computeCommissionRates": "true"}],
     ("POST", "/api/v3/order/cancelReplace"): [REPLACE],
     ("PUT", "/api/v3/order/amend/keepPriority"): [{**NAMED, "newQty": "1"}],
+    ("POST", "/api/v3/countdownCancelAll"): [{"countdownTime": 0}],
     ("GET", "/api/v3/exchangeInfo"): [{}, {"symbol": "BTCUSDT"}, {"permissions": "SPOT"}],
     ("POST", "/sapi/v1/capital/withdraw/apply"): [{"coin": "BTC", "address": "a", "amount": "1"}],
     ("GET", "/sapi/v1/capital/deposit/address"): [{"coin": "BTC"}],

@@ -43,7 +43,6 @@ def test_exchange_info_describes_a_market_so_that_clients_load_it(market):
     assert filters == {
         "PRICE_FILTER": {"minPrice": "0.01000000", "maxPrice": "1000000.00000000", "tickSize": "0.01000000"},
         "LOT_SIZE": {"minQty": "0.00200000", "maxQty": "1000.00000000", "stepSize": "0.00100000"},
-        "ICEBERG_PARTS": {"limit": 10},
         "MARKET_LOT_SIZE": {"minQty": "0.00200000", "maxQty": "100.00000000", "stepSize": "0.00100000"},
         "NOTIONAL": {
             "minNotional": "5.00000000",
@@ -53,7 +52,6 @@ def test_exchange_info_describes_a_market_so_that_clients_load_it(market):
             "avgPriceMins": 0,
         },
         "MAX_NUM_ORDERS": {"maxNumOrders": 20},
-        "MAX_NUM_ALGO_ORDERS": {"maxNumAlgoOrders": 0},
     }
 
 

@@ -6,7 +6,7 @@ Routes, weights and scopes are in `gateway.api.ENDPOINTS`; a test holds the two 
 from typing import Any, NamedTuple
 
 from cambist.feed.answers import AveragePrice, DayTicker, MiniTicker
-from cambist.gateway import amend, candles, commission, listen_key, schemas, tickers, wallet
+from cambist.gateway import amend, candles, commission, countdown, listen_key, schemas, tickers, wallet
 from cambist.gateway.documents.parameters import Schema, reference
 
 Nothing = dict[str, str]  # an empty object
@@ -74,6 +74,15 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("PUT", "/api/v3/order/amend/keepPriority"): Operation(
         "Lessen an order that keeps its place", amend.Amended, "symbol newQty", f"{_NAMED} newClientOrderId"
+    ),
+    ("POST", "/api/v3/countdownCancelAll"): Operation(
+        "Cancel all orders unless asked again in time", countdown.CountdownSet, "countdownTime", "symbol"
+    ),
+    ("GET", "/api/v3/executionRules"): Operation(
+        "At which prices takers may trade", schemas.ExecutionRules, "", _CHOSEN
+    ),
+    ("GET", "/api/v3/referencePrice"): Operation(
+        "What price limits are measured by", schemas.ReferencePrice, "symbol"
     ),
     ("GET", "/api/v3/openOrders"): Operation("The orders that rest", list[schemas.Order], "", "symbol"),
     ("DELETE", "/api/v3/openOrders"): Operation(

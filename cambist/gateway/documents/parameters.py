@@ -71,6 +71,7 @@ PARAMETERS: dict[str, Schema] = {
     "newOrderRespType": one_of(("ACK", "RESULT", "FULL")),
     "selfTradePreventionMode": one_of(names.STP_MODES),
     "computeCommissionRates": FLAG,
+    "countdownTime": {**INTEGER, "description": "Milliseconds; 0 stops the countdown."},
     "cancelRestrictions": one_of(("ONLY_NEW", "ONLY_PARTIALLY_FILLED")),
     "cancelReplaceMode": one_of(("STOP_ON_FAILURE", "ALLOW_FAILURE")),
     "cancelOrderId": INTEGER,
