@@ -8,9 +8,14 @@ from typing import TypeAlias
 from typing_extensions import Buffer
 
 # order_id, account, market, side, order_type, time_in_force, stp_mode, price_ticks, quantity_lots (original),
-# executed_lots, executed_quote_atoms, accepted_ns, updated_ns, client_id, prevented_lots
-OrderRow: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int, bytes, int]
-# ... the same up to client_id, then: reason (ORDER_CLOSED), by_quote
+# executed_lots, executed_quote_atoms, accepted_ns, updated_ns, client_id, prevented_lots, stop_price_ticks,
+# trailing_delta, iceberg_lots, visible_lots, list_id, state (OrderState), working_ns, trailing_ns,
+# hold_price_ticks
+OrderRow: TypeAlias = tuple[
+    int, int, int, int, int, int, int, int, int, int, int, int, int, bytes,
+    int, int, int, int, int, int, int, int, int, int,
+]  # fmt: skip
+# the first fourteen, then: reason (ORDER_CLOSED), by_quote
 ClosedOrderRow: TypeAlias = tuple[
     int, int, int, int, int, int, int, int, int, int, int, int, int, bytes, int, int
 ]

@@ -11,6 +11,8 @@ class Kind(IntEnum):
     CANCEL_ALL = 3
     CANCEL_REPLACE = 4
     AMEND = 5
+    LIST_PLACE = 6
+    LIST_CANCEL = 7
     CREDIT = 10
     REVERSE = 11
     HOLD = 12
@@ -46,6 +48,8 @@ class EventKind(IntEnum):
     ORDER_AMENDED = 4
     LEVEL = 5
     BALANCE = 6
+    ORDER_TRIGGERED = 7
+    ORDER_LIST = 8
     ACCOUNT = 10
     ASSET = 11
     MARKET = 12
@@ -109,6 +113,10 @@ class Status(IntEnum):
     WRONG_EPOCH = 74
     UNKNOWN_RULES = 75
     LIMIT_REACHED = 76
+    WOULD_TRIGGER = 80
+    NO_LAST_PRICE = 81
+    BAD_LIST_PRICES = 82
+    UNKNOWN_LIST = 83
 
 
 class Side(IntEnum):
@@ -117,9 +125,15 @@ class Side(IntEnum):
 
 
 class OrderType(IntEnum):
+    """Odd ones have a limit price."""
+
     LIMIT = 1
     MARKET = 2
     LIMIT_MAKER = 3
+    STOP_LOSS = 4
+    STOP_LOSS_LIMIT = 5
+    TAKE_PROFIT = 6
+    TAKE_PROFIT_LIMIT = 7
 
 
 class TimeInForce(IntEnum):
@@ -151,7 +165,30 @@ class CloseReason(IntEnum):
     EXPIRED = 3
     EXPIRED_STP = 4
     REPLACED = 5
+    LIST = 6
+    UNFUNDED = 7
     EXPIRED_PRICE_RANGE = 10
+
+
+class OrderState(IntEnum):
+    """Where an open order is: in the book, before its trigger, or behind the working order of its list."""
+
+    RESTING = 1
+    WAITING = 2
+    PENDING = 3
+
+
+class Contingency(IntEnum):
+    """One cancels the other; one triggers the other; one triggers a pair that cancels each other."""
+
+    OCO = 1
+    OTO = 2
+    OTOCO = 3
+
+
+class ListStatus(IntEnum):
+    EXEC_STARTED = 1
+    ALL_DONE = 2
 
 
 class Role(IntEnum):

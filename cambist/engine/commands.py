@@ -14,6 +14,7 @@ from msgspec import Struct as Record
 from .codes import (
     AccountClass,
     AssetStatus,
+    Contingency,
     FeeComponent,
     Kind,
     MarketStatus,
@@ -40,6 +41,7 @@ __all__ = [
     "CancelAll",
     "CancelReplace",
     "Command",
+    "Contingency",
     "Continue",
     "Correction",
     "Countdown",
@@ -48,7 +50,10 @@ __all__ = [
     "Filters",
     "Hold",
     "Kind",
+    "Leg",
     "Limits",
+    "ListCancel",
+    "ListPlace",
     "MarketFees",
     "MarketFilters",
     "MarketLimits",
@@ -99,7 +104,10 @@ _SESSION_OPEN = Struct(_HEADER + "BB22s")
 _CODE = Struct(_HEADER + "B7x")
 _NUMBER = Struct(_HEADER + "I4x")
 _DEADLINE = Struct(_HEADER + "q")
-_EXTENSION = Struct("<16s32x")  # reserved: list, stop, iceberg, trailing delta, peg
+_EXTENSION = Struct("<16s8xQQI4x")  # budget, (list), stop, iceberg, trailing delta, (peg)
+_LIST_PLACE = Struct(_HEADER + "BBB5x")
+_LIST_CANCEL = Struct(_HEADER + "QBB6x")
+_LEG = Struct("<BBBBB3xQQQQI4x")
 _FILTERS = Struct("<QQQQQQ16s16sIB19x")
 _LIMITS = Struct("<19I4x16s")
 _STAMP = Struct("<IQ")
@@ -200,7 +208,10 @@ class Command(Record, frozen=True, kw_only=True):
 
 
 class Place(Command, frozen=True, kw_only=True):
-    """A new order. A MARKET order names a quantity, or in `quote_budget_atoms` what to spend or receive."""
+    """A new order. A MARKET order names a quantity, or in `quote_budget_atoms` what to spend or receive.
+
+    A stop order has `stop_price_ticks`, or follows the price at a distance of `trailing_delta` bips, or both.
+    """
 
     kind = Kind.PLACE
     account: int
@@ -212,10 +223,13 @@ class Place(Command, frozen=True, kw_only=True):
     price_ticks: int = 0
     quantity_lots: int = 0
     quote_budget_atoms: int = 0
+    stop_price_ticks: int = 0
+    iceberg_lots: int = 0
+    trailing_delta: int = 0
     client_id: bytes = b""
 
     def encode(self) -> bytearray:
-        extension = _extension(self.quote_budget_atoms)
+        extension = _extension(self)
         return _pack(
             _PLACE,
             self.kind,
@@ -237,7 +251,7 @@ class Place(Command, frozen=True, kw_only=True):
         _, _, flags, account, market, side, kind, tif, stp, length, price, quantity = _PLACE.unpack_from(
             command
         )
-        budget, at = _budget(command, _PLACE.size, flags)
+        extension, at = _extended(command, _PLACE.size, flags)
         return cls(
             account=account,
             market=market,
@@ -247,7 +261,10 @@ class Place(Command, frozen=True, kw_only=True):
             stp_mode=StpMode(stp),
             price_ticks=price,
             quantity_lots=quantity,
-            quote_budget_atoms=budget,
+            quote_budget_atoms=extension.quote_budget_atoms,
+            stop_price_ticks=extension.stop_price_ticks,
+            iceberg_lots=extension.iceberg_lots,
+            trailing_delta=extension.trailing_delta,
             client_id=_texts(command, at, length)[0],
         )
 
@@ -314,13 +331,16 @@ class CancelReplace(Command, frozen=True, kw_only=True):
     price_ticks: int = 0
     quantity_lots: int = 0
     quote_budget_atoms: int = 0
+    stop_price_ticks: int = 0
+    iceberg_lots: int = 0
+    trailing_delta: int = 0
     client_id: bytes = b""
     target_order_id: int = 0
     target_client_id: bytes = b""
     request_id: bytes = b""
 
     def encode(self) -> bytearray:
-        extension = _extension(self.quote_budget_atoms)
+        extension = _extension(self)
         return _pack(
             _CANCEL_REPLACE,
             self.kind,
@@ -345,7 +365,7 @@ class CancelReplace(Command, frozen=True, kw_only=True):
     def read(cls, command: Buffer) -> Self:
         _, _, flags, account, market, side, kind, tif, stp, *rest = _CANCEL_REPLACE.unpack_from(command)
         *lengths, mode, price, quantity, target = rest
-        budget, at = _budget(command, _CANCEL_REPLACE.size, flags)
+        extension, at = _extended(command, _CANCEL_REPLACE.size, flags)
         client_id, target_client_id, request_id = _texts(command, at, *lengths)
         return cls(
             account=account,
@@ -357,7 +377,10 @@ class CancelReplace(Command, frozen=True, kw_only=True):
             mode=ReplaceMode(mode),
             price_ticks=price,
             quantity_lots=quantity,
-            quote_budget_atoms=budget,
+            quote_budget_atoms=extension.quote_budget_atoms,
+            stop_price_ticks=extension.stop_price_ticks,
+            iceberg_lots=extension.iceberg_lots,
+            trailing_delta=extension.trailing_delta,
             client_id=client_id,
             target_order_id=target,
             target_client_id=target_client_id,
@@ -401,6 +424,132 @@ class Amend(Command, frozen=True, kw_only=True):
             order_id=order_id,
             target_client_id=target_client_id,
             client_id=client_id,
+        )
+
+
+class Leg(Record, frozen=True, kw_only=True):
+    """One order of a list; the same fields as a Place."""
+
+    side: Side
+    order_type: OrderType
+    time_in_force: TimeInForce
+    stp_mode: StpMode = StpMode.NONE
+    price_ticks: int = 0
+    quantity_lots: int = 0
+    stop_price_ticks: int = 0
+    iceberg_lots: int = 0
+    trailing_delta: int = 0
+    client_id: bytes = b""
+
+    def pack(self) -> bytes:
+        try:
+            return _LEG.pack(
+                self.side,
+                self.order_type,
+                self.time_in_force,
+                self.stp_mode,
+                len(self.client_id),
+                self.price_ticks,
+                self.quantity_lots,
+                self.stop_price_ticks,
+                self.iceberg_lots,
+                self.trailing_delta,
+            )
+        except error as problem:
+            raise ValueError(f"{self}: {problem}") from problem
+
+
+class ListPlace(Command, frozen=True, kw_only=True):
+    """Two or three orders that depend on each other, in the order in which they get their ids.
+
+    OCO: the STOP_LOSS or STOP_LOSS_LIMIT leg, then the LIMIT_MAKER or TAKE_PROFIT one. OTO: the working
+    order, then the pending one. OTOCO: the working order, then an OCO's two legs.
+    """
+
+    kind = Kind.LIST_PLACE
+    account: int
+    market: int
+    contingency: Contingency
+    legs: tuple[Leg, ...]
+    client_id: bytes = b""
+
+    def encode(self) -> bytearray:
+        return _pack(
+            _LIST_PLACE,
+            self.kind,
+            0,
+            self.account,
+            self.market,
+            self.contingency,
+            len(self.legs),
+            len(self.client_id),
+            tail=b"".join(leg.pack() for leg in self.legs)
+            + self.client_id
+            + b"".join(leg.client_id for leg in self.legs),
+        )
+
+    @classmethod
+    def read(cls, command: Buffer) -> Self:
+        _, _, _, account, market, contingency, count, length = _LIST_PLACE.unpack_from(command)
+        places = [_LIST_PLACE.size + nth * _LEG.size for nth in range(count)]
+        rows = [_LEG.unpack_from(command, place) for place in places]
+        lengths = [row[4] for row in rows]
+        client_id, *client_ids = _texts(command, _LIST_PLACE.size + count * _LEG.size, length, *lengths)
+        legs = [
+            Leg(
+                side=Side(side),
+                order_type=OrderType(kind),
+                time_in_force=TimeInForce(tif),
+                stp_mode=StpMode(stp),
+                price_ticks=price,
+                quantity_lots=quantity,
+                stop_price_ticks=stop,
+                iceberg_lots=iceberg,
+                trailing_delta=delta,
+                client_id=text,
+            )
+            for (side, kind, tif, stp, _, price, quantity, stop, iceberg, delta), text in zip(
+                rows, client_ids, strict=True
+            )
+        ]
+        return cls(
+            account=account,
+            market=market,
+            contingency=Contingency(contingency),
+            legs=tuple(legs),
+            client_id=client_id,
+        )
+
+
+class ListCancel(Command, frozen=True, kw_only=True):
+    """Names an order list by id, by client id or by both; `request_id` comes back in each ORDER_CLOSED."""
+
+    kind = Kind.LIST_CANCEL
+    account: int
+    market: int
+    list_id: int = 0
+    client_id: bytes = b""
+    request_id: bytes = b""
+
+    def encode(self) -> bytearray:
+        return _pack(
+            _LIST_CANCEL,
+            self.kind,
+            0,
+            self.account,
+            self.market,
+            self.list_id,
+            len(self.client_id),
+            len(self.request_id),
+            tail=self.client_id + self.request_id,
+        )
+
+    @classmethod
+    def read(cls, command: Buffer) -> Self:
+        _, _, _, account, market, list_id, *lengths = _LIST_CANCEL.unpack_from(command)
+        client_id, request_id = _texts(command, _LIST_CANCEL.size, *lengths)
+        return cls(
+            account=account, market=market, list_id=list_id, client_id=client_id, request_id=request_id
         )
 
 
@@ -866,15 +1015,34 @@ def _texts(command: Buffer, at: int, *lengths: int) -> list[bytes]:
     return texts
 
 
-def _extension(quote_budget_atoms: int) -> bytes:
-    return _EXTENSION.pack(_u128(quote_budget_atoms)) if quote_budget_atoms else b""
+class _Extension(NamedTuple):
+    quote_budget_atoms: int = 0
+    stop_price_ticks: int = 0
+    iceberg_lots: int = 0
+    trailing_delta: int = 0
 
 
-def _budget(command: Buffer, at: int, flags: int) -> tuple[int, int]:
-    """The quote budget, and where the texts begin."""
+def _extension(order: "Place | CancelReplace") -> bytes:
+    budget, *others = (
+        order.quote_budget_atoms,
+        order.stop_price_ticks,
+        order.iceberg_lots,
+        order.trailing_delta,
+    )
+    if not budget and not any(others):
+        return b""
+    try:
+        return _EXTENSION.pack(_u128(budget), *others)
+    except error as problem:
+        raise ValueError(f"{order}: {problem}") from problem
+
+
+def _extended(command: Buffer, at: int, flags: int) -> tuple[_Extension, int]:
+    """What the extension block says, and where the texts begin."""
     if not flags & _EXTENDED:
-        return 0, at
-    return _int(_EXTENSION.unpack_from(command, at)[0]), at + _EXTENSION.size
+        return _Extension(), at
+    budget, *others = _EXTENSION.unpack_from(command, at)
+    return _Extension(_int(budget), *others), at + _EXTENSION.size
 
 
 def _u128(value: int) -> bytes:
@@ -896,6 +1064,8 @@ _CLASSES: dict[Kind, type[Command]] = {
         CancelAll,
         CancelReplace,
         Amend,
+        ListPlace,
+        ListCancel,
         Credit,
         Reverse,
         Hold,

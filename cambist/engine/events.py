@@ -13,12 +13,15 @@ from .codes import (
     AccountClass,
     AssetStatus,
     CloseReason,
+    Contingency,
     CountdownState,
     EventKind,
     FeeComponent,
     HoldState,
     Kind,
+    ListStatus,
     MarketStatus,
+    OrderState,
     OrderType,
     Permission,
     Role,
@@ -46,6 +49,8 @@ __all__ = [
     "OrderAccepted",
     "OrderAmended",
     "OrderClosed",
+    "OrderList",
+    "OrderTriggered",
     "PreventedMatch",
     "Result",
     "RulesEvent",
@@ -84,6 +89,42 @@ class OrderAccepted(NamedTuple):
     price_ticks: int
     quantity_lots: int
     quote_budget_atoms: int
+    client_id: bytes
+    stop_price_ticks: int = 0
+    iceberg_lots: int = 0
+    list_id: int = 0
+    hold_price_ticks: int = 0
+    trailing_delta: int = 0
+    state: OrderState = OrderState.RESTING
+
+
+class OrderTriggered(NamedTuple):
+    """A stop met its price, or (`is_pending`) the working order of its list was filled.
+
+    It works now as what it `becomes`, or, in state WAITING, begins to wait for its own trigger.
+    """
+
+    market: int
+    side: Side
+    order_id: int
+    account: int
+    order_type: OrderType
+    becomes: OrderType
+    state: OrderState
+    is_pending: bool
+    last_price_ticks: int
+    hold_price_ticks: int
+
+
+class OrderList(NamedTuple):
+    """An order list was placed, its pending orders start (both EXEC_STARTED), or its last order has ended."""
+
+    market: int
+    contingency: Contingency
+    status: ListStatus
+    list_id: int
+    account: int
+    order_ids: tuple[int, ...]
     client_id: bytes
 
 
@@ -257,6 +298,8 @@ Event: TypeAlias = (
     | Trade
     | OrderClosed
     | OrderAmended
+    | OrderTriggered
+    | OrderList
     | Level
     | Balance
     | AccountEvent
@@ -276,6 +319,9 @@ _HEADER = "<2xxBI"  # (length, kind), tag, subject
 _RESULT = Struct("<3xBIHBxIQQqQ")
 _PLACE = Struct("<24xQq")
 _ACCEPTED = Struct(_HEADER + "QIBBBBQQ")
+_ACCEPTED_EXTENSION = Struct("<QQQQIB3x")
+_TRIGGERED = Struct(_HEADER + "QIBBBBQQ")
+_LIST = Struct(_HEADER + "QIBBBx")
 _TRADE = Struct(_HEADER + "QQQQQII16s16s16s")
 _CLOSED = Struct(_HEADER + "QIBBBBQQQ16sqBBB5x")
 _AMENDED = Struct(_HEADER + "QIBB2xQQQQ")
@@ -310,6 +356,7 @@ _ORDER_TYPE = _by_value(OrderType)
 _TIME_IN_FORCE = _by_value(TimeInForce)
 _STP_MODE = _by_value(StpMode)
 _REASON = _by_value(CloseReason)
+_STATE = _by_value(OrderState)
 _COMMAND = _by_value(Kind)
 
 
@@ -364,6 +411,12 @@ def _accepted(record: bytes, at: int) -> OrderAccepted:
     if tag & 2:
         budget = int.from_bytes(record[at : at + 16], "little")
         at += 16
+    stop = iceberg = list_id = hold_price = delta = 0
+    state = OrderState.RESTING
+    if tag & 4:
+        stop, iceberg, list_id, hold_price, delta, code = _ACCEPTED_EXTENSION.unpack_from(record, at)
+        state = _STATE[code]
+        at += _ACCEPTED_EXTENSION.size
     return OrderAccepted(
         market,
         _SIDE[tag & 1],
@@ -376,6 +429,41 @@ def _accepted(record: bytes, at: int) -> OrderAccepted:
         quantity,
         budget,
         record[at : at + length],
+        stop,
+        iceberg,
+        list_id,
+        hold_price,
+        delta,
+        state,
+    )
+
+
+def _triggered(record: bytes, at: int) -> OrderTriggered:
+    tag, market, order_id, account, kind, becomes, state, is_pending, last, hold = _TRIGGERED.unpack_from(
+        record, at
+    )
+    return OrderTriggered(
+        market,
+        _SIDE[tag & 1],
+        order_id,
+        account,
+        _ORDER_TYPE[kind],
+        _ORDER_TYPE[becomes],
+        _STATE[state],
+        is_pending != 0,
+        last,
+        hold,
+    )
+
+
+def _list(record: bytes, at: int) -> OrderList:
+    contingency, market, list_id, account, status, count, length = _LIST.unpack_from(record, at)
+    at += _LIST.size
+    text = at + 8 * count
+    order_ids = tuple(int.from_bytes(record[place : place + 8], "little") for place in range(at, text, 8))
+    client_id = record[text : text + length]
+    return OrderList(
+        market, Contingency(contingency), ListStatus(status), list_id, account, order_ids, client_id
     )
 
 
@@ -507,6 +595,8 @@ _READ: dict[int, Callable[[bytes, int], Event]] = {
     EventKind.TRADE: _trade,
     EventKind.ORDER_CLOSED: _closed,
     EventKind.ORDER_AMENDED: _amended,
+    EventKind.ORDER_TRIGGERED: _triggered,
+    EventKind.ORDER_LIST: _list,
     EventKind.LEVEL: _level,
     EventKind.BALANCE: _balance,
     EventKind.ACCOUNT: _account,

@@ -2,12 +2,19 @@
 
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from .codes import OrderState
+
 if TYPE_CHECKING:  # its aliases exist for the type checker alone
     from cambist._matching import MarketRow
 
 
 class OrderView(NamedTuple):
-    """An open order. `quantity_lots` is what was asked for; executed and prevented lots of it are done."""
+    """An open order. `quantity_lots` is what was asked for; executed and prevented lots of it are done.
+
+    `state` is an OrderState. `visible_lots` is what the book shows of it; `working_ns` is when it came there
+    and `trailing_ns` when it began to follow the price, both 0 before. A buy without a limit price holds its
+    quantity at `hold_price_ticks` until it works.
+    """
 
     order_id: int
     account: int
@@ -24,6 +31,15 @@ class OrderView(NamedTuple):
     updated_ns: int
     client_id: bytes
     prevented_lots: int = 0  # by self-trade prevention
+    stop_price_ticks: int = 0
+    trailing_delta: int = 0
+    iceberg_lots: int = 0
+    visible_lots: int = 0
+    list_id: int = 0
+    state: int = OrderState.RESTING
+    working_ns: int = 0
+    trailing_ns: int = 0
+    hold_price_ticks: int = 0
 
 
 class ClosedOrderView(NamedTuple):

@@ -125,6 +125,7 @@ impl Engine {
             prevented_id: 0,
             limited: None,
             fee_rows,
+            is_watched: false,
         });
         self.book.add_market();
         let id = self.markets.len() as u32;
@@ -139,7 +140,8 @@ impl Engine {
     pub(crate) fn market_state(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
         let state = command::code(bytes, header.flags)?;
         let at = self.market_index(header)?;
-        let is_empty = [side::BUY, side::SELL].iter().all(|&side| self.book.best(header.market, side).is_none());
+        let is_empty = |side| self.book.side(header.market, side).lots == 0;
+        let is_empty = is_empty(side::BUY) && is_empty(side::SELL);
         let known = self.may_be_state(state);
         let is_final = self.markets[at].state == market_state::DELISTED;
         if !known || is_final || (state == market_state::DELISTED && !is_empty) {
@@ -160,6 +162,9 @@ impl Engine {
         let at = place_of(market);
         self.markets[at].state = state;
         self.events.market(market, &self.markets[at]);
+        if state == market_state::TRADING {
+            self.resume_triggers(market);
+        }
     }
 
     pub(crate) fn market_limits(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {

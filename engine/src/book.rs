@@ -7,12 +7,15 @@ use std::collections::BTreeMap;
 
 use crate::index::{hash_pair, hash_text, tag_of_counter, Index};
 use crate::ladder::Ladder;
+use crate::special::Special;
 use crate::wire::*;
 
 pub const NIL: u32 = u32::MAX;
 /// The end of every queue. The slot exists but holds no order: what links an order to its neighbours writes there as
 /// well, instead of asking whether there is a neighbour, which nobody could foresee.
 pub const NO_ORDER: u32 = 0;
+/// Beside an order's time in force: `Book::specials` has more about it.
+const IS_SPECIAL: u8 = 0x80;
 
 #[derive(Clone, Copy, Default)]
 pub struct Order {
@@ -34,7 +37,7 @@ pub struct Order {
     client: u32,
     pub side: u8,
     pub order_type: u8,
-    pub time_in_force: u8,
+    time_in_force: u8,
     pub stp: u8,
 }
 
@@ -63,6 +66,22 @@ impl Order {
             time_in_force: terms.time_in_force,
             stp: terms.stp,
         }
+    }
+
+    /// The same, with a `Special` of its own.
+    pub fn as_special(self) -> Self {
+        Order { time_in_force: self.time_in_force | IS_SPECIAL, ..self }
+    }
+
+    /// Whether it is more than its price and quantity: an iceberg, a stop, or one of a list.
+    #[inline]
+    pub fn is_special(&self) -> bool {
+        self.time_in_force & IS_SPECIAL != 0
+    }
+
+    #[inline]
+    pub fn time_in_force(&self) -> u8 {
+        self.time_in_force & !IS_SPECIAL
     }
 
     #[inline]
@@ -197,6 +216,8 @@ pub struct Book {
     by_client_id: Index,
     /// By order id.
     pub marks: BTreeMap<u64, Marks>,
+    /// Of special orders, by order id.
+    pub specials: BTreeMap<u64, Special>,
     open: usize,
 }
 
@@ -215,6 +236,7 @@ impl Default for Book {
             free_client_ids: Vec::new(),
             by_client_id: Index::default(),
             marks: BTreeMap::new(),
+            specials: BTreeMap::new(),
             open: 0,
         }
     }
@@ -356,7 +378,10 @@ impl Book {
         let (mut lots, mut slot) = (0, self.seats[seat as usize].head);
         while slot != NO_ORDER {
             let order = self.order(slot);
-            lots += if order.side == side { order.remaining as Atoms } else { 0 };
+            if order.side == side {
+                let hidden = if order.is_special() { self.specials[&order.id].hidden } else { 0 };
+                lots += (order.remaining + hidden) as Atoms;
+            }
             slot = order.seat_next;
         }
         lots
@@ -383,13 +408,35 @@ impl Book {
     pub fn rest(&mut self, market: u32, mut order: Order, client_id: &[u8]) -> (u32, Lots) {
         let at = self.level_at(market, order.side, order.price);
         let slot = self.free_orders.last().copied().unwrap_or(self.orders.len() as u32);
+        let total = self.line_up(at, slot, &mut order);
+        self.enter(market, slot, order, client_id);
+        (slot, total)
+    }
+
+    /// Keeps an order that is in no queue: a stop before its trigger, or an order that is about to work.
+    pub fn park(&mut self, market: u32, order: Order, client_id: &[u8]) -> u32 {
+        let slot = self.free_orders.last().copied().unwrap_or(self.orders.len() as u32);
+        self.enter(market, slot, order, client_id);
+        slot
+    }
+
+    /// Puts an order at the end of a level's queue; returns what the level holds now.
+    #[inline(always)]
+    fn line_up(&mut self, at: u32, slot: u32, order: &mut Order) -> Lots {
         let level = &mut self.levels[at as usize];
         level.quantity += order.remaining;
         let total = level.quantity;
         order.level = at;
         order.prev = std::mem::replace(&mut level.tail, slot);
+        order.next = NO_ORDER;
         level.head = choose(order.prev == NO_ORDER, slot, level.head);
         self.orders[order.prev as usize].next = slot;
+        total
+    }
+
+    /// Gives an order the free slot, its place in its seat, and its names.
+    #[inline(always)]
+    fn enter(&mut self, market: u32, slot: u32, mut order: Order, client_id: &[u8]) {
         let seat = &mut self.seats[order.seat as usize];
         seat.open_orders += 1;
         order.seat_prev = std::mem::replace(&mut seat.tail, slot);
@@ -406,7 +453,41 @@ impl Book {
         if !client_id.is_empty() {
             self.name(slot, client_id);
         }
-        (slot, total)
+    }
+
+    /// Puts a parked order, as it is now, at the end of its level's queue. Returns what the level holds now.
+    pub fn settle(&mut self, market: u32, slot: u32, mut order: Order) -> Lots {
+        let at = self.level_at(market, order.side, order.price);
+        let parked = &self.orders[slot as usize];
+        // Its neighbours in the seat may have changed while it took.
+        (order.seat_prev, order.seat_next) = (parked.seat_prev, parked.seat_next);
+        let total = self.line_up(at, slot, &mut order);
+        self.orders[slot as usize] = order;
+        total
+    }
+
+    /// Shows `lots` more of an order whose visible part is executed: it goes to the end of its level's queue.
+    pub fn refill(&mut self, slot: u32, lots: Lots) {
+        let mut order = self.orders[slot as usize];
+        self.step_out(&order);
+        order.quantity += lots;
+        order.remaining = lots;
+        self.line_up(order.level, slot, &mut order);
+        self.orders[slot as usize] = order;
+    }
+
+    pub fn order_mut(&mut self, slot: u32) -> &mut Order {
+        &mut self.orders[slot as usize]
+    }
+
+    /// Lots that are on a side, but in no queue.
+    pub fn add_lots(&mut self, market: u32, side: u8, lots: Lots) {
+        self.side_mut(market, side).lots += lots;
+    }
+
+    /// Lots that no longer rest or wait on a side.
+    pub fn forget_lots(&mut self, market: u32, side: u8, lots: Lots) {
+        self.side_mut(market, side).lots -= lots;
     }
 
     /// Links every seat's orders anew in the order given, oldest first: a restored book was filled queue by queue.
@@ -512,24 +593,44 @@ impl Book {
     /// holds. The slot's contents stay readable until it is reused.
     #[inline(always)]
     pub fn remove(&mut self, market: u32, slot: u32) -> Lots {
+        let left = self.leave_queue(market, slot);
+        self.leave(market, slot);
+        left
+    }
+
+    /// Takes an order out of its queue; an empty level goes too. Returns what the level still holds.
+    #[inline(always)]
+    pub fn leave_queue(&mut self, market: u32, slot: u32) -> Lots {
+        let order = self.orders[slot as usize];
+        let left = self.step_out(&order);
+        if left == 0 {
+            self.drop_level(market, order.side, order.level);
+        }
+        left
+    }
+
+    #[inline(always)]
+    fn step_out(&mut self, order: &Order) -> Lots {
+        let level = &mut self.levels[order.level as usize];
+        level.quantity -= order.remaining;
+        let left = level.quantity;
+        level.head = choose(order.prev == NO_ORDER, order.next, level.head);
+        level.tail = choose(order.next == NO_ORDER, order.prev, level.tail);
+        self.orders[order.prev as usize].next = order.next;
+        self.orders[order.next as usize].prev = order.prev;
+        left
+    }
+
+    /// Takes an order that is in no queue out of its seat and every index.
+    #[inline(always)]
+    pub fn leave(&mut self, market: u32, slot: u32) {
         let order = &self.orders[slot as usize];
-        let (id, side, remaining) = (order.id, order.side, order.remaining);
-        let (at, seat) = (order.level, order.seat);
-        let (prev, next, seat_prev, seat_next) = (order.prev, order.next, order.seat_prev, order.seat_next);
+        let (id, side, remaining, seat) = (order.id, order.side, order.remaining, order.seat);
+        let (seat_prev, seat_next) = (order.seat_prev, order.seat_next);
         if order.client != NIL {
             self.unname(slot);
         }
         self.side_mut(market, side).lots -= remaining;
-        let level = &mut self.levels[at as usize];
-        level.quantity -= remaining;
-        let left = level.quantity;
-        level.head = choose(prev == NO_ORDER, next, level.head);
-        level.tail = choose(next == NO_ORDER, prev, level.tail);
-        self.orders[prev as usize].next = next;
-        self.orders[next as usize].prev = prev;
-        if left == 0 {
-            self.drop_level(market, side, at);
-        }
         let seat = &mut self.seats[seat as usize];
         seat.open_orders -= 1;
         seat.head = choose(seat_prev == NO_ORDER, seat_next, seat.head);
@@ -542,7 +643,6 @@ impl Book {
         }
         self.free_orders.push(slot);
         self.open -= 1;
-        left
     }
 
     #[inline(never)]
@@ -561,10 +661,11 @@ impl Book {
     /// Checks invariant 4 (levels are the sums of their queues, indexes find every order, no level is empty, the
     /// book is not crossed) and says what is wrong.
     pub fn check(&self) -> Result<(), String> {
-        let mut seen = 0;
+        let mut parked = vec![[0, 0]; self.sides.len()];
+        let mut seen = self.check_specials(&mut parked)?;
         for market in 1..=self.sides.len() as u32 {
             for side in [side::BUY, side::SELL] {
-                seen += self.check_side(market, side)?;
+                seen += self.check_side(market, side, parked[place_of(market)][side as usize])?;
             }
             if let (Some(bid), Some(ask)) = (self.best(market, side::BUY), self.best(market, side::SELL)) {
                 if self.level(bid).price >= self.level(ask).price {
@@ -579,8 +680,32 @@ impl Book {
         Ok(())
     }
 
-    fn check_side(&self, market: u32, side: u8) -> Result<usize, String> {
-        let (mut orders, mut total) = (0, 0);
+    /// Adds up what special orders have outside the queues; returns how many of them are in none.
+    fn check_specials(&self, unseen: &mut [[Lots; 2]]) -> Result<usize, String> {
+        let mut parked = 0;
+        for (&id, special) in &self.specials {
+            let order = self.find(id).map(|slot| self.order(slot)).filter(|order| order.is_special());
+            let order = order.ok_or(format!("order {id} is special, but not in the book"))?;
+            let seat = &self.seats[order.seat as usize];
+            let is_parked = special.state != order_state::RESTING;
+            let is_sound = order.remaining > 0 && (special.hidden == 0 || (special.iceberg > 0 && !is_parked));
+            let named = order.client == NIL || self.find_client_id(seat.account, self.client_id(order)).is_some();
+            if !is_sound || !named {
+                return Err(format!("special order {id} is not where it should be"));
+            }
+            parked += is_parked as usize;
+            let lots = if is_parked { order.remaining } else { special.hidden };
+            unseen[place_of(seat.market)][order.side as usize] += lots;
+        }
+        Ok(parked)
+    }
+
+    fn rests_as_special(&self, id: u64) -> bool {
+        self.specials.get(&id).is_some_and(|special| special.state == order_state::RESTING)
+    }
+
+    fn check_side(&self, market: u32, side: u8, unseen: Lots) -> Result<usize, String> {
+        let (mut orders, mut total) = (0, unseen);
         let first = self.side(market, side).levels.first().unwrap_or(NIL);
         if first != self.side(market, side).best {
             return Err(format!("market {market}: the best level of side {side} is not the first"));
@@ -593,6 +718,7 @@ impl Book {
                 let sound = order.price == level.price
                     && order.side == side
                     && order.remaining > 0
+                    && order.is_special() == self.rests_as_special(order.id)
                     && seat.market == market
                     && self.find(order.id) == Some(slot)
                     && (order.client == NIL || self.find_client_id(seat.account, self.client_id(order)) == Some(slot));

@@ -2,11 +2,15 @@
 //! is checked here and nowhere else; whether it may happen is the engine's business.
 
 use crate::limits::{Limits, LIMITS};
+use crate::special::{has_limit, working_type, BIPS};
 use crate::wire::*;
 
 pub const BATCH_HEADER: usize = 32;
 pub const HEADER: usize = 24;
 const EXTENSION: usize = 48;
+/// An order list up to its orders, and each of them.
+const LIST: usize = 32;
+const LEG: usize = 48;
 const FLAG_EXTENSION: u8 = 1;
 pub const FILTERS: usize = 104;
 
@@ -58,6 +62,38 @@ pub struct Terms<'a> {
     pub client_id: &'a [u8],
 }
 
+/// The terms of an order that may have a trigger or hide a part of itself.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub terms: Terms<'a>,
+    pub stop_price: Ticks,
+    pub iceberg: Lots,
+    /// Bips that a trailing order lets the price turn back.
+    pub delta: u32,
+}
+
+impl Wanted<'_> {
+    /// Whether the terms are all there is.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.stop_price == 0 && self.iceberg == 0 && self.delta == 0
+    }
+}
+
+/// Orders that depend on each other: the stop leg and the other of an OCO; the working order and the pending one of an
+/// OTO; or the working order and the two legs of an OCO.
+pub struct ListPlace<'a> {
+    pub contingency: u8,
+    pub client_id: &'a [u8],
+    pub legs: Vec<Wanted<'a>>,
+}
+
+pub struct ListCancel<'a> {
+    pub list_id: u64,
+    pub client_id: &'a [u8],
+    pub request_id: &'a [u8],
+}
+
 /// How a command names an open order: by id, by client id, or by both.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {
@@ -75,7 +111,7 @@ pub struct CancelReplace<'a> {
     pub request_id: &'a [u8],
     pub allow_failure: bool,
     /// `quantity` 0 stands for what remains of the cancelled order.
-    pub terms: Terms<'a>,
+    pub wanted: Wanted<'a>,
 }
 
 pub struct Amend<'a> {
@@ -164,21 +200,19 @@ fn require(condition: bool) -> Result<(), Status> {
     }
 }
 
-/// The extension block, where only the quote budget has a meaning in rules version 1.
-#[inline]
-fn budget(bytes: &[u8], at: usize, flags: u8) -> Result<(Atoms, usize), Status> {
-    if flags & FLAG_EXTENSION == 0 {
-        return Ok((0, at));
-    }
-    extended_budget(bytes, at)
-}
-
-#[inline(never)]
-fn extended_budget(bytes: &[u8], at: usize) -> Result<(Atoms, usize), Status> {
-    require(bytes.len() >= at + EXTENSION && is_zero(&bytes[at + 16..at + EXTENSION]))?;
+/// The extension block of an order, and where the strings begin. Rules version 1 knows the quote budget alone.
+fn extension<'a>(bytes: &[u8], at: usize, rules: u32, terms: Terms<'a>) -> Result<Wanted<'a>, Status> {
+    require(bytes.len() >= at + EXTENSION)?;
     let budget = u128_at(bytes, at);
-    require(budget < AMOUNT_LIMIT as u128)?;
-    Ok((budget as Atoms, at + EXTENSION))
+    require(budget < AMOUNT_LIMIT as u128 && is_zero(&bytes[at + 16..at + 24]) && is_zero(&bytes[at + 44..at + 48]))?;
+    let wanted = Wanted {
+        terms: Terms { budget: budget as Atoms, ..terms },
+        stop_price: u64_at(bytes, at + 24),
+        iceberg: u64_at(bytes, at + 32),
+        delta: u32_at(bytes, at + 40),
+    };
+    require(rules >= 2 || wanted.is_plain())?;
+    Ok(wanted)
 }
 
 /// Combinations of type, time in force, price, quantity and budget that mean something.
@@ -200,24 +234,52 @@ fn check_terms(terms: &Terms, quantity_may_be_zero: bool) -> Result<(), Status> 
     }
 }
 
+/// Combinations that mean something, of an order that may be more than its terms.
+fn check_wanted(wanted: &Wanted, quantity_may_be_zero: bool) -> Result<(), Status> {
+    let terms = &wanted.terms;
+    if wanted.is_plain() {
+        return check_terms(terms, quantity_may_be_zero);
+    }
+    let is_stop = (order_type::STOP_LOSS..=order_type::TAKE_PROFIT_LIMIT).contains(&terms.order_type);
+    require(is_stop == (wanted.stop_price > 0 || wanted.delta > 0) && wanted.delta < BIPS)?;
+    require(wanted.iceberg == 0 || (has_limit(terms.order_type) && terms.time_in_force == time_in_force::GTC))?;
+    require(terms.budget == 0)?;
+    // What it is when it works, it must be able to be.
+    check_terms(&Terms { order_type: working_type(terms.order_type), ..*terms }, quantity_may_be_zero)
+}
+
 #[inline]
-pub fn place<'a>(bytes: &'a [u8], flags: u8) -> Result<Terms<'a>, Status> {
+pub fn place<'a>(bytes: &'a [u8]) -> Result<Terms<'a>, Status> {
     let fixed: &[u8; 48] = bytes.first_chunk().ok_or(status::MALFORMED)?;
-    require(flags <= FLAG_EXTENSION && u64_at(fixed, 24) >> 40 == 0)?;
-    let (budget, at) = budget(bytes, 48, flags)?;
-    let [client_id] = strings(bytes, at, [fixed[28]])?;
-    let terms = Terms {
+    require(u64_at(fixed, 24) >> 40 == 0)?;
+    let [client_id] = strings(bytes, 48, [fixed[28]])?;
+    let terms = place_terms(fixed, client_id);
+    check_terms(&terms, false)?;
+    Ok(terms)
+}
+
+/// A PLACE with flags: they must say that there is an extension block.
+pub fn place_extended<'a>(bytes: &'a [u8], flags: u8, rules: u32) -> Result<Wanted<'a>, Status> {
+    let fixed: &[u8; 48] = bytes.first_chunk().ok_or(status::MALFORMED)?;
+    require(flags == FLAG_EXTENSION && u64_at(fixed, 24) >> 40 == 0 && bytes.len() >= 48 + EXTENSION)?;
+    let [client_id] = strings(bytes, 48 + EXTENSION, [fixed[28]])?;
+    let wanted = extension(bytes, 48, rules, place_terms(fixed, client_id))?;
+    check_wanted(&wanted, false)?;
+    Ok(wanted)
+}
+
+#[inline]
+fn place_terms<'a>(fixed: &[u8; 48], client_id: &'a [u8]) -> Terms<'a> {
+    Terms {
         side: fixed[24],
         order_type: fixed[25],
         time_in_force: fixed[26],
         stp: fixed[27],
         price: u64_at(fixed, 32),
         quantity: u64_at(fixed, 40),
-        budget,
+        budget: 0,
         client_id,
-    };
-    check_terms(&terms, false)?;
-    Ok(terms)
+    }
 }
 
 #[inline]
@@ -237,10 +299,11 @@ fn target<'a>(order_id: u64, client_id: &'a [u8]) -> Result<Target<'a>, Status> 
 }
 
 #[inline]
-pub fn cancel_replace<'a>(bytes: &'a [u8], flags: u8) -> Result<CancelReplace<'a>, Status> {
+pub fn cancel_replace<'a>(bytes: &'a [u8], flags: u8, rules: u32) -> Result<CancelReplace<'a>, Status> {
     let fixed: &[u8; 56] = bytes.first_chunk().ok_or(status::MALFORMED)?;
     require(flags <= FLAG_EXTENSION && fixed[31] <= 1)?;
-    let (budget, at) = budget(bytes, 56, flags)?;
+    let at = 56 + flags as usize * EXTENSION;
+    require(bytes.len() >= at)?;
     let [client_id, target_id, request_id] = strings(bytes, at, [fixed[28], fixed[29], fixed[30]])?;
     let terms = Terms {
         side: fixed[24],
@@ -249,13 +312,76 @@ pub fn cancel_replace<'a>(bytes: &'a [u8], flags: u8) -> Result<CancelReplace<'a
         stp: fixed[27],
         price: u64_at(fixed, 32),
         quantity: u64_at(fixed, 40),
-        budget,
+        budget: 0,
         client_id,
     };
-    check_terms(&terms, true)?;
+    let wanted = if flags == FLAG_EXTENSION {
+        extension(bytes, 56, rules, terms)?
+    } else {
+        Wanted { terms, stop_price: 0, iceberg: 0, delta: 0 }
+    };
+    check_wanted(&wanted, true)?;
     let target = target(u64_at(fixed, 48), target_id)?;
     require(is_client_id(request_id))?;
-    Ok(CancelReplace { target, request_id, allow_failure: fixed[31] == 1, terms })
+    Ok(CancelReplace { target, request_id, allow_failure: fixed[31] == 1, wanted })
+}
+
+pub fn list_place<'a>(bytes: &'a [u8], flags: u8) -> Result<ListPlace<'a>, Status> {
+    require(bytes.len() >= LIST && flags == 0 && is_zero(&bytes[27..LIST]))?;
+    let (contingency, count) = (bytes[24], bytes[25] as usize);
+    let expected = if contingency == contingency::OTOCO { 3 } else { 2 };
+    require((contingency::OCO..=contingency::OTOCO).contains(&contingency) && count == expected)?;
+    let at = LIST + count * LEG;
+    require(bytes.len() >= at)?;
+    let fixed = |nth: usize| &bytes[LIST + nth * LEG..LIST + (nth + 1) * LEG];
+    let length = |nth: usize| if nth < count { fixed(nth)[4] } else { 0 };
+    let [client_id, texts @ ..] = strings(bytes, at, [bytes[26], length(0), length(1), length(2)])?;
+    require(is_client_id(client_id))?;
+    let legs = (0..count).map(|nth| leg(fixed(nth), texts[nth])).collect::<Result<Vec<_>, _>>()?;
+    require(match contingency {
+        contingency::OCO => is_pair(&legs),
+        contingency::OTO => is_working(&legs[0]),
+        _ => is_working(&legs[0]) && is_pair(&legs[1..]),
+    })?;
+    Ok(ListPlace { contingency, client_id, legs })
+}
+
+fn leg<'a>(fixed: &[u8], client_id: &'a [u8]) -> Result<Wanted<'a>, Status> {
+    require(is_zero(&fixed[5..8]) && is_zero(&fixed[44..48]))?;
+    let terms = Terms {
+        side: fixed[0],
+        order_type: fixed[1],
+        time_in_force: fixed[2],
+        stp: fixed[3],
+        price: u64_at(fixed, 8),
+        quantity: u64_at(fixed, 16),
+        budget: 0,
+        client_id,
+    };
+    let wanted = Wanted { terms, stop_price: u64_at(fixed, 24), iceberg: u64_at(fixed, 32), delta: u32_at(fixed, 40) };
+    check_wanted(&wanted, false)?;
+    Ok(wanted)
+}
+
+fn is_working(leg: &Wanted) -> bool {
+    matches!(leg.terms.order_type, order_type::LIMIT | order_type::LIMIT_MAKER)
+}
+
+/// A stop loss, and what is to be gained otherwise.
+fn is_pair(legs: &[Wanted]) -> bool {
+    let (stop, other) = (&legs[0].terms, &legs[1].terms);
+    matches!(stop.order_type, order_type::STOP_LOSS | order_type::STOP_LOSS_LIMIT)
+        && matches!(other.order_type, order_type::LIMIT_MAKER | order_type::TAKE_PROFIT | order_type::TAKE_PROFIT_LIMIT)
+        && (stop.side, stop.quantity) == (other.side, other.quantity)
+}
+
+pub fn list_cancel<'a>(bytes: &'a [u8], flags: u8) -> Result<ListCancel<'a>, Status> {
+    let fixed: &[u8; 40] = bytes.first_chunk().ok_or(status::MALFORMED)?;
+    require(flags == 0 && u64_at(fixed, 32) >> 16 == 0)?;
+    let [client_id, request_id] = strings(bytes, 40, [fixed[32], fixed[33]])?;
+    let list_id = u64_at(fixed, 24);
+    require(is_client_id(client_id) && is_client_id(request_id) && (list_id != 0 || !client_id.is_empty()))?;
+    Ok(ListCancel { list_id, client_id, request_id })
 }
 
 pub fn amend<'a>(bytes: &'a [u8], flags: u8) -> Result<Amend<'a>, Status> {

@@ -10,9 +10,11 @@ use crate::command::{self, Header, BATCH_HEADER, HEADER};
 use crate::deadlines::Deadlines;
 use crate::event::{Events, Outcome};
 use crate::ledger::Ledger;
+use crate::lists::Lists;
 use crate::market::{Asset, Market};
 use crate::reference::References;
 use crate::session::{Admission, Sessions};
+use crate::triggers::Triggers;
 use crate::wire::*;
 
 /// The rules that every engine begins with, and the newest that a RULES command may activate.
@@ -57,6 +59,8 @@ pub struct Engine {
     pub holds: BTreeMap<u128, Hold>,
     pub pending: VecDeque<Pending>,
     pub(crate) deadlines: Deadlines,
+    pub triggers: Triggers,
+    pub lists: Lists,
     pub(crate) events: Events,
 }
 
@@ -122,6 +126,7 @@ impl Engine {
         let header = Header::read(bytes);
         self.events.begin_command();
         self.ledger.begin_command(self.sequence);
+        self.triggers.touched = 0;
         let outcome = if header.session == 0 {
             self.internal(&header, bytes)
         } else {
@@ -160,6 +165,8 @@ impl Engine {
             kind::CANCEL_ALL => self.cancel_all(header, bytes),
             kind::AMEND => self.amend(header, bytes),
             kind::COUNTDOWN if self.rules >= 2 => self.countdown(header, bytes),
+            kind::LIST_PLACE if self.rules >= 2 => self.list_place(header, bytes),
+            kind::LIST_CANCEL if self.rules >= 2 => self.list_cancel(header, bytes),
             kind::CREDIT..=kind::CORRECTION => self.money(header, bytes),
             _ => self.operate(header, bytes),
         };
@@ -284,12 +291,24 @@ impl Engine {
                 for level in self.book.levels(market, side) {
                     for slot in self.book.queue(level) {
                         let order = self.book.order(slot);
+                        if order.is_special() {
+                            continue;
+                        }
                         let seat = &self.book.seats[order.seat as usize];
                         let terms = &self.markets[place_of(market)];
                         let held = &mut held[seat.paid_row(side) as usize];
                         *held = held.saturating_add(terms.hold_of(side, order.price, order.remaining));
                     }
                 }
+            }
+        }
+        for &id in self.book.specials.keys() {
+            let slot = self.book.find(id).ok_or("a special order without its order")?;
+            let order = self.book.order(slot);
+            // A pair holds together: it is counted with its younger order.
+            if self.other_of_pair(slot).is_none_or(|other| self.book.order(other).id < id) {
+                let held = &mut held[self.book.seats[order.seat as usize].paid_row(order.side) as usize];
+                *held = held.saturating_add(self.held_for(slot));
             }
         }
         for hold in self.holds.values() {

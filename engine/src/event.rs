@@ -4,6 +4,8 @@ use crate::book::Order;
 use crate::command::Header;
 use crate::ledger::Row;
 use crate::limits::LIMITS;
+use crate::lists::List;
+use crate::special::Special;
 use crate::wire::*;
 
 pub const RESULT: usize = 48;
@@ -102,6 +104,15 @@ pub struct Closed<'a> {
     pub request_id: &'a [u8],
 }
 
+/// How a parked order begins to work, as ORDER_TRIGGERED tells it.
+pub struct Start {
+    pub becomes: u8,
+    pub state: u8,
+    pub is_pending: bool,
+    pub last_price: Ticks,
+    pub hold_price: Ticks,
+}
+
 /// First word of a record of `words` words.
 #[inline]
 fn head(words: usize, kind: u8, tag: u8, subject: u32) -> u64 {
@@ -132,7 +143,7 @@ fn high(atoms: Atoms) -> u64 {
 #[inline(always)]
 fn accepted_record(order: &Order, market: u32, account: u32, by_budget: bool, client_id: &[u8]) -> [u64; 5] {
     let length = 5 + 2 * by_budget as usize + padded(client_id.len()) / 8;
-    let codes = [order.order_type, order.time_in_force, order.stp, client_id.len() as u8];
+    let codes = [order.order_type, order.time_in_force(), order.stp, client_id.len() as u8];
     [
         head(length, event::ORDER_ACCEPTED, order.side | (by_budget as u8) << 1, market),
         order.id,
@@ -252,6 +263,43 @@ impl Events {
         self.put_texts([client_id, &[]]);
     }
 
+    /// ORDER_ACCEPTED of an order that is more than its price and quantity.
+    pub fn accepted_special(&mut self, order: &Order, market: u32, account: u32, special: &Special, client_id: &[u8]) {
+        let [first, rest @ ..] = accepted_record(order, market, account, false, client_id);
+        let longer = (5 * 8) | 4 << 24; // five words more, and tag bit 2 that says so
+        self.put([first + longer]);
+        self.put(rest);
+        self.put([
+            special.stop_price,
+            special.iceberg,
+            special.list,
+            special.hold_price,
+            pair(special.delta, special.state as u32),
+        ]);
+        self.put_texts([client_id, &[]]);
+    }
+
+    /// A parked order that begins to work, or to wait for its trigger.
+    pub fn triggered(&mut self, order: &Order, market: u32, account: u32, start: &Start) {
+        let codes = [order.order_type, start.becomes, start.state, start.is_pending as u8];
+        self.put([
+            head(5, event::ORDER_TRIGGERED, order.side, market),
+            order.id,
+            pair(account, u32::from_le_bytes(codes)),
+            start.last_price,
+            start.hold_price,
+        ]);
+    }
+
+    pub fn list(&mut self, id: u64, list: &List, status: u8) {
+        let codes = [status, list.orders.len() as u8, list.client_id.len() as u8, 0];
+        let length = 3 + list.orders.len() + padded(list.client_id.len()) / 8;
+        self.put([head(length, event::ORDER_LIST, list.contingency, list.market), id]);
+        self.put([pair(list.account, u32::from_le_bytes(codes))]);
+        self.words.extend_from_slice(&list.orders);
+        self.put_texts([&list.client_id, &[]]);
+    }
+
     /// What a plain order tells that goes to rest: that it was accepted, what its level holds now, and the balance
     /// that it holds from.
     #[inline(always)]
@@ -302,7 +350,7 @@ impl Events {
         let texts = [closed.client_id, closed.request_id];
         let [client_length, request_length] = texts.map(|text| text.len() as u8);
         let length = 10 + padded(closed.client_id.len() + closed.request_id.len()) / 8;
-        let codes = [order.order_type, order.time_in_force, order.stp, closed.reason];
+        let codes = [order.order_type, order.time_in_force(), order.stp, closed.reason];
         self.put([
             head(length, event::ORDER_CLOSED, order.side | (closed.rested as u8) << 1, closed.market),
             order.id,

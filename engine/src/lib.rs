@@ -17,6 +17,7 @@ pub mod index;
 mod ladder;
 pub mod ledger;
 pub mod limits;
+pub mod lists;
 pub mod market;
 mod money;
 #[cfg(feature = "python")]
@@ -24,8 +25,12 @@ mod python;
 pub mod reference;
 pub mod session;
 pub mod snapshot;
+mod snapshot_special;
 mod snapshot_v2;
+pub mod special;
+pub mod stops;
 mod trading;
+pub mod triggers;
 pub mod wire;
 
 pub use engine::{Broken, Engine};

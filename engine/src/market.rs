@@ -2,6 +2,7 @@
 
 use crate::command::{Filters, Terms};
 use crate::limits::{Bounds, Limited, UNBOUNDED};
+use crate::special::{has_limit, is_stop};
 use crate::wire::*;
 
 pub const TIERS: usize = 16;
@@ -96,6 +97,8 @@ pub struct Market {
     pub limited: Option<Box<Limited>>,
     /// Balance rows of the fee account, base and quote.
     pub fee_rows: [u32; 2],
+    /// Whether stop orders wait for its price.
+    pub is_watched: bool,
 }
 
 impl Market {
@@ -125,11 +128,12 @@ impl Market {
         Err(status::MARKET_CLOSED)
     }
 
-    /// Outside of trading, some states let orders rest that take nothing.
+    /// Outside of trading, some states let orders rest, or wait, that take nothing.
     #[inline(never)]
     fn lets_rest(&self, terms: &Terms) -> bool {
         let lets_rest = self.is_resting();
-        lets_rest && terms.order_type != order_type::MARKET && terms.time_in_force == time_in_force::GTC
+        let is_gtc = has_limit(terms.order_type) && terms.time_in_force == time_in_force::GTC;
+        lets_rest && (is_gtc || is_stop(terms.order_type))
     }
 
     /// Nothing trades, but orders may come, change and go.
@@ -172,7 +176,7 @@ impl Market {
     /// The filters of the public API that look at nothing but the order and the last price.
     #[inline]
     pub fn check_filters(&self, terms: &Terms) -> Result<(), Status> {
-        if terms.order_type == order_type::MARKET {
+        if !has_limit(terms.order_type) {
             return self.check_market_filters(terms);
         }
         let filters = &self.filters;
@@ -202,11 +206,14 @@ impl Market {
         }
         let notional = if terms.budget > 0 {
             terms.budget
-        } else if self.last_price > 0 {
-            // The last price may be from before the filters shrank, so the product is not bounded by them.
-            self.lot_value(self.last_price).saturating_mul(terms.quantity as Atoms)
         } else {
-            return Ok(());
+            // A stop order is valued at its stop price, others at the last price.
+            let price = if terms.price > 0 { terms.price } else { self.last_price };
+            if price == 0 {
+                return Ok(());
+            }
+            // The last price may be from before the filters shrank, so the product is not bounded by them.
+            self.lot_value(price).saturating_mul(terms.quantity as Atoms)
         };
         let minimum = if filters.notional_flags & 1 != 0 { filters.notional_min } else { 0 };
         let maximum = if filters.notional_flags & 2 != 0 { filters.notional_max } else { Atoms::MAX };

@@ -20,6 +20,7 @@ use crate::command::Filters;
 use crate::engine::{Broken, Engine};
 use crate::history::{AccountTrade, Capacity, ClosedOrder, History, Trade, TradeQuery};
 use crate::market::Rates;
+use crate::special::Special;
 use crate::wire::*;
 
 pyo3::create_exception!(_matching, EngineBroken, PyException, "A batch that may not exist, or a broken invariant.");
@@ -147,10 +148,11 @@ struct PyEngine {
 }
 
 impl PyEngine {
-    fn order_row<'py>(&self, py: Python<'py>, order: &Order) -> PyResult<Bound<'py, PyAny>> {
+    fn order_row<'py>(&self, py: Python<'py>, slot: u32) -> PyResult<Bound<'py, PyAny>> {
         let book = &self.engine.book;
+        let order = &self.engine.whole_order(slot);
         let seat = &book.seats[order.seat as usize];
-        let codes = (order.side, order.order_type, order.time_in_force, order.stp);
+        let codes = (order.side, order.order_type, order.time_in_force(), order.stp);
         let prevented = book.prevented(order);
         let row = flat(
             py,
@@ -167,8 +169,26 @@ impl PyEngine {
                 ),
             ),
         )?;
-        row.add((prevented,).into_pyobject(py)?)
+        let special = if order.is_special() { *self.engine.special(slot) } else { plain(order) };
+        let rests = special.state == order_state::RESTING;
+        row.add((
+            prevented,
+            special.stop_price,
+            special.delta,
+            special.iceberg,
+            if rests { book.order(slot).remaining } else { 0 },
+            special.list,
+            special.state,
+            special.working_ns,
+            special.trailing_ns,
+            special.hold_price,
+        ))
     }
+}
+
+/// What an ordinary order is in the terms of special ones.
+fn plain(order: &Order) -> Special {
+    Special { state: order_state::RESTING, working_ns: order.accepted_ns, ..Special::default() }
 }
 
 #[pymethods]
@@ -223,7 +243,7 @@ impl PyEngine {
 
     #[getter]
     fn pending(&self) -> bool {
-        !self.engine.pending.is_empty()
+        !self.engine.pending.is_empty() || !self.engine.triggers.is_empty()
     }
 
     /// When a TIME command is to be sent at the latest.
@@ -348,7 +368,7 @@ impl PyEngine {
 
     fn order<'py>(&self, py: Python<'py>, order_id: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
         let slot = self.engine.book.find(order_id);
-        slot.map(|slot| self.order_row(py, self.engine.book.order(slot))).transpose()
+        slot.map(|slot| self.order_row(py, slot)).transpose()
     }
 
     fn order_by_client_id<'py>(
@@ -358,13 +378,13 @@ impl PyEngine {
         client_id: &[u8],
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let slot = self.engine.book.find_client_id(account, client_id);
-        slot.map(|slot| self.order_row(py, self.engine.book.order(slot))).transpose()
+        slot.map(|slot| self.order_row(py, slot)).transpose()
     }
 
     #[pyo3(signature = (account, market = 0))]
     fn open_orders<'py>(&self, py: Python<'py>, account: u32, market: u32) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let slots = self.engine.open_orders(account, market);
-        slots.into_iter().map(|slot| self.order_row(py, self.engine.book.order(slot))).collect()
+        slots.into_iter().map(|slot| self.order_row(py, slot)).collect()
     }
 
     #[allow(clippy::type_complexity)]
@@ -514,6 +534,9 @@ fn constants(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         ("Status", status::ALL),
         ("Side", side::ALL),
         ("OrderType", order_type::ALL),
+        ("OrderState", order_state::ALL),
+        ("Contingency", contingency::ALL),
+        ("ListStatus", list_status::ALL),
         ("TimeInForce", time_in_force::ALL),
         ("StpMode", stp::ALL),
         ("Role", role::ALL),

@@ -34,7 +34,10 @@ impl Session {
     #[inline]
     fn allows(&self, kind: u8, rules: u32) -> bool {
         match self.role {
-            role::TRADE => (kind::PLACE..=kind::AMEND).contains(&kind) || (kind == kind::COUNTDOWN && rules >= 2),
+            role::TRADE => {
+                (kind::PLACE..=kind::AMEND).contains(&kind)
+                    || (rules >= 2 && matches!(kind, kind::LIST_PLACE | kind::LIST_CANCEL | kind::COUNTDOWN))
+            }
             role::WALLET | role::FIAT => (kind::CREDIT..=kind::RELEASE).contains(&kind),
             role::ADMIN => kind < kind::SESSION_OPEN,
             _ => false,

@@ -12,6 +12,8 @@ use crate::market::{filters_are_sound, Asset, Fees, Market, Rates, ORDER_LIMIT};
 use crate::money::BALANCE_LIMIT;
 use crate::reference::Reference;
 use crate::session::{Kept, Session, SESSIONS_MAX, WINDOW};
+use crate::snapshot_special::Restored;
+use crate::special::Special;
 use crate::trading::SIDE_LOTS_MAX;
 use crate::wire::*;
 
@@ -230,6 +232,7 @@ impl Engine {
             out.u64(work.sequence);
         }
         if self.rules >= 2 {
+            self.write_specials(out);
             self.write_version_2(out);
         }
     }
@@ -251,28 +254,32 @@ impl Engine {
 
     /// By market, side, price and queue.
     fn write_orders(&self, out: &mut Writer) {
-        out.count(self.book.open_orders());
+        let is_parked = |special: &&Special| special.state != order_state::RESTING;
+        out.count(self.book.open_orders() - self.book.specials.values().filter(is_parked).count());
         for market in 1..=self.markets.len() as u32 {
             for side in [side::BUY, side::SELL] {
                 for level in self.book.levels(market, side) {
                     for slot in self.book.queue(level) {
-                        let order = self.book.order(slot);
-                        out.u64(order.id);
-                        out.u32(order.seat);
-                        for code in [order.side, order.order_type, order.time_in_force, order.stp] {
-                            out.u8(code);
-                        }
-                        out.u64(order.price);
-                        out.u64(order.remaining);
-                        out.u64(order.quantity);
-                        out.atoms(order.executed_quote);
-                        out.i64(order.accepted_ns);
-                        out.i64(order.updated_ns);
-                        out.text(self.book.client_id(order));
+                        self.write_order(out, self.book.order(slot));
                     }
                 }
             }
         }
+    }
+
+    pub(crate) fn write_order(&self, out: &mut Writer, order: &Order) {
+        out.u64(order.id);
+        out.u32(order.seat);
+        for code in [order.side, order.order_type, order.time_in_force(), order.stp] {
+            out.u8(code);
+        }
+        out.u64(order.price);
+        out.u64(order.remaining);
+        out.u64(order.quantity);
+        out.atoms(order.executed_quote);
+        out.i64(order.accepted_ns);
+        out.i64(order.updated_ns);
+        out.text(self.book.client_id(order));
     }
 
     pub fn restore(bytes: &[u8]) -> Result<Engine, Broken> {
@@ -364,7 +371,7 @@ impl Engine {
             }
             self.take_seat(account, market);
         }
-        self.read_orders(input)?;
+        let mut by_age = self.read_orders(input)?;
         for _ in 0..input.count()? {
             let reference = Reference { digest: input.u128()?, content: input.u64()?, value: input.u64()? };
             self.references.add(reference);
@@ -390,8 +397,11 @@ impl Engine {
             self.pending.push_back(work);
         }
         if self.rules >= 2 {
+            by_age.extend(self.read_specials(input)?);
             self.read_version_2(input)?;
         }
+        by_age.sort_unstable();
+        self.book.seat_by_age(by_age.into_iter().map(|(_, slot)| slot));
         Ok(())
     }
 
@@ -414,43 +424,52 @@ impl Engine {
         Ok(())
     }
 
-    /// Orders are written by queue but must enter their seats by age, so they are put into the book in two passes.
-    fn read_orders(&mut self, input: &mut Reader) -> Read<()> {
+    /// Returns ids and slots: orders are written by queue, but must enter their seats by age.
+    fn read_orders(&mut self, input: &mut Reader) -> Read<Vec<(u64, u32)>> {
         let count = input.count()?;
         let mut by_age: Vec<(u64, u32)> = Vec::with_capacity(count);
         for _ in 0..count {
-            let (id, seat) = (input.u64()?, input.u32()?);
-            let (side, order_type, time_in_force, stp) = (input.u8()?, input.u8()?, input.u8()?, input.u8()?);
-            let (price, remaining, quantity) = (input.u64()?, input.u64()?, input.u64()?);
-            let executed_quote = input.atoms()?;
-            let (accepted_ns, updated_ns) = (input.i64()?, input.i64()?);
-            let client_id = input.text()?;
-            let impossible = || Broken(format!("snapshot holds an impossible order {id}"));
-            let market = self.book.seats.get(seat as usize).map(|seat| seat.market).ok_or_else(impossible)?;
-            let is_sound = (1..=self.last_order_id).contains(&id)
-                && side <= side::SELL
-                && matches!(order_type, order_type::LIMIT | order_type::LIMIT_MAKER)
-                && time_in_force == time_in_force::GTC
-                && stp <= stp::DECREMENT
-                && client_id.len() <= CLIENT_ID_MAX
-                && (1..ORDER_LIMIT).contains(&price)
-                && (1..=quantity).contains(&remaining)
-                && quantity < ORDER_LIMIT
-                && self.book.side(market, side).lots + remaining <= SIDE_LOTS_MAX
-                && self.book.find(id).is_none();
-            if !is_sound {
-                return Err(impossible());
+            let Restored { market, order, terms } = self.read_order(input)?;
+            let may_rest = match terms.order_type {
+                order_type::LIMIT | order_type::LIMIT_MAKER => true,
+                order_type::STOP_LOSS_LIMIT | order_type::TAKE_PROFIT_LIMIT => self.rules >= 2,
+                _ => false,
+            };
+            if !may_rest || terms.time_in_force != time_in_force::GTC || terms.price == 0 {
+                return Err(Broken(format!("snapshot holds an impossible order {} at rest", order.id)));
             }
-            let terms = Terms { side, order_type, time_in_force, stp, price, quantity, budget: 0, client_id };
-            let mut order = Order::new(id, &terms, quantity, accepted_ns, seat);
-            order.remaining = remaining;
-            order.executed_quote = executed_quote;
-            order.updated_ns = updated_ns;
-            by_age.push((id, self.book.rest(market, order, client_id).0));
+            by_age.push((order.id, self.book.rest(market, order, terms.client_id).0));
         }
-        by_age.sort_unstable();
-        self.book.seat_by_age(by_age.into_iter().map(|(_, slot)| slot));
-        Ok(())
+        Ok(by_age)
+    }
+
+    pub(crate) fn read_order<'a>(&self, input: &mut Reader<'a>) -> Read<Restored<'a>> {
+        let (id, seat) = (input.u64()?, input.u32()?);
+        let (side, order_type, time_in_force, stp) = (input.u8()?, input.u8()?, input.u8()?, input.u8()?);
+        let (price, remaining, quantity) = (input.u64()?, input.u64()?, input.u64()?);
+        let executed_quote = input.atoms()?;
+        let (accepted_ns, updated_ns) = (input.i64()?, input.i64()?);
+        let client_id = input.text()?;
+        let impossible = || Broken(format!("snapshot holds an impossible order {id}"));
+        let market = self.book.seats.get(seat as usize).map(|seat| seat.market).ok_or_else(impossible)?;
+        let is_sound = (1..=self.last_order_id).contains(&id)
+            && side <= side::SELL
+            && stp <= stp::DECREMENT
+            && client_id.len() <= CLIENT_ID_MAX
+            && price < ORDER_LIMIT
+            && (1..=quantity).contains(&remaining)
+            && quantity < ORDER_LIMIT
+            && self.book.side(market, side).lots + remaining <= SIDE_LOTS_MAX
+            && self.book.find(id).is_none();
+        if !is_sound {
+            return Err(impossible());
+        }
+        let terms = Terms { side, order_type, time_in_force, stp, price, quantity, budget: 0, client_id };
+        let mut order = Order::new(id, &terms, quantity, accepted_ns, seat);
+        order.remaining = remaining;
+        order.executed_quote = executed_quote;
+        order.updated_ns = updated_ns;
+        Ok(Restored { market, order, terms })
     }
 }
 
@@ -504,6 +523,7 @@ fn read_market(input: &mut Reader) -> Read<Market> {
         prevented_id: 0,
         limited: None,
         fee_rows: [0; 2],
+        is_watched: false,
     })
 }
 

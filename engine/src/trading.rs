@@ -2,14 +2,17 @@
 //!
 //! An order's funds are held before it can match; a fill moves base, quote and fees in the same step.
 
+use std::collections::VecDeque;
+
 use crate::book::{accepts, Book, Order, NIL, NO_ORDER};
-use crate::command::{self, Header, Target, Terms};
+use crate::command::{self, CancelReplace, Header, Target, Terms, Wanted};
 use crate::deadlines::pause_of;
 use crate::engine::{Engine, Pending};
 use crate::event::{Closed, Fill, Outcome, Prevented};
 use crate::ledger::Ledger;
 use crate::limits::{Bounds, Window, SECOND_NS};
 use crate::market::Market;
+use crate::special::has_limit;
 use crate::wire::*;
 
 /// Makers that one command may touch, so that it ends within a few milliseconds. What is left then expires.
@@ -20,36 +23,44 @@ const CANCELS_PER_STEP: u64 = 64;
 pub(crate) const SIDE_LOTS_MAX: Lots = 1 << 62;
 
 /// An order while it takes.
-struct Taker<'a> {
-    order: Order,
-    market: u32,
-    account: u32,
-    tier: u8,
-    stp_group: u32,
-    client_id: &'a [u8],
+pub(crate) struct Taker<'a> {
+    pub order: Order,
+    pub market: u32,
+    pub account: u32,
+    pub tier: u8,
+    pub stp_group: u32,
+    pub client_id: &'a [u8],
     /// The balance rows that it pays from and receives on.
-    pays: u32,
-    gets: u32,
+    pub pays: u32,
+    pub gets: u32,
     /// Atoms still held for it.
-    held: Atoms,
+    pub held: Atoms,
     /// Atoms held per lot: what a fill frees. 0 where the hold is used up by what is paid (MARKET buys).
-    held_per_lot: Atoms,
+    pub held_per_lot: Atoms,
     /// What a MARKET order by budget may still spend (buy) or receive (sell).
-    budget: Atoms,
-    by_quote: bool,
+    pub budget: Atoms,
+    pub by_quote: bool,
     /// Lots that self-trade prevention took off its quantity.
-    prevented: Lots,
+    pub prevented: Lots,
     /// Prices at which it may trade.
-    bounds: Bounds,
+    pub bounds: Bounds,
 }
 
 /// An order that was taken out of the book before it was filled, and what is to be freed for it.
-struct Gone {
-    id: u64,
-    row: u32,
-    held: Atoms,
+pub(crate) struct Gone {
+    pub id: u64,
+    pub row: u32,
+    pub held: Atoms,
     /// What its level still holds.
-    left: Lots,
+    pub left: Lots,
+    /// The list that it belongs to, or 0.
+    pub list: u64,
+}
+
+/// What the guards found out about a new order.
+pub(crate) struct Admitted {
+    pub seat: Option<u32>,
+    pub would_take: bool,
 }
 
 impl Taker<'_> {
@@ -71,7 +82,7 @@ fn affordable(budget: Atoms, lot_value: Atoms) -> Lots {
 
 /// Why matching stopped.
 #[derive(PartialEq, Eq)]
-enum Stop {
+pub(crate) enum Stop {
     /// Nothing is left to do for the taker.
     Done,
     /// No maker is left at an acceptable price.
@@ -85,16 +96,44 @@ enum Stop {
 impl Engine {
     #[inline]
     pub(crate) fn place(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
-        let terms = command::place(bytes, header.flags)?;
-        self.check_version(&terms)?;
-        let id = self.place_terms(header, &terms)?;
+        let id = if header.flags == 0 {
+            let terms = command::place(bytes)?;
+            self.check_version(&terms)?;
+            self.place_terms(header, &terms)?
+        } else {
+            self.place_extended(header, bytes)?
+        };
+        if !self.triggers.is_empty() {
+            self.run_triggered();
+        }
         Ok(Outcome::ok(id))
     }
 
-    /// Guards, in the order of docs/formats/rules.md; then the order is accepted and its id returned. Inlined, since
-    /// nearly every command comes this way.
+    #[inline(never)]
+    fn place_extended(&mut self, header: &Header, bytes: &[u8]) -> Result<u64, Status> {
+        let wanted = command::place_extended(bytes, header.flags, self.rules)?;
+        self.check_version(&wanted.terms)?;
+        self.place_wanted(header, &wanted)
+    }
+
+    fn place_wanted(&mut self, header: &Header, wanted: &Wanted) -> Result<u64, Status> {
+        if wanted.is_plain() {
+            self.place_apart(header, &wanted.terms)
+        } else {
+            self.place_special(header, wanted)
+        }
+    }
+
+    /// The guards of every new order, in the order of docs/formats/rules.md, up to what it must hold. `beside` counts
+    /// the orders of the same list before it; an order that waits does not meet the book yet.
     #[inline(always)]
-    fn place_terms(&mut self, header: &Header, terms: &Terms) -> Result<u64, Status> {
+    pub(crate) fn admit(
+        &mut self,
+        header: &Header,
+        terms: &Terms,
+        meets_book: bool,
+        beside: u32,
+    ) -> Result<Admitted, Status> {
         let account = self.ledger.account(header.account).ok_or(status::UNKNOWN_ACCOUNT)?;
         account.check_may_trade()?;
         let market = self.markets.get_mut(place_of(header.market)).ok_or(status::UNKNOWN_MARKET)?;
@@ -102,7 +141,7 @@ impl Engine {
         market.check_filters(terms)?;
         let seat = self.book.find_seat(account.recent_seat, header.account, header.market);
         let open_orders = seat.map_or(0, |seat| self.book.seats[seat as usize].open_orders);
-        if open_orders >= market.filters.max_orders {
+        if open_orders + beside >= market.filters.max_orders {
             return Err(status::MAX_NUM_ORDERS);
         }
         if market.limited.is_some() {
@@ -113,12 +152,22 @@ impl Engine {
         }
         let sides = self.book.sides(header.market);
         let would_take = sides.of(terms.side ^ 1).tempts(terms.side, terms.price);
-        if would_take && (terms.order_type == order_type::LIMIT_MAKER || market.state != market_state::TRADING) {
+        let must_rest = terms.order_type == order_type::LIMIT_MAKER || market.state != market_state::TRADING;
+        if would_take && must_rest && meets_book {
             return Err(status::WOULD_TAKE);
         }
         if sides.of(terms.side).lots + terms.quantity > SIDE_LOTS_MAX {
             return Err(status::LIMIT_REACHED);
         }
+        Ok(Admitted { seat, would_take })
+    }
+
+    /// Guards; then the order is accepted and its id returned. Inlined, since nearly every command comes this way.
+    #[inline(always)]
+    fn place_terms(&mut self, header: &Header, terms: &Terms) -> Result<u64, Status> {
+        let Admitted { seat, would_take } = self.admit(header, terms, true, 0)?;
+        let account = &self.ledger.accounts[header.account as usize];
+        let market = &mut self.markets[place_of(header.market)];
         let hold = if terms.order_type == order_type::MARKET {
             market_hold(&self.book, &self.ledger, market, header, terms, self.time_ns)
         } else {
@@ -180,6 +229,12 @@ impl Engine {
         take_seat(&mut self.book, &mut self.ledger, &self.markets[place_of(market)], account, market)
     }
 
+    /// The seat of an account in a market, made when it is missing.
+    pub(crate) fn sit(&mut self, header: &Header, seat: Option<u32>) -> u32 {
+        let market = &self.markets[place_of(header.market)];
+        seat.unwrap_or_else(|| sit_down(&mut self.book, &mut self.ledger, market, header.account, header.market))
+    }
+
     #[inline]
     fn group_of(&self, order: &Order) -> u32 {
         stp_group_of(&self.book, &self.ledger, order)
@@ -210,13 +265,28 @@ impl Engine {
         let takes = would_take || terms.order_type == order_type::MARKET;
         let fills = || {
             let market = &self.markets[place_of(header.market)];
-            walk(&self.book, &self.ledger, market, header, terms, taker.bounds).0
+            walk(&self.book, &self.ledger, market, (header.account, header.market), terms, taker.bounds).0
         };
         if !takes || (terms.time_in_force == time_in_force::FOK && fills() < terms.quantity) {
             return self.end_taker(&taker, close_reason::EXPIRED);
         }
         let stop = self.take(&mut taker);
-        self.conclude(taker, stop)
+        let is_out_of_range = stop == Stop::OutOfRange;
+        let id = match reason_to_end(&taker, stop) {
+            Some(reason) => self.end_taker(&taker, reason),
+            None => self.rest_taker(taker),
+        };
+        if is_out_of_range {
+            self.pause(header.market);
+        }
+        id
+    }
+
+    fn rest_taker(&mut self, taker: Taker) -> u64 {
+        if taker.prevented > 0 {
+            self.book.mark_prevented(taker.order.id, taker.prevented);
+        }
+        self.rest(taker.market, taker.order, taker.client_id)
     }
 
     fn rest(&mut self, market: u32, order: Order, client_id: &[u8]) -> u64 {
@@ -231,29 +301,6 @@ impl Engine {
             0
         } else {
             self.markets[place_of(market)].hold_of_lot(terms.side, terms.price)
-        }
-    }
-
-    fn conclude(&mut self, taker: Taker, stop: Stop) -> u64 {
-        let order = &taker.order;
-        let rests = order.order_type != order_type::MARKET && order.time_in_force == time_in_force::GTC;
-        let is_spent = taker.by_quote && taker.budget == 0;
-        match stop {
-            Stop::NoMaker if rests => {
-                if taker.prevented > 0 {
-                    self.book.mark_prevented(order.id, taker.prevented);
-                }
-                self.rest(taker.market, taker.order, taker.client_id)
-            }
-            Stop::Done if !taker.by_quote || order.executed() > 0 => self.end_taker(&taker, close_reason::FILLED),
-            Stop::NoMaker if is_spent => self.end_taker(&taker, close_reason::FILLED),
-            Stop::SelfTrade => self.end_taker(&taker, close_reason::EXPIRED_STP),
-            Stop::OutOfRange => {
-                let id = self.end_taker(&taker, close_reason::EXPIRED_PRICE_RANGE);
-                self.pause(taker.market);
-                id
-            }
-            _ => self.end_taker(&taker, close_reason::EXPIRED),
         }
     }
 
@@ -277,7 +324,7 @@ impl Engine {
 
     /// Stops trade for a while, if the market is one that does. Afterwards its reference is the last price.
     #[cold]
-    fn pause(&mut self, market_id: u32) {
+    pub(crate) fn pause(&mut self, market_id: u32) {
         let Some(limited) = &mut self.markets[place_of(market_id)].limited else { return };
         if limited.limits.pause_seconds > 0 {
             limited.window = Window::default();
@@ -288,14 +335,20 @@ impl Engine {
     }
 
     /// Matches by price, then time, at the makers' prices.
-    fn take(&mut self, taker: &mut Taker) -> Stop {
-        let makers_side = taker.order.side ^ 1;
+    pub(crate) fn take(&mut self, taker: &mut Taker) -> Stop {
         let mut makers = 0;
+        let stop = self.take_levels(taker, &mut makers);
+        self.triggers.touched += makers;
+        stop
+    }
+
+    #[inline(always)]
+    fn take_levels(&mut self, taker: &mut Taker, makers: &mut u32) -> Stop {
+        let makers_side = taker.order.side ^ 1;
         loop {
             let Some(level) = self.book.best(taker.market, makers_side) else { return Stop::NoMaker };
             let price = self.book.level(level).price;
-            let is_market = taker.order.order_type == order_type::MARKET;
-            if !is_market && !accepts(taker.order.side, taker.order.price, price) {
+            if has_limit(taker.order.order_type) && !accepts(taker.order.side, taker.order.price, price) {
                 return Stop::NoMaker;
             }
             if !(taker.bounds.0..=taker.bounds.1).contains(&price) {
@@ -303,9 +356,12 @@ impl Engine {
                 return if taker.wants(Lots::MAX, lot_value) == 0 { Stop::Done } else { Stop::OutOfRange };
             }
             let before = self.book.level(level).quantity;
-            let (stop, left) = self.take_level(taker, level, &mut makers);
+            let (stop, left) = self.take_level(taker, level, makers);
             if left != before {
                 self.emit_level(taker.market, makers_side, price, left);
+            }
+            if self.markets[place_of(taker.market)].is_watched {
+                self.watch(taker.market);
             }
             if let Some(stop) = stop {
                 return stop;
@@ -330,17 +386,24 @@ impl Engine {
             let total = self.book.level(level).quantity;
             let is_last = maker.next_at_level() == NO_ORDER;
             if taker.order.stp != stp::NONE && self.group_of(maker) == taker.stp_group {
-                let (prevented, is_spent) = self.prevent(taker, slot, lot_value);
+                let (left, is_spent) = self.prevent(taker, slot, lot_value);
                 if is_spent {
-                    return (Some(Stop::SelfTrade), total - prevented);
+                    return (Some(Stop::SelfTrade), left);
                 }
-                if prevented == total {
+                if left == 0 {
                     return (None, 0);
                 }
                 continue;
             }
             let is_filled = quantity == maker.remaining;
+            let is_special = maker.is_special();
             self.fill(taker, slot, quantity, lot_value);
+            if is_special && self.goes_on(slot, is_filled) {
+                if !taker.by_quote && taker.order.remaining == 0 {
+                    return (Some(Stop::Done), self.book.level(level).quantity);
+                }
+                continue;
+            }
             if is_filled {
                 self.close_filled(taker.market, slot);
                 if is_last {
@@ -354,34 +417,39 @@ impl Engine {
         }
     }
 
-    /// Self-trade prevention instead of a fill. Returns the lots that the maker loses, and whether the taker is spent.
+    /// Self-trade prevention instead of a fill. Returns what the level holds then, and whether the taker is spent.
     #[inline(never)]
     fn prevent(&mut self, taker: &mut Taker, slot: u32, lot_value: Atoms) -> (Lots, bool) {
         let maker = *self.book.order(slot);
-        let mode = taker.order.stp;
+        let (mode, maker_rest) = (taker.order.stp, self.remaining_of(slot));
         let matched = taker.wants(maker.remaining, lot_value);
         // A budget has no lots of its own: of it, what it wanted of this maker is prevented.
         let taker_rest = if taker.by_quote { matched } else { taker.order.remaining };
         let (taker_lots, maker_lots) = match mode {
             stp::EXPIRE_TAKER => (taker_rest, 0),
-            stp::EXPIRE_MAKER => (0, maker.remaining),
-            stp::EXPIRE_BOTH => (taker_rest, maker.remaining),
+            stp::EXPIRE_MAKER => (0, maker_rest),
+            stp::EXPIRE_BOTH => (taker_rest, maker_rest),
             _ => (matched, matched),
         };
         if self.rules >= 2 {
             self.tell_prevented(taker, &maker, taker_lots, maker_lots);
         }
-        if maker_lots == maker.remaining {
+        let left = if maker_lots == maker_rest {
             let gone = self.take_out(slot, close_reason::EXPIRED_STP, &[]);
             self.ledger.release(gone.row, gone.held);
-        } else if maker_lots > 0 {
-            self.decrement_maker(taker.market, slot, maker_lots);
-        }
+            self.leave_list(gone.list, close_reason::EXPIRED_STP, &[]);
+            gone.left
+        } else {
+            if maker_lots > 0 {
+                self.decrement_maker(taker.market, slot, maker_lots);
+            }
+            self.book.level_of(slot).quantity
+        };
         if mode != stp::DECREMENT {
-            return (maker_lots, mode != stp::EXPIRE_MAKER);
+            return (left, mode != stp::EXPIRE_MAKER);
         }
         self.decrement_taker(taker, matched, lot_value);
-        (maker_lots, taker.wants(Lots::MAX, lot_value) == 0)
+        (left, taker.wants(Lots::MAX, lot_value) == 0)
     }
 
     fn tell_prevented(&mut self, taker: &Taker, maker: &Order, taker_lots: Lots, maker_lots: Lots) {
@@ -405,12 +473,15 @@ impl Engine {
 
     /// A maker that loses some of its lots and stays where it is.
     fn decrement_maker(&mut self, market: u32, slot: u32, lots: Lots) {
+        let before = self.held_for(slot);
         self.book.reduce(market, slot, lots, self.time_ns);
-        let order = self.book.order(slot);
-        let (id, seat) = (order.id, &self.book.seats[order.seat as usize]);
-        let held = self.markets[place_of(market)].hold_of(order.side, order.price, lots);
-        self.ledger.release(seat.paid_row(order.side), held);
-        self.book.mark_prevented(id, lots);
+        let order = *self.book.order(slot);
+        let row = self.book.seats[order.seat as usize].paid_row(order.side);
+        self.ledger.release(row, before - self.held_for(slot));
+        self.book.mark_prevented(order.id, lots);
+        if order.remaining == 0 {
+            self.show_more(slot);
+        }
     }
 
     /// The same for the taker. Orders by budget, and MARKET buys, hold nothing for lots that they do not get.
@@ -494,11 +565,17 @@ impl Engine {
     fn close_filled(&mut self, market: u32, slot: u32) {
         self.emit_closed(slot, close_reason::FILLED, &[]);
         self.book.remove(market, slot);
+        if self.book.order(slot).is_special() {
+            self.special_is_filled(slot);
+        }
     }
 
     /// Takes an order out of the book before it is filled. The caller tells its level and frees what it held.
     #[inline(always)]
-    fn take_out(&mut self, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
+    pub(crate) fn take_out(&mut self, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
+        if self.book.order(slot).is_special() {
+            return self.take_out_special(slot, reason, request_id);
+        }
         self.emit_closed(slot, reason, request_id);
         let order = self.book.order(slot);
         let seat = &self.book.seats[order.seat as usize];
@@ -506,11 +583,11 @@ impl Engine {
         let held = market.hold_of(order.side, order.price, order.remaining);
         let (id, row) = (order.id, seat.paid_row(order.side));
         let left = self.book.remove(seat.market, slot);
-        Gone { id, row, held, left }
+        Gone { id, row, held, left, list: 0 }
     }
 
     #[inline(always)]
-    fn emit_closed(&mut self, slot: u32, reason: u8, request_id: &[u8]) {
+    pub(crate) fn emit_closed(&mut self, slot: u32, reason: u8, request_id: &[u8]) {
         let order = self.book.order(slot);
         let seat = &self.book.seats[order.seat as usize];
         self.events.closed(&Closed {
@@ -528,7 +605,7 @@ impl Engine {
 
     /// Tells the total of a level that has changed.
     #[inline(always)]
-    fn emit_level(&mut self, market_id: u32, side: u8, price: Ticks, total: Lots) {
+    pub(crate) fn emit_level(&mut self, market_id: u32, side: u8, price: Ticks, total: Lots) {
         let market = &mut self.markets[place_of(market_id)];
         market.update_id += 1;
         self.events.level(market_id, side, price, total, market.update_id);
@@ -536,7 +613,7 @@ impl Engine {
 
     /// The open order that a command of this account and market names.
     #[inline(always)]
-    fn find_target(&self, header: &Header, target: &Target) -> Result<u32, Status> {
+    pub(crate) fn find_target(&self, header: &Header, target: &Target) -> Result<u32, Status> {
         let slot = if target.order_id != 0 {
             self.book.find(target.order_id)
         } else {
@@ -563,6 +640,11 @@ impl Engine {
     pub(crate) fn cancel(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
         let cancel = command::cancel(bytes, header.flags)?;
         let slot = self.find_target(header, &cancel.target)?;
+        if self.book.order(slot).is_special() {
+            let id = self.book.order(slot).id;
+            self.close_special(slot, close_reason::CANCELLED, cancel.request_id);
+            return Ok(Outcome::ok(id));
+        }
         let gone = self.cancel_slot(header.market, slot, close_reason::CANCELLED, cancel.request_id);
         if let Some(payer) = self.ledger.hold_last(gone.row, -gone.held) {
             self.events.balance_held(payer);
@@ -582,14 +664,23 @@ impl Engine {
 
     #[inline]
     pub(crate) fn cancel_replace(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
-        let replace = command::cancel_replace(bytes, header.flags)?;
-        let mut terms = replace.terms;
-        self.check_version(&terms)?;
-        let takes_remaining = terms.quantity == 0 && terms.budget == 0;
+        let replace = command::cancel_replace(bytes, header.flags, self.rules)?;
+        self.check_version(&replace.wanted.terms)?;
+        let outcome = self.replace(header, replace)?;
+        if !self.triggers.is_empty() {
+            self.run_triggered();
+        }
+        Ok(outcome)
+    }
+
+    #[inline(always)]
+    fn replace(&mut self, header: &Header, replace: CancelReplace) -> Result<Outcome, Status> {
+        let mut wanted = replace.wanted;
+        let takes_remaining = wanted.terms.quantity == 0 && wanted.terms.budget == 0;
         let slot = match self.find_target(header, &replace.target) {
             Ok(slot) => slot,
             Err(status::UNKNOWN_ORDER) if replace.allow_failure && !takes_remaining => {
-                let id = self.place_apart(header, &terms)?;
+                let id = self.place_wanted(header, &wanted)?;
                 return Ok(Outcome::with_status(status::REPLACED_WITHOUT_CANCEL, id));
             }
             Err(status) => return Err(status),
@@ -598,11 +689,20 @@ impl Engine {
             return Err(status::ACCOUNT_FROZEN);
         }
         if takes_remaining {
-            terms.quantity = self.book.order(slot).remaining;
+            wanted.terms.quantity = self.remaining_of(slot);
         }
-        let gone = self.cancel_slot(header.market, slot, close_reason::REPLACED, replace.request_id);
-        self.ledger.release(gone.row, gone.held);
-        Ok(match self.place_terms(header, &terms) {
+        if self.book.order(slot).is_special() {
+            self.close_special(slot, close_reason::REPLACED, replace.request_id);
+        } else {
+            let gone = self.cancel_slot(header.market, slot, close_reason::REPLACED, replace.request_id);
+            self.ledger.release(gone.row, gone.held);
+        }
+        let placed = if wanted.is_plain() {
+            self.place_terms(header, &wanted.terms)
+        } else {
+            self.place_special(header, &wanted)
+        };
+        Ok(match placed {
             Ok(id) => Outcome::ok(id),
             Err(refusal) => Outcome::with_status(status::REPLACE_REFUSED, refusal as u64),
         })
@@ -618,7 +718,7 @@ impl Engine {
         if market.state != market_state::TRADING && !market.is_resting() {
             return Err(status::MARKET_CLOSED);
         }
-        let order = *self.book.order(slot);
+        let order = self.whole_order(slot);
         if amend.quantity < market.filters.lot_min {
             return Err(status::LOT_SIZE);
         }
@@ -627,7 +727,8 @@ impl Engine {
         if amend.quantity >= asked || amend.quantity <= ended {
             return Err(status::AMEND_NOT_SMALLER);
         }
-        if market.notional(order.price, amend.quantity) < market.filters.notional_min {
+        let is_priced = has_limit(order.order_type);
+        if is_priced && market.notional(order.price, amend.quantity) < market.filters.notional_min {
             return Err(status::NOTIONAL);
         }
         if self.book.find_client_id(header.account, amend.client_id).is_some_and(|found| found != slot) {
@@ -648,12 +749,15 @@ impl Engine {
     fn shrink(&mut self, header: &Header, slot: u32, (new, old): (Lots, Lots), client_id: &[u8]) {
         let order = *self.book.order(slot);
         let old_client_id = self.book.client_id(&order).to_vec();
-        let by = old - new;
-        self.book.reduce(header.market, slot, by, self.time_ns);
         if !client_id.is_empty() && client_id != old_client_id {
             self.book.rename(slot, client_id);
         }
         let row = self.book.seats[order.seat as usize].paid_row(order.side);
+        if order.is_special() {
+            return self.shrink_special(slot, (new, old), &old_client_id);
+        }
+        let by = old - new;
+        self.book.reduce(header.market, slot, by, self.time_ns);
         let market = &self.markets[place_of(header.market)];
         self.ledger.release(row, market.hold_of(order.side, order.price, by));
         let reduced = self.book.order(slot);
@@ -684,6 +788,10 @@ impl Engine {
 
     /// CONTINUE: the next step of the oldest pending work.
     pub(crate) fn go_on(&mut self) -> Outcome {
+        if !self.triggers.is_empty() {
+            self.run_triggered();
+            return Outcome::ok(0);
+        }
         let Some(work) = self.pending.pop_front() else { return Outcome::ok(0) };
         let (_, more) = self.cancel_step(&work);
         let outcome = Outcome::ok(work.sequence).with_more(more);
@@ -716,8 +824,12 @@ impl Engine {
         while seat != NIL {
             let market = self.book.seats[seat as usize].market;
             while let Some(slot) = self.oldest_to_cancel(seat, work) {
-                if cancelled == CANCELS_PER_STEP {
+                if cancelled >= CANCELS_PER_STEP {
                     return (cancelled, true);
+                }
+                if self.book.order(slot).is_special() {
+                    cancelled += self.close_special(slot, close_reason::CANCELLED, &[]);
+                    continue;
                 }
                 let gone = self.cancel_slot(market, slot, close_reason::CANCELLED, &[]);
                 self.ledger.release(gone.row, gone.held);
@@ -735,6 +847,21 @@ impl Engine {
     }
 }
 
+/// Why a taker ends when matching has stopped; None if what is left of it rests.
+pub(crate) fn reason_to_end(taker: &Taker, stop: Stop) -> Option<u8> {
+    let order = &taker.order;
+    let rests = has_limit(order.order_type) && order.time_in_force() == time_in_force::GTC;
+    let is_spent = taker.by_quote && taker.budget == 0;
+    match stop {
+        Stop::NoMaker if rests => None,
+        Stop::Done if !taker.by_quote || order.executed() > 0 => Some(close_reason::FILLED),
+        Stop::NoMaker if is_spent => Some(close_reason::FILLED),
+        Stop::SelfTrade => Some(close_reason::EXPIRED_STP),
+        Stop::OutOfRange => Some(close_reason::EXPIRED_PRICE_RANGE),
+        _ => Some(close_reason::EXPIRED),
+    }
+}
+
 /// What an arriving MARKET order must hold before it may match.
 #[inline(never)]
 fn market_hold(
@@ -746,7 +873,7 @@ fn market_hold(
     time_ns: i64,
 ) -> Atoms {
     let bounds = market.execution_bounds(terms.side, time_ns);
-    let walked = || walk(book, ledger, market, header, terms, bounds);
+    let walked = || walk(book, ledger, market, (header.account, header.market), terms, bounds);
     match (terms.side, terms.budget) {
         (side::BUY, 0) => walked().1,
         (side::BUY, budget) => budget,
@@ -756,19 +883,19 @@ fn market_hold(
 }
 
 /// A dry run of matching: the lots that would execute and their value, with the same stops as the real one.
-fn walk(
+pub(crate) fn walk(
     book: &Book,
     ledger: &Ledger,
     market: &Market,
-    header: &Header,
+    (account, market_id): (u32, u32),
     terms: &Terms,
     (lowest, highest): Bounds,
 ) -> (Lots, Atoms) {
-    let stp_group = ledger.accounts[header.account as usize].stp_group;
+    let stp_group = ledger.accounts[account as usize].stp_group;
     let (mut lots, mut value, mut makers) = (0, 0, 0);
     // What self-trade prevention takes off the taker, which executes nothing.
     let (mut prevented_lots, mut prevented_value) = (0, 0);
-    for level in book.levels(header.market, terms.side ^ 1) {
+    for level in book.levels(market_id, terms.side ^ 1) {
         if !(lowest..=highest).contains(&level.price) {
             break;
         }
@@ -776,7 +903,10 @@ fn walk(
             break;
         }
         let lot_value = market.lot_value(level.price);
-        for slot in book.queue(level) {
+        let mut queue = book.queue(level);
+        // What icebergs hide comes behind everything that the level shows, part by part.
+        let mut hidden = VecDeque::new();
+        while let Some(part) = queue.next().map(|slot| Part::of(book, slot)).or_else(|| hidden.pop_front()) {
             let left = if terms.budget > 0 {
                 affordable(terms.budget - value - prevented_value, lot_value)
             } else {
@@ -786,25 +916,56 @@ fn walk(
                 return (lots, value);
             }
             makers += 1;
-            let maker = book.order(slot);
-            if terms.stp != stp::NONE && stp_group_of(book, ledger, maker) == stp_group {
-                match terms.stp {
-                    stp::EXPIRE_MAKER => continue,
-                    stp::DECREMENT => {
-                        let prevented = left.min(maker.remaining);
-                        prevented_lots += prevented;
-                        prevented_value += lot_value * prevented as Atoms;
-                        continue;
-                    }
-                    _ => return (lots, value),
+            let taken = left.min(part.shown);
+            let is_own = terms.stp != stp::NONE && part.stp_group(book, ledger) == stp_group;
+            match terms.stp {
+                stp::EXPIRE_MAKER if is_own => continue,
+                stp::DECREMENT if is_own => {
+                    prevented_lots += taken;
+                    prevented_value += lot_value * taken as Atoms;
+                }
+                _ if is_own => return (lots, value),
+                _ => {
+                    lots += taken;
+                    value += lot_value * taken as Atoms;
                 }
             }
-            let taken = left.min(maker.remaining);
-            lots += taken;
-            value += lot_value * taken as Atoms;
+            hidden.extend(part.next());
         }
     }
     (lots, value)
+}
+
+/// What a dry run meets of an order at once: all of it, or what it shows at a time.
+struct Part {
+    slot: u32,
+    shown: Lots,
+    hidden: Lots,
+    iceberg: Lots,
+}
+
+impl Part {
+    #[inline]
+    fn of(book: &Book, slot: u32) -> Self {
+        let order = book.order(slot);
+        let mut part = Part { slot, shown: order.remaining, hidden: 0, iceberg: 0 };
+        if order.is_special() {
+            let special = &book.specials[&order.id];
+            (part.hidden, part.iceberg) = (special.hidden, special.iceberg);
+        }
+        part
+    }
+
+    fn stp_group(&self, book: &Book, ledger: &Ledger) -> u32 {
+        stp_group_of(book, ledger, book.order(self.slot))
+    }
+
+    /// What is shown when this is gone.
+    #[inline]
+    fn next(self) -> Option<Self> {
+        let shown = self.iceberg.min(self.hidden);
+        (shown > 0).then(|| Part { shown, hidden: self.hidden - shown, ..self })
+    }
 }
 
 /// The limits that look at nothing but the order, the reference price and the account's position.
@@ -819,7 +980,7 @@ fn check_limits(
 ) -> Result<(), Status> {
     let last_price = market.last_price;
     let Some(limited) = &mut market.limited else { return Ok(()) };
-    if terms.order_type != order_type::MARKET {
+    if has_limit(terms.order_type) {
         let (lowest, highest) = limited.price_bounds(terms.side, time_ns, last_price);
         if !(lowest..=highest).contains(&terms.price) {
             return Err(status::PERCENT_PRICE_BY_SIDE);
@@ -828,8 +989,11 @@ fn check_limits(
     let most = limited.limits.max_position;
     if most > 0 && terms.side == side::BUY {
         let bounds = market.execution_bounds(terms.side, time_ns);
-        let bought =
-            if terms.budget > 0 { walk(book, ledger, market, header, terms, bounds).0 } else { terms.quantity };
+        let bought = if terms.budget > 0 {
+            walk(book, ledger, market, (header.account, header.market), terms, bounds).0
+        } else {
+            terms.quantity
+        };
         let lots = book.open_lots(header.account, header.market, side::BUY) + bought as Atoms;
         if ledger.total(header.account, market.base) + lots * market.lot_atoms as Atoms > most {
             return Err(status::MAX_POSITION);

@@ -13,6 +13,7 @@ macro_rules! codes {
 
 codes! { kind: u8 {
     PLACE = 1, CANCEL = 2, CANCEL_ALL = 3, CANCEL_REPLACE = 4, AMEND = 5,
+    LIST_PLACE = 6, LIST_CANCEL = 7,
     CREDIT = 10, REVERSE = 11, HOLD = 12, SETTLE = 13, RELEASE = 14, MOVE = 15, CORRECTION = 16,
     ACCOUNT_CREATE = 20, ACCOUNT_SET = 21, ACCOUNT_FREEZE = 22, COUNTDOWN = 23,
     ASSET_LIST = 30, ASSET_STATE = 31, MARKET_LIST = 32, MARKET_STATE = 33, MARKET_FILTERS = 34, MARKET_FEES = 35,
@@ -22,6 +23,7 @@ codes! { kind: u8 {
 
 codes! { event: u8 {
     RESULT = 0, ORDER_ACCEPTED = 1, TRADE = 2, ORDER_CLOSED = 3, ORDER_AMENDED = 4, LEVEL = 5, BALANCE = 6,
+    ORDER_TRIGGERED = 7, ORDER_LIST = 8,
     ACCOUNT = 10, ASSET = 11, MARKET = 12, FEES = 13, SESSION = 14, HOLD = 15, EPOCH = 16, RULES = 17,
     PREVENTED_MATCH = 18, LIMITS = 19, COUNTDOWN = 20,
 }}
@@ -38,10 +40,23 @@ codes! { status: u16 {
     ICEBERG_PARTS = 59, TRAILING_DELTA = 60, MAX_NUM_ORDER_LISTS = 61, MAX_NUM_ORDER_AMENDS = 62, BAD_LIMITS = 63,
     REFERENCE_CONFLICT = 70, UNKNOWN_REFERENCE = 71, ALREADY_ENDED = 72, BAD_AMOUNT = 73, WRONG_EPOCH = 74,
     UNKNOWN_RULES = 75, LIMIT_REACHED = 76,
+    WOULD_TRIGGER = 80, NO_LAST_PRICE = 81, BAD_LIST_PRICES = 82, UNKNOWN_LIST = 83,
 }}
 
 codes! { side: u8 { BUY = 0, SELL = 1, }}
-codes! { order_type: u8 { LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3, }}
+codes! {
+    /// Odd ones have a limit price.
+    order_type: u8 {
+        LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3,
+        STOP_LOSS = 4, STOP_LOSS_LIMIT = 5, TAKE_PROFIT = 6, TAKE_PROFIT_LIMIT = 7,
+    }
+}
+codes! {
+    /// Where an open order is: in the book, before its trigger, or behind the working order of its list.
+    order_state: u8 { RESTING = 1, WAITING = 2, PENDING = 3, }
+}
+codes! { contingency: u8 { OCO = 1, OTO = 2, OTOCO = 3, }}
+codes! { list_status: u8 { EXEC_STARTED = 1, ALL_DONE = 2, }}
 codes! { time_in_force: u8 { GTC = 1, IOC = 2, FOK = 3, }}
 codes! {
     /// Self-trade prevention; the taker's mode decides.
@@ -57,7 +72,10 @@ codes! { market_state: u8 {
 }}
 codes! { asset_state: u8 { ACTIVE = 1, SUSPENDED = 2, }}
 codes! { fee_component: u8 { STANDARD = 0, SPECIAL = 1, TAX = 2, }}
-codes! { close_reason: u8 { FILLED = 1, CANCELLED = 2, EXPIRED = 3, EXPIRED_STP = 4, REPLACED = 5, EXPIRED_PRICE_RANGE = 10, }}
+codes! { close_reason: u8 {
+    FILLED = 1, CANCELLED = 2, EXPIRED = 3, EXPIRED_STP = 4, REPLACED = 5, LIST = 6, UNFUNDED = 7,
+    EXPIRED_PRICE_RANGE = 10,
+}}
 codes! { hold_tag: u8 { HELD = 1, SETTLED = 2, RELEASED = 3, }}
 codes! { countdown_tag: u8 { SET = 1, STOPPED = 2, FIRED = 3, }}
 

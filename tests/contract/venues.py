@@ -132,7 +132,7 @@ class ModelVenue(Venue):
         return self.model.state.epoch
 
     def business(self) -> str:
-        passing = ("sequence", "time_ns", "events")
+        passing = ("sequence", "time_ns", "events", "touched")
         return repr({name: part for name, part in vars(self.model.state).items() if name not in passing})
 
     def _apply(self, sequence: int, command: bytes) -> Answer:

@@ -1,11 +1,11 @@
 """What a market limits beyond its filters (rules version 2), and its reference price."""
 
-from cambist.engine.codes import MarketStatus, OrderType, Side, Status
+from cambist.engine.codes import MarketStatus, Side, Status
 from cambist.engine.commands import Limits, MarketLimits, Place
 from cambist.engine.events import LimitsEvent
 
 from .markets import tell_market
-from .state import AMOUNT_LIMIT, Market, State, Traded, require
+from .state import AMOUNT_LIMIT, Market, State, Traded, has_limit, require
 
 MULTIPLIER_ONE = 10_000
 AVERAGE_MINUTES_MAX = 60
@@ -77,7 +77,7 @@ def may_trade_at(market: Market, side: Side, price_ticks: int, reference: int) -
 
 
 def check_price(state: State, market: Market, order: Place) -> None:
-    if order.order_type == OrderType.MARKET:
+    if not has_limit(order.order_type):
         return
     limits, reference = market.limits, reference_ticks(state, market)
     down, up = limits.ask_down_e4, limits.ask_up_e4

@@ -5,7 +5,6 @@ from cambist.engine.codes import (
     AssetStatus,
     FeeComponent,
     MarketStatus,
-    OrderType,
     Side,
     Status,
 )
@@ -24,7 +23,7 @@ from cambist.engine.commands import (
 )
 from cambist.engine.events import AccountEvent, AssetEvent, FeesEvent, MarketEvent
 
-from .state import AMOUNT_LIMIT, Account, Asset, FirstUse, Market, Rates, State, require
+from .state import AMOUNT_LIMIT, Account, Asset, FirstUse, Market, Rates, State, has_limit, require
 
 RATE_ONE = 100_000_000  # fee_rate_e8 of 100 %
 TICK_LOT_MAX = (1 << 64) - 1  # quote atoms of one tick times one lot
@@ -196,7 +195,7 @@ def _are_sound(filters: Filters, tick_lot_atoms: int, lot_atoms: int) -> bool:
 
 def check_filters(market: Market, order: Place) -> None:
     """The filters that look at nothing but the order and the last price."""
-    filters, is_market = market.filters, order.order_type == OrderType.MARKET
+    filters, is_market = market.filters, not has_limit(order.order_type)
     if not is_market:
         in_range = filters.price_min_ticks <= order.price_ticks <= filters.price_max_ticks
         require(in_range, Status.PRICE_FILTER)
@@ -217,7 +216,7 @@ def _notional_to_check(market: Market, order: Place) -> int | None:
     """Quote atoms; None for a MARKET order by quantity before the first trade."""
     if order.quote_budget_atoms:
         return order.quote_budget_atoms
-    price_ticks = market.last_price_ticks if order.order_type == OrderType.MARKET else order.price_ticks
+    price_ticks = order.price_ticks or market.last_price_ticks
     return market.notional(price_ticks, order.quantity_lots) if price_ticks else None
 
 

@@ -5,11 +5,11 @@ from struct import Struct
 from typing import NamedTuple
 
 from cambist.engine import commands
-from cambist.engine.codes import Kind, Role, Status
+from cambist.engine.codes import Kind, MarketStatus, Role, Status
 from cambist.engine.commands import Command
 from cambist.engine.events import EpochEvent, Event, Result, RulesEvent, SessionEvent
 
-from . import deadlines, limits, markets, money, trading
+from . import deadlines, limits, markets, money, special, stops, trading
 from .queries import Queries
 from .shapes import parse
 from .state import Refused, State, require
@@ -20,6 +20,8 @@ RULES_NEWEST = 2
 
 _HEADER = Struct("<2xBxIQ")  # kind, session, number
 _TRADING = range(Kind.PLACE, Kind.AMEND + 1)
+_TRADING_2 = (Kind.LIST_PLACE, Kind.LIST_CANCEL, Kind.COUNTDOWN)
+_RUN_WHAT_IS_DUE = (Kind.PLACE, Kind.CANCEL_REPLACE, Kind.LIST_PLACE)
 _WALLET = range(Kind.CREDIT, Kind.RELEASE + 1)
 _MAY_SEND = {
     Role.TRADE: _TRADING,
@@ -58,7 +60,7 @@ class Model(Queries):
         state = self.state
         if sequence != state.sequence + 1 or time_ns < state.time_ns:
             raise ValueError(f"sequence {sequence} at {time_ns} after {state.sequence} at {state.time_ns}")
-        state.sequence, state.time_ns, state.events = sequence, time_ns, []
+        state.sequence, state.time_ns, state.events, state.touched = sequence, time_ns, [], 0
         kind, session, number = _HEADER.unpack_from(command)
         if session:
             outcome = self._once(session, number, kind, command)
@@ -79,17 +81,18 @@ class Model(Queries):
             is_kept = kept_number == number != 0
             return outcome._replace(repeat=True) if is_kept else Outcome(Status.STALE_NUMBER)
         session.last_number, session.last_used = number, self.state.sequence
-        may_send = kind in _MAY_SEND[session.role] or self._may_count_down(session.role, kind)
+        of_version_2 = _TRADING_2 if self.state.rules >= 2 and session.role == Role.TRADE else ()
+        may_send = kind in _MAY_SEND[session.role] or kind in of_version_2
         outcome = self._run(command) if may_send else Outcome(Status.NOT_PERMITTED)
         session.kept[number % WINDOW] = (number, outcome)
         return outcome
 
-    def _may_count_down(self, role: Role, kind: int) -> bool:
-        return role == Role.TRADE and kind == Kind.COUNTDOWN and self.state.rules >= 2
-
     def _run(self, raw: bytes) -> Outcome:
         try:
-            return self._decide(parse(raw, self.state.rules))
+            outcome = self._decide(parse(raw, self.state.rules))
+            if raw[2] in _RUN_WHAT_IS_DUE:
+                stops.run_due(self.state)
+            return outcome
         except Refused as refusal:
             return Outcome(refusal.status)
 
@@ -106,6 +109,10 @@ class Model(Queries):
                 return Outcome(*trading.cancel_replace(state, command))
             case commands.Amend():
                 return Outcome(Status.OK, trading.amend(state, command))
+            case commands.ListPlace():
+                return Outcome(Status.OK, special.place_list(state, command))
+            case commands.ListCancel():
+                return Outcome(Status.OK, special.cancel_list(state, command))
             case commands.Money():
                 money.check_amounts(command)
                 state.account(command.account)
@@ -126,7 +133,10 @@ class Model(Queries):
             case commands.MarketList():
                 return Outcome(Status.OK, markets.market_list(state, command))
             case commands.MarketState():
-                return Outcome(Status.OK, markets.market_state(state, command))
+                market = markets.market_state(state, command)
+                if command.state == MarketStatus.TRADING:
+                    stops.resume(state, market)
+                return Outcome(Status.OK, market)
             case commands.MarketFilters():
                 return Outcome(Status.OK, markets.market_filters(state, command))
             case commands.MarketFees():

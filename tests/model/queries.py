@@ -1,6 +1,6 @@
 """What can be asked of the model, with the names and rows of the engine's own queries."""
 
-from cambist.engine.codes import Side
+from cambist.engine.codes import OrderState, Side
 from cambist.engine.views import FiltersView, MarketView, OrderView
 
 from .limits import reference_ticks
@@ -119,4 +119,13 @@ def _view(order: Order) -> OrderView:
         order.updated_ns,
         order.client_id,
         order.prevented_lots,
+        order.stop_price_ticks,
+        order.trailing_delta,
+        order.iceberg_lots,
+        order.visible_lots if order.state == OrderState.RESTING else 0,
+        order.list_id,
+        order.state,
+        order.working_ns,
+        order.trailing_ns,
+        order.hold_price_ticks,
     )

@@ -1,37 +1,50 @@
 """Which commands are MALFORMED: bytes other than the format says, or values that mean nothing."""
 
+from typing import TypeAlias
+
 from cambist.engine import commands
-from cambist.engine.codes import AccountClass, FeeComponent, Kind, OrderType, Status, StpMode, TimeInForce
+from cambist.engine.codes import (
+    AccountClass,
+    Contingency,
+    FeeComponent,
+    Kind,
+    OrderType,
+    Status,
+    StpMode,
+    TimeInForce,
+)
 from cambist.engine.commands import Command
 
-from .state import AMOUNT_LIMIT, Refused, require
+from .state import AMOUNT_LIMIT, Refused, has_limit, is_stop, require
 
 CLIENT_ID = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/")
+OF_VERSION_2 = (Kind.LIST_PLACE, Kind.LIST_CANCEL, Kind.COUNTDOWN, Kind.MARKET_LIMITS)
+
+Order: TypeAlias = commands.Place | commands.CancelReplace | commands.Leg
+
 NAME = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
 PRINTABLE = frozenset(range(0x21, 0x7F))
 
 
-VERSION_2 = frozenset({Kind.COUNTDOWN, Kind.MARKET_LIMITS})
-
-
 def parse(raw: bytes, rules: int) -> Command:
     """The command that `raw` holds, or Refused."""
-    known = set(Kind) if rules >= 2 else set(Kind) - VERSION_2
-    require(raw[2] in known, Status.UNKNOWN_KIND)
+    is_known = raw[2] in set(Kind) and (rules >= 2 or raw[2] not in OF_VERSION_2)
+    require(is_known, Status.UNKNOWN_KIND)
     try:
         command = commands.decode(raw)
     except ValueError as problem:
         raise Refused(Status.MALFORMED) from problem
     require(_plain(raw) in (command.encode(), _with_empty_extension(command)), Status.MALFORMED)
     require(is_well_formed(command), Status.MALFORMED)
-    require(rules >= 2 or not _is_of_version_2(command), Status.MALFORMED)
+    require(rules >= 2 or _is_of_version_1(command), Status.MALFORMED)
     return command
 
 
-def _is_of_version_2(command: Command) -> bool:
-    return (
-        isinstance(command, commands.Place | commands.CancelReplace) and command.stp_mode == StpMode.DECREMENT
-    )
+def _is_of_version_1(command: Command) -> bool:
+    if not isinstance(command, commands.Place | commands.CancelReplace):
+        return True
+    is_special = command.stop_price_ticks or command.iceberg_lots or command.trailing_delta
+    return not is_special and command.stp_mode != StpMode.DECREMENT
 
 
 def _plain(raw: bytes) -> bytes:
@@ -41,7 +54,7 @@ def _plain(raw: bytes) -> bytes:
 
 def _with_empty_extension(command: Command) -> bytes:
     """An order may carry an extension block that says nothing."""
-    if not isinstance(command, commands.Place | commands.CancelReplace) or command.quote_budget_atoms:
+    if not isinstance(command, commands.Place | commands.CancelReplace) or command.encode()[3]:
         return b""
     full, fixed = command.encode(), 48 if isinstance(command, commands.Place) else 56
     length = (len(full) + 48).to_bytes(2, "little")
@@ -62,6 +75,11 @@ def is_well_formed(command: Command) -> bool:
             names = _is_client_id(command.client_id) and _is_client_id(command.target_client_id)
             named = _names(command.order_id, command.target_client_id)
             return names and named and command.quantity_lots > 0
+        case commands.ListPlace():
+            return _is_client_id(command.client_id) and _is_list(command)
+        case commands.ListCancel():
+            names = _is_client_id(command.client_id) and _is_client_id(command.request_id)
+            return names and _names(command.list_id, command.client_id)
         case commands.Money():
             return _is_money(command)
         case commands.AccountCreate():
@@ -95,22 +113,50 @@ def _names(order_id: int, client_id: bytes) -> bool:
     return order_id != 0 or client_id != b""
 
 
-def _is_order(order: commands.Place | commands.CancelReplace) -> bool:
-    """The combinations of type, time in force, price, quantity and budget that mean something.
+def _is_order(order: Order) -> bool:
+    """The combinations of type, time in force, prices, quantity and budget that mean something.
 
     Quantity and budget both 0 means what remains of a replaced order; the caller knows whether there is one.
     """
-    priced, by_budget = order.price_ticks > 0, order.quote_budget_atoms > 0
-    if not _is_client_id(order.client_id) or order.quote_budget_atoms >= AMOUNT_LIMIT:
+    budget = 0 if isinstance(order, commands.Leg) else order.quote_budget_atoms
+    if not _is_client_id(order.client_id) or budget >= AMOUNT_LIMIT:
         return False
-    match order.order_type:
-        case OrderType.LIMIT:
-            return priced and not by_budget
-        case OrderType.LIMIT_MAKER:
-            return priced and not by_budget and order.time_in_force == TimeInForce.GTC
-        case OrderType.MARKET:
-            one = not (by_budget and order.quantity_lots > 0)
-            return not priced and one and order.time_in_force == TimeInForce.IOC
+    if budget and not (order.order_type == OrderType.MARKET and order.quantity_lots == 0):
+        return False
+    has_trigger = order.stop_price_ticks > 0 or order.trailing_delta > 0
+    if is_stop(order.order_type) != has_trigger or order.trailing_delta >= 10_000:
+        return False
+    is_gtc = order.time_in_force == TimeInForce.GTC
+    if order.iceberg_lots and not (has_limit(order.order_type) and is_gtc):
+        return False
+    if has_limit(order.order_type):
+        return order.price_ticks > 0 and (order.order_type != OrderType.LIMIT_MAKER or is_gtc)
+    return order.price_ticks == 0 and order.time_in_force == TimeInForce.IOC
+
+
+def _is_list(command: commands.ListPlace) -> bool:
+    legs = command.legs
+    if not all(_is_order(leg) and leg.quantity_lots > 0 for leg in legs):
+        return False
+    match command.contingency:
+        case Contingency.OCO:
+            return len(legs) == 2 and _is_pair(*legs)
+        case Contingency.OTO:
+            return len(legs) == 2 and _is_working(legs[0])
+        case Contingency.OTOCO:
+            return len(legs) == 3 and _is_working(legs[0]) and _is_pair(*legs[1:])
+
+
+def _is_working(leg: commands.Leg) -> bool:
+    return leg.order_type in (OrderType.LIMIT, OrderType.LIMIT_MAKER)
+
+
+def _is_pair(stop: commands.Leg, gains: commands.Leg) -> bool:
+    return (
+        stop.order_type in (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
+        and gains.order_type in (OrderType.LIMIT_MAKER, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
+        and (stop.side, stop.quantity_lots) == (gains.side, gains.quantity_lots)
+    )
 
 
 def _is_money(money: commands.Money) -> bool:

@@ -1,12 +1,15 @@
 """What the model knows between commands, and the money that moves while one runs."""
 
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import NamedTuple, TypeAlias
 
 from cambist.engine.codes import (
     AccountClass,
     AssetStatus,
+    Contingency,
     MarketStatus,
+    OrderState,
     OrderType,
     Permission,
     Side,
@@ -22,6 +25,7 @@ FIRST_ACCOUNT = 1001
 AMOUNT_LIMIT = 1 << 100  # amounts in commands stay below
 BALANCE_LIMIT = 1 << 120  # and balances below this
 TIERS = 16
+RESTING = OrderState.RESTING
 
 NO_LIMITS = Limits()
 
@@ -113,7 +117,11 @@ class Market:
 
 @dataclass
 class Order:
-    """A MARKET order by budget has no lots of its own: its `quantity_lots` is what it executed or lost."""
+    """A MARKET order by budget has no lots of its own: its `quantity_lots` is what it executed or lost.
+
+    `turn` is its place in time among the orders of a level. A stop `is_due` from when its turn has come
+    until it works; `best_ticks` is the best price since it began to follow the price.
+    """
 
     order_id: int
     account: int
@@ -132,10 +140,61 @@ class Order:
     executed_quote_atoms: int = 0
     prevented_lots: int = 0
     amends: int = 0
+    stop_price_ticks: int = 0
+    trailing_delta: int = 0
+    iceberg_lots: int = 0
+    list_id: int = 0
+    state: OrderState = OrderState.RESTING
+    hold_price_ticks: int = 0
+    working_ns: int = 0
+    trailing_ns: int = 0
+    turn: int = 0
+    visible_lots: int = 0
+    best_ticks: int = 0
+    is_due: bool = False
 
     @property
     def remaining_lots(self) -> int:
         return self.quantity_lots - self.executed_lots - self.prevented_lots
+
+    @property
+    def is_plain(self) -> bool:
+        return not (self.stop_price_ticks or self.trailing_delta or self.iceberg_lots or self.list_id)
+
+    @property
+    def has_limit(self) -> bool:
+        return has_limit(self.order_type)
+
+    @property
+    def is_stop(self) -> bool:
+        return is_stop(self.order_type)
+
+
+def has_limit(order_type: OrderType) -> bool:
+    return order_type not in (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
+
+
+def is_stop(order_type: OrderType) -> bool:
+    return order_type not in (OrderType.LIMIT, OrderType.MARKET, OrderType.LIMIT_MAKER)
+
+
+class Phase(Enum):
+    """What the orders of a list still mean to each other."""
+
+    WORKING = auto()  # the first works, the others are pending
+    PAIR = auto()  # of the last two, only one can be executed
+    SINGLE = auto()  # at most one is left
+
+
+@dataclass
+class OrderList:
+    list_id: int
+    account: int
+    market: int
+    contingency: Contingency
+    order_ids: tuple[int, ...]
+    client_id: bytes
+    phase: Phase
 
 
 class Hold(NamedTuple):
@@ -230,6 +289,12 @@ class State:
         self.holds: dict[bytes, Hold] = {}
         self.pending: list[Pending] = []
         self.deadlines: dict[tuple[int, int], int] = {}  # by account (0: a pause) and market (0: all)
+        self.lists: dict[int, OrderList] = {}
+        self.last_list_id = 0
+        self.due: list[int] = []  # orders whose turn has come; some may have ended since
+        self.deferred: list[int] = []  # those whose market did not trade then
+        self.last_turn = 0
+        self.touched = 0  # makers, by the running command
         self.events: list[Event] = []
 
     def account(self, account: int) -> Account:
@@ -257,12 +322,18 @@ class State:
     def queue(self, market: int, side: Side) -> list[Order]:
         """One side of a book: best price first, oldest first at one price."""
         sign = -1 if side == Side.BUY else 1
-        orders = self.open_orders(market=market, side=side)
-        return sorted(orders, key=lambda order: (sign * order.price_ticks, order.order_id))
+        orders = [each for each in self.open_orders(market=market, side=side) if each.state == RESTING]
+        return sorted(orders, key=lambda order: (sign * order.price_ticks, order.turn))
 
     def level_lots(self, market: int, side: Side, price_ticks: int) -> int:
-        orders = self.open_orders(market=market, side=side)
-        return sum(order.remaining_lots for order in orders if order.price_ticks == price_ticks)
+        """What the level shows."""
+        return sum(each.visible_lots for each in self.queue(market, side) if each.price_ticks == price_ticks)
+
+    def line_up(self, order: Order) -> None:
+        """Gives an order the last place of its level, and shows what it shows there."""
+        self.last_turn += 1
+        order.turn = self.last_turn
+        order.visible_lots = min(order.iceberg_lots or order.remaining_lots, order.remaining_lots)
 
     def order_by_client_id(self, account: int, client_id: bytes) -> Order | None:
         orders = self.open_orders(account=account)

@@ -1,12 +1,11 @@
 """Orders: who may place them, what they hold, whom they meet, and how they end."""
 
-from enum import Enum, auto
 from itertools import groupby
-from typing import NamedTuple
 
 from cambist.engine.codes import (
     CloseReason,
     MarketStatus,
+    OrderState,
     OrderType,
     Permission,
     ReplaceMode,
@@ -18,76 +17,36 @@ from cambist.engine.codes import (
 from cambist.engine.commands import Amend, Cancel, CancelAll, CancelReplace, Place
 from cambist.engine.events import Level, OrderAccepted, OrderAmended, OrderClosed, PreventedMatch, Trade
 
-from .limits import check_position, check_price, may_trade_at, pause, reference_ticks, remember_trade
+from . import plans, special, stops
+from .limits import check_position, check_price, pause, remember_trade
 from .markets import check_filters, fee_atoms
-from .state import FEES, Market, Order, Pending, Refused, State, require
+from .plans import Ending, Fill, Plan, Prevent
+from .state import FEES, Market, Order, Pending, Refused, State, has_limit, is_stop, require
 
-MAKERS_MAX = 20_000  # makers that one command touches
 CANCELS_PER_STEP = 64
 SIDE_LOTS_MAX = 1 << 62  # lots at rest on one side of a market
 RESTING = (MarketStatus.PRE_OPEN, MarketStatus.POST_ONLY, MarketStatus.PAUSED)  # nothing trades, orders come
 
 
-class Fill(NamedTuple):
-    maker: Order
-    lots: int
-
-
-class Prevent(NamedTuple):
-    """Self-trade prevention: the lots that either order loses."""
-
-    maker: Order
-    taker_lots: int
-    maker_lots: int
-
-
-class Ending(Enum):
-    """Why a taker stops."""
-
-    NOTHING_LEFT = auto()  # nothing to execute, or a budget too small for one more lot
-    NO_MAKER = auto()
-    SELF_TRADE = auto()
-    TOO_MANY_MAKERS = auto()
-    OUT_OF_RANGE = auto()  # the market does not trade at the next maker's price now
-
-
-class Plan(NamedTuple):
-    """Everything that will happen to the makers, decided before anything does."""
-
-    steps: list[Fill | Prevent]
-    ending: Ending
-    left_budget: int
-
-    @property
-    def fills(self) -> list[Fill]:
-        return [step for step in self.steps if isinstance(step, Fill)]
-
-    @property
-    def lots(self) -> int:
-        return sum(fill.lots for fill in self.fills)
-
-    def quote_atoms(self, market: Market) -> int:
-        return sum(market.notional(fill.maker.price_ticks, fill.lots) for fill in self.fills)
-
-
 def place(state: State, command: Place) -> int:
     """Returns the new order's id."""
-    market = _check_place(state, command)
-    plan = _plan(state, market, command)
+    if command.stop_price_ticks or command.iceberg_lots or command.trailing_delta:
+        return special.place(state, command)
+    market = check_place(state, command)
+    plan = plans.make_plan(state, market, command)
     hold = _hold_atoms(market, command, plan)
     paid_asset = market.paid_asset(command.side)
     require(state.ledger.available(command.account, paid_asset) >= hold, Status.INSUFFICIENT_BALANCE)
 
-    order = _accept(state, command)
+    order = accept(state, command)
     state.ledger.hold(order.account, paid_asset, hold)
     if order.time_in_force == TimeInForce.FOK and plan.lots < order.quantity_lots:
         _end_taker(state, order, hold, CloseReason.EXPIRED)
         return order.order_id
-    left_held = hold - _execute(state, market, order, plan)
-    reason = _reason(order, plan)
+    left_held = hold - execute(state, market, order, plan)
+    reason = reason_to_end(order, plan)
     if reason is None:
-        state.orders[order.order_id] = order
-        tell_level(state, order.market, order.side, order.price_ticks)
+        rest(state, order)
     else:
         _end_taker(state, order, left_held, reason)
     if plan.ending == Ending.OUT_OF_RANGE:
@@ -95,80 +54,38 @@ def place(state: State, command: Place) -> int:
     return order.order_id
 
 
-def _check_place(state: State, command: Place) -> Market:
+def rest(state: State, order: Order) -> None:
+    state.orders[order.order_id] = order
+    order.state, order.working_ns = OrderState.RESTING, state.time_ns
+    state.line_up(order)
+    tell_level(state, order.market, order.side, order.price_ticks)
+
+
+def check_place(state: State, command: Place, *, meets_book: bool = True, beside: int = 0) -> Market:
+    """`beside` counts the orders of its list before it; an order that waits does not meet the book yet."""
     account = state.account(command.account)
     require(account.is_customer, Status.WRONG_ACCOUNT_CLASS)
     require(not account.frozen, Status.ACCOUNT_FROZEN)
     require(Permission.TRADE in account.permissions, Status.ACCOUNT_MAY_NOT)
     market = state.market(command.market)
     trades = market.state == MarketStatus.TRADING
-    may_rest = command.order_type != OrderType.MARKET and command.time_in_force == TimeInForce.GTC
+    may_rest = has_limit(command.order_type) and command.time_in_force == TimeInForce.GTC
+    may_rest = may_rest or is_stop(command.order_type)
     require(trades or (market.state in RESTING and may_rest), Status.MARKET_CLOSED)
     check_filters(market, command)
     own = state.open_orders(account=command.account, market=command.market)
-    require(len(own) < market.filters.max_orders, Status.MAX_NUM_ORDERS)
+    require(len(own) + beside < market.filters.max_orders, Status.MAX_NUM_ORDERS)
     check_price(state, market, command)
-    bought_lots = command.quantity_lots or _plan(state, market, command).lots
+    bought_lots = command.quantity_lots or plans.make_plan(state, market, command).lots
     check_position(state, market, command, bought_lots)
     namesake = state.order_by_client_id(command.account, command.client_id)
     require(namesake is None, Status.DUPLICATE_CLIENT_ID)
-    if command.order_type == OrderType.LIMIT_MAKER or not trades:
-        require(not _acceptable_makers(state, command), Status.WOULD_TAKE)
+    if meets_book and (command.order_type == OrderType.LIMIT_MAKER or not trades):
+        require(not plans.acceptable_makers(state, command), Status.WOULD_TAKE)
     resting = state.open_orders(market=command.market, side=command.side)
     lots = sum(order.remaining_lots for order in resting)
     require(lots + command.quantity_lots <= SIDE_LOTS_MAX, Status.LIMIT_REACHED)
     return market
-
-
-def _acceptable_makers(state: State, command: Place) -> list[Order]:
-    """Orders of the other side at prices that the taker accepts, in the order in which it meets them."""
-    makers = state.queue(command.market, Side(1 - command.side))
-    if command.order_type == OrderType.MARKET:
-        return makers
-    if command.side == Side.BUY:
-        return [maker for maker in makers if maker.price_ticks <= command.price_ticks]
-    return [maker for maker in makers if maker.price_ticks >= command.price_ticks]
-
-
-def _plan(state: State, market: Market, command: Place) -> Plan:
-    group = state.accounts[command.account].stp_group
-    left_lots, left_budget = command.quantity_lots, command.quote_budget_atoms
-    reference = reference_ticks(state, market)
-    steps: list[Fill | Prevent] = []
-    for touched, maker in enumerate(_acceptable_makers(state, command)):
-        lot_atoms = market.notional(maker.price_ticks, 1)
-        wanted = left_budget // lot_atoms if command.quote_budget_atoms else left_lots
-        if wanted == 0:
-            return Plan(steps, Ending.NOTHING_LEFT, left_budget)
-        if not may_trade_at(market, command.side, maker.price_ticks, reference):
-            return Plan(steps, Ending.OUT_OF_RANGE, left_budget)
-        if touched == MAKERS_MAX:
-            return Plan(steps, Ending.TOO_MANY_MAKERS, left_budget)
-        lots = min(wanted, maker.remaining_lots)
-        is_own = state.accounts[maker.account].stp_group == group
-        if command.stp_mode != StpMode.NONE and is_own:
-            # A budget has no lots of its own: of it, what it wanted of this maker is prevented.
-            expiring_lots = lots if command.quote_budget_atoms else left_lots
-            match command.stp_mode:
-                case StpMode.EXPIRE_TAKER:
-                    steps.append(Prevent(maker, expiring_lots, 0))
-                    return Plan(steps, Ending.SELF_TRADE, left_budget)
-                case StpMode.EXPIRE_MAKER:
-                    steps.append(Prevent(maker, 0, maker.remaining_lots))
-                    continue
-                case StpMode.EXPIRE_BOTH:
-                    steps.append(Prevent(maker, expiring_lots, maker.remaining_lots))
-                    return Plan(steps, Ending.SELF_TRADE, left_budget)
-            steps.append(Prevent(maker, lots, lots))
-            if lots == wanted:
-                return Plan(steps, Ending.SELF_TRADE, left_budget)
-        else:
-            steps.append(Fill(maker, lots))
-            if lots < maker.remaining_lots:
-                return Plan(steps, Ending.NOTHING_LEFT, left_budget - lots * lot_atoms)
-        left_lots -= lots
-        left_budget -= lots * lot_atoms
-    return Plan(steps, Ending.NO_MAKER, left_budget)
 
 
 def _hold_atoms(market: Market, command: Place, plan: Plan) -> int:
@@ -180,7 +97,8 @@ def _hold_atoms(market: Market, command: Place, plan: Plan) -> int:
     return (command.quantity_lots or plan.lots) * market.lot_atoms
 
 
-def _accept(state: State, command: Place) -> Order:
+def accept(state: State, command: Place) -> Order:
+    """An order of nothing but its terms."""
     state.last_order_id += 1
     markets = state.accounts[command.account].markets
     if command.market not in markets:
@@ -218,20 +136,21 @@ def _accept(state: State, command: Place) -> Order:
     return order
 
 
-def _execute(state: State, market: Market, taker: Order, plan: Plan) -> int:
+def execute(state: State, market: Market, taker: Order, plan: Plan) -> int:
     """Carries the plan out, level by level; returns how much of the taker's hold it used."""
     used = 0
+    state.touched += plan.touched
+    makers_side = Side(1 - taker.side)
     for price_ticks, steps in groupby(plan.steps, key=lambda step: step.maker.price_ticks):
-        is_changed = False
+        before = state.level_lots(taker.market, makers_side, price_ticks)
         for step in steps:
             if isinstance(step, Fill):
                 used += _fill(state, market, taker, step)
-                is_changed = True
             else:
                 used += _prevent(state, market, taker, step)
-                is_changed = is_changed or step.maker_lots > 0
-        if is_changed:
-            tell_level(state, taker.market, Side(1 - taker.side), price_ticks)
+        if state.level_lots(taker.market, makers_side, price_ticks) != before:
+            tell_level(state, taker.market, makers_side, price_ticks)
+        stops.watch(state, taker.market)
     return used
 
 
@@ -242,21 +161,32 @@ def _prevent(state: State, market: Market, taker: Order, step: Prevent) -> int:
         _tell_prevented(state, market, taker, step)
     if maker_lots == maker.remaining_lots:
         close(state, maker, CloseReason.EXPIRED_STP)
+        special.leave_list(state, maker, CloseReason.EXPIRED_STP)
     elif maker_lots:
+        held = special.held_for(state, maker)
         maker.prevented_lots += maker_lots
         maker.updated_ns = state.time_ns
-        freed = market.hold_of(maker.side, maker.price_ticks, maker_lots)
+        freed = held - special.held_for(state, maker)
         state.ledger.release(maker.account, market.paid_asset(maker.side), freed)
+        _show_less(state, maker, maker_lots)
     if taker.stp_mode != StpMode.DECREMENT:
         return 0
     taker.prevented_lots += taker_lots
     if taker.by_quote:
         taker.quantity_lots += taker_lots
-    if taker.order_type == OrderType.MARKET:
+        return 0
+    if taker.side == Side.BUY and not taker.has_limit:  # holds nothing for what it does not get
         return 0
     freed = market.hold_of(taker.side, taker.price_ticks, taker_lots)
     state.ledger.release(taker.account, market.paid_asset(taker.side), freed)
     return freed
+
+
+def _show_less(state: State, maker: Order, lots: int) -> None:
+    """The maker goes on; an iceberg that shows nothing any more shows its next part."""
+    maker.visible_lots -= lots
+    if maker.visible_lots == 0:
+        state.line_up(maker)
 
 
 def _tell_prevented(state: State, market: Market, taker: Order, step: Prevent) -> None:
@@ -287,8 +217,8 @@ def _fill(state: State, market: Market, taker: Order, fill: Fill) -> int:
     taker_tier, maker_tier = (state.accounts[order.account].tier for order in (taker, maker))
     taker_fee = fee_atoms(market, received, taker_tier, is_taker=True, side=taker.side)
     maker_fee = fee_atoms(market, paid, maker_tier, is_taker=False, side=maker.side)
-    frees = paid  # a MARKET order holds exactly what it pays
-    if taker.order_type != OrderType.MARKET:
+    frees = paid  # an order without a limit price holds exactly what it pays
+    if taker.has_limit:
         frees = market.hold_of(taker.side, taker.price_ticks, lots)
 
     market.trade_id += 1
@@ -328,12 +258,16 @@ def _fill(state: State, market: Market, taker: Order, fill: Fill) -> int:
             taker_fee,
         )
     )
+    special.part_with_other(state, maker)
     if maker.remaining_lots == 0:
         close(state, maker, CloseReason.FILLED)
+        special.leave_list(state, maker, CloseReason.FILLED)
+    else:
+        _show_less(state, maker, lots)
     return frees
 
 
-def _reason(order: Order, plan: Plan) -> CloseReason | None:
+def reason_to_end(order: Order, plan: Plan) -> CloseReason | None:
     """Why the taker ends; None if what is left of it rests."""
     if plan.ending == Ending.SELF_TRADE:
         return CloseReason.EXPIRED_STP
@@ -344,7 +278,7 @@ def _reason(order: Order, plan: Plan) -> CloseReason | None:
         return CloseReason.FILLED if spent and plan.lots > 0 else CloseReason.EXPIRED
     if order.remaining_lots == 0:
         return CloseReason.FILLED
-    may_rest = order.order_type != OrderType.MARKET and order.time_in_force == TimeInForce.GTC
+    may_rest = order.has_limit and order.time_in_force == TimeInForce.GTC
     if may_rest and plan.ending == Ending.NO_MAKER:
         return None
     return CloseReason.EXPIRED
@@ -353,19 +287,20 @@ def _reason(order: Order, plan: Plan) -> CloseReason | None:
 def _end_taker(state: State, order: Order, left_held: int, reason: CloseReason) -> None:
     asset = state.market(order.market).paid_asset(order.side)
     state.ledger.release(order.account, asset, left_held)
-    _tell_closed(state, order, reason, rested=False)
+    tell_closed(state, order, reason, rested=False)
 
 
 def close(state: State, order: Order, reason: CloseReason, request_id: bytes = b"") -> None:
-    """Takes an order out of the book and releases what it still holds. The caller tells the level."""
+    """Takes an order out of the engine and releases what it still holds. The caller tells level and list."""
     market = state.market(order.market)
-    held = market.hold_of(order.side, order.price_ticks, order.remaining_lots)
+    held = special.held_for(state, order) - special.held_without(state, order)
     state.ledger.release(order.account, market.paid_asset(order.side), held)
     del state.orders[order.order_id]
-    _tell_closed(state, order, reason, rested=True, request_id=request_id)
+    rested = order.state == OrderState.RESTING
+    tell_closed(state, order, reason, rested=rested, request_id=request_id)
 
 
-def _tell_closed(
+def tell_closed(
     state: State, order: Order, reason: CloseReason, *, rested: bool, request_id: bytes = b""
 ) -> None:
     state.events.append(
@@ -415,9 +350,12 @@ def cancel(state: State, command: Cancel) -> int:
     return order.order_id
 
 
-def _cancel_order(state: State, order: Order, reason: CloseReason, request_id: bytes = b"") -> None:
+def _cancel_order(state: State, order: Order, reason: CloseReason, request_id: bytes = b"") -> int:
+    """Returns how many orders that ended."""
     close(state, order, reason, request_id)
-    tell_level(state, order.market, order.side, order.price_ticks)
+    if order.state == OrderState.RESTING:
+        tell_level(state, order.market, order.side, order.price_ticks)
+    return 1 + special.leave_list(state, order, reason, request_id)
 
 
 def cancel_replace(state: State, command: CancelReplace) -> tuple[Status, int]:
@@ -452,6 +390,9 @@ def _new_order(command: CancelReplace, quantity_lots: int) -> Place:
         price_ticks=command.price_ticks,
         quantity_lots=quantity_lots,
         quote_budget_atoms=command.quote_budget_atoms,
+        stop_price_ticks=command.stop_price_ticks,
+        iceberg_lots=command.iceberg_lots,
+        trailing_delta=command.trailing_delta,
         client_id=command.client_id,
     )
 
@@ -467,18 +408,20 @@ def amend(state: State, command: Amend) -> int:
     is_smaller = ended_lots < command.quantity_lots < order.quantity_lots
     require(is_smaller, Status.AMEND_NOT_SMALLER)
     notional = market.notional(order.price_ticks, command.quantity_lots)
-    require(notional >= market.filters.notional_min_atoms, Status.NOTIONAL)
+    require(not order.has_limit or notional >= market.filters.notional_min_atoms, Status.NOTIONAL)
     namesake = state.order_by_client_id(order.account, command.client_id)
     require(namesake is None or namesake is order, Status.DUPLICATE_CLIENT_ID)
     most = market.limits.max_amends
     require(most == 0 or order.amends < most, Status.MAX_NUM_ORDER_AMENDS)
 
     order.amends += state.rules >= 2
-    old_quantity, old_client_id = order.quantity_lots, order.client_id
+    old_quantity, old_client_id, old_visible = order.quantity_lots, order.client_id, order.visible_lots
+    held = special.held_for(state, order)
     order.quantity_lots = command.quantity_lots
     order.client_id = command.client_id or order.client_id
     order.updated_ns = state.time_ns
-    released = market.hold_of(order.side, order.price_ticks, old_quantity - order.quantity_lots)
+    order.visible_lots = min(order.visible_lots, order.remaining_lots)
+    released = held - special.held_for(state, order)
     state.ledger.release(order.account, market.paid_asset(order.side), released)
     state.events.append(
         OrderAmended(
@@ -494,7 +437,8 @@ def amend(state: State, command: Amend) -> int:
             old_client_id,
         )
     )
-    tell_level(state, order.market, order.side, order.price_ticks)
+    if order.visible_lots != old_visible:
+        tell_level(state, order.market, order.side, order.price_ticks)
     return order.order_id
 
 
@@ -511,7 +455,13 @@ def cancel_all(state: State, command: CancelAll) -> tuple[int, bool]:
 
 
 def go_on(state: State) -> tuple[int, bool]:
-    """The sequence of the command that CONTINUE goes on with (0: none), and whether it still has more."""
+    """The sequence of the command that CONTINUE goes on with (0: none), and whether it still has more.
+
+    Orders whose turn has come are before everything else; they belong to no command.
+    """
+    if state.due:
+        stops.run_due(state)
+        return 0, False
     if not state.pending:
         return 0, False
     work = state.pending[0]
@@ -529,6 +479,11 @@ def cancel_step(state: State, work: Pending) -> tuple[int, bool]:
         for order in state.open_orders(account=work.account, market=market)
         if order.order_id <= work.last_order_id
     ]
-    for order in orders[:CANCELS_PER_STEP]:
-        _cancel_order(state, order, CloseReason.CANCELLED)
-    return min(len(orders), CANCELS_PER_STEP), len(orders) > CANCELS_PER_STEP
+    cancelled = 0
+    for order in orders:
+        if order.order_id not in state.orders:  # ended with another of its list
+            continue
+        if cancelled >= CANCELS_PER_STEP:
+            return cancelled, True
+        cancelled += _cancel_order(state, order, CloseReason.CANCELLED)
+    return cancelled, False

@@ -1,4 +1,4 @@
-"""Invariants 1 to 9 and 12: what must hold after every command, whoever keeps the book.
+"""Invariants 1 to 12: what must hold after every command, whoever keeps the book.
 
 Each takes a `Witness`, which knows a venue only through its queries and events. Money in atoms throughout.
 """
@@ -6,8 +6,21 @@ Each takes a `Witness`, which knows a venue only through its queries and events.
 from collections import Counter
 from fractions import Fraction
 from math import ceil
+from typing import NamedTuple
 
-from cambist.engine.codes import AccountClass, CloseReason, HoldState, MarketStatus, Side, Status, StpMode
+from cambist.engine.codes import (
+    AccountClass,
+    CloseReason,
+    Contingency,
+    HoldState,
+    ListStatus,
+    MarketStatus,
+    OrderState,
+    OrderType,
+    Side,
+    Status,
+    StpMode,
+)
 from cambist.engine.events import (
     Balance,
     Event,
@@ -15,17 +28,36 @@ from cambist.engine.events import (
     OrderAccepted,
     OrderAmended,
     OrderClosed,
+    OrderList,
+    OrderTriggered,
     PreventedMatch,
     Result,
     RulesEvent,
     Trade,
 )
-from cambist.engine.views import FeesView, OrderView
+from cambist.engine.views import FeesView, MarketView, OrderView
 from tests.contract.venues import Venue
 
+from .lines import NO_LIMIT, Lines
+
 FEES_ACCOUNT = 1
+STOP_LOSS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
 RANGE = 1 << 120
 CHANGES_SOMETHING = {Status.OK, Status.REPLACE_REFUSED, Status.REPLACED_WITHOUT_CANCEL}
+
+
+class Stop(NamedTuple):
+    """An order and the prices that were traded since it began to wait."""
+
+    accepted: OrderAccepted
+    prices: set[int]
+
+    def is_reached(self) -> bool:
+        order = self.accepted
+        rises = (order.side == Side.BUY) == (order.order_type in STOP_LOSS)
+        if rises:
+            return any(price >= order.stop_price_ticks for price in self.prices)
+        return any(price <= order.stop_price_ticks for price in self.prices)
 
 
 class Witness:
@@ -42,6 +74,14 @@ class Witness:
         self.rules = 1
         self.closed: set[int] = set()
         self.results: dict[tuple[int, int], Result] = {}
+        self.lines = Lines()
+        self.stops: dict[int, Stop] = {}
+        self.lists: dict[int, OrderList] = {}
+
+    @property
+    def pairs(self) -> set[int]:
+        """Lists of which two orders cancel each other, once they work."""
+        return {at for at, told in self.lists.items() if told.contingency != Contingency.OTO}
 
     def send(self, command: bytes) -> None:
         self.sequence_before, self.time_before = len(self.venue.log), self.venue.log[-1].time_ns
@@ -57,6 +97,8 @@ class Witness:
                 self.holds[event.digest] = event
             case HoldEvent():
                 del self.holds[event.digest]
+            case OrderList():
+                self.lists[event.list_id] = event
             case OrderAccepted() | OrderAmended():
                 self.asked_lots[event.order_id] = event.quantity_lots
             case Trade():
@@ -97,16 +139,31 @@ def invariant_2_no_balance_below_zero(witness: Witness) -> None:
 
 def invariant_3_held_is_what_orders_and_holds_need(witness: Witness) -> None:
     needed: Counter[tuple[int, int]] = Counter()
+    of_pairs: dict[tuple[int, int, int], list[int]] = {}
     for order in witness.now.orders:
-        market, remaining = witness.now.markets[order.market], _left(order)
-        if order.side == Side.BUY:
-            needed[order.account, market.quote] += order.price_ticks * remaining * market.tick_lot_atoms
+        market = witness.now.markets[order.market]
+        asset, atoms = _need(order, market)
+        if order.list_id in witness.pairs and order.state != OrderState.PENDING:
+            of_pairs.setdefault((order.account, asset, order.list_id), []).append(atoms)
         else:
-            needed[order.account, market.base] += remaining * market.lot_atoms
+            needed[order.account, asset] += atoms
+    for (account, asset, _), atoms_of_each in of_pairs.items():
+        needed[account, asset] += max(atoms_of_each)
     for hold in witness.holds.values():
         needed[hold.account, hold.asset] += hold.amount_atoms
     held = Counter({place: held for place, (_, held) in witness.now.balances.items()})
     assert held == needed
+
+
+def _need(order: OrderView, market: MarketView) -> tuple[int, int]:
+    """The asset that an order pays with, and what it needs of it by itself."""
+    remaining = _left(order)
+    if order.state == OrderState.PENDING:
+        return market.quote, 0
+    if order.side == Side.SELL:
+        return market.base, remaining * market.lot_atoms
+    price_ticks = order.hold_price_ticks if order.order_type in NO_LIMIT else order.price_ticks
+    return market.quote, price_ticks * remaining * market.tick_lot_atoms
 
 
 def invariant_4_the_book_is_sound(witness: Witness) -> None:
@@ -115,7 +172,13 @@ def invariant_4_the_book_is_sound(witness: Witness) -> None:
         remaining = _left(order)
         assert remaining > 0, order
         assert witness.venue.queries.order(order.order_id) == order
-        totals[order.market, order.side, order.price_ticks] += remaining
+        if order.state != OrderState.RESTING:
+            assert order.executed_lots == order.visible_lots == order.working_ns == 0, order
+            continue
+        assert order.order_type not in NO_LIMIT, order
+        assert 0 < order.visible_lots <= min(remaining, order.iceberg_lots or remaining), order
+        assert order.iceberg_lots or order.visible_lots == remaining, order
+        totals[order.market, order.side, order.price_ticks] += order.visible_lots
     for market, (_, bids, asks) in witness.now.depths.items():
         assert not bids or not asks or bids[0][0] < asks[0][0], (bids[0], asks[0])
         for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
@@ -127,41 +190,20 @@ def invariant_4_the_book_is_sound(witness: Witness) -> None:
 
 
 def invariant_5_price_then_time(witness: Witness) -> None:
-    """The maker is the oldest at the best price, the price is its own, and the taker accepts it."""
-    live = {order.order_id: order for order in witness.before.orders}
-    left = {order.order_id: _left(order) for order in live.values()}
-    taker: OrderAccepted | None = None
+    """The maker is the first in line at the best price, the price is its own, and the taker accepts it."""
     for event in witness.events:
-        if isinstance(event, OrderAccepted):
-            taker = event
-        elif isinstance(event, OrderClosed):
-            live.pop(event.order_id, None)
-        elif isinstance(event, PreventedMatch):
-            assert taker is not None and event.taker_order == taker.order_id
-            assert event.maker_order == _first_in_line(live, taker).order_id
-            left[event.maker_order] -= event.maker_prevented_lots
-        elif isinstance(event, Trade):
-            assert witness.before.markets[event.market].state == MarketStatus.TRADING
-            assert taker is not None and event.taker_order == taker.order_id
-            maker = _first_in_line(live, taker)
-            assert event.maker_order == maker.order_id
-            assert event.price_ticks == maker.price_ticks
-            assert _accepts(taker, event.price_ticks)
-            left[maker.order_id] -= event.quantity_lots
-            assert left[maker.order_id] >= 0
-            if taker.stp_mode != StpMode.NONE:
-                accounts = witness.now.accounts
-                assert accounts[taker.account].stp_group != accounts[maker.account].stp_group
-
-
-def _first_in_line(live: dict[int, OrderView], taker: OrderAccepted) -> OrderView:
-    makers = [order for order in live.values() if order.market == taker.market and order.side != taker.side]
-    sign = 1 if taker.side == Side.BUY else -1
-    return min(makers, key=lambda maker: (sign * maker.price_ticks, maker.order_id))
+        taker = witness.lines.follow(event)
+        if taker is None or not isinstance(event, Trade):
+            continue
+        assert witness.before.markets[event.market].state == MarketStatus.TRADING
+        assert _accepts(taker.accepted, event.price_ticks)
+        if taker.accepted.stp_mode != StpMode.NONE:
+            accounts = witness.now.accounts
+            assert accounts[event.taker_account].stp_group != accounts[event.maker_account].stp_group
 
 
 def _accepts(taker: OrderAccepted, price_ticks: int) -> bool:
-    if taker.price_ticks == 0:  # MARKET
+    if taker.order_type in NO_LIMIT:
         return True
     return price_ticks <= taker.price_ticks if taker.side == Side.BUY else price_ticks >= taker.price_ticks
 
@@ -252,6 +294,40 @@ def invariant_9_a_refusal_changes_nothing(witness: Witness) -> None:
         assert witness.business_now == witness.business_before
 
 
+def invariant_10_stops_are_true(witness: Witness) -> None:
+    """A stop at a fixed price works only after a trade since it began to wait has reached that price."""
+    for event in witness.events:
+        match event:
+            case OrderAccepted():
+                witness.stops[event.order_id] = Stop(event, set())
+            case OrderTriggered(state=OrderState.WAITING):
+                witness.stops[event.order_id].prices.add(event.last_price_ticks)
+            case OrderTriggered(is_pending=False):
+                stop = witness.stops[event.order_id]
+                assert stop.accepted.trailing_delta or stop.is_reached(), stop
+            case OrderClosed():
+                del witness.stops[event.order_id]
+            case Trade():
+                for stop in witness.stops.values():
+                    if stop.accepted.market == event.market:
+                        stop.prices.add(event.price_ticks)
+
+
+def invariant_11_lists_end_with_their_orders(witness: Witness) -> None:
+    """A list is open while one of its orders is; of a pair that is executed in part, the other has ended."""
+    members = Counter(order.list_id for order in witness.now.orders if order.list_id)
+    for order in witness.now.orders:
+        if order.list_id:
+            assert order.order_id in witness.lists[order.list_id].order_ids
+    for list_id, told in witness.lists.items():
+        assert (members[list_id] > 0) == (told.status == ListStatus.EXEC_STARTED), told
+    for order in witness.now.orders:
+        is_one_of_pair = (
+            order.list_id in witness.pairs and order.order_id in witness.lists[order.list_id].order_ids[-2:]
+        )
+        assert not (is_one_of_pair and order.executed_lots) or members[order.list_id] == 1, order
+
+
 def invariant_12_time_never_goes_back(witness: Witness) -> None:
     result = witness.result
     assert result.time_ns == witness.venue.time_ns >= witness.time_before
@@ -270,5 +346,7 @@ ALL = (
     invariant_7_postings_are_the_trades,
     invariant_8_one_result_each_and_names_are_unique,
     invariant_9_a_refusal_changes_nothing,
+    invariant_10_stops_are_true,
+    invariant_11_lists_end_with_their_orders,
     invariant_12_time_never_goes_back,
 )

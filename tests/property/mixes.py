@@ -12,6 +12,7 @@ from cambist.engine import commands
 from cambist.engine.codes import (
     AccountClass,
     AssetStatus,
+    Contingency,
     FeeComponent,
     MarketStatus,
     OrderType,
@@ -55,14 +56,101 @@ class Mix:
 
     def any(self) -> Command:
         """A command of any kind that sessions send; two of three are about orders."""
-        makers = [self.place, self.change, self.cancel_all, self.countdown, self.money, self.operation]
-        return self._random.choices(makers, weights=[60, 25, 3, 3, 20, 8])[0]()
+        makers = [self.order, self.cancel_all, self.countdown, self.money, self.operation]
+        return self._random.choices(makers, weights=[85, 3, 3, 20, 8])[0]()
 
     def order(self) -> Command:
-        return self._random.choices([self.place, self.change], weights=[3, 1])[0]()
+        makers: list[Callable[[], Command]] = [self.place, self.change, self.list_place, self.list_cancel]
+        return self._random.choices(makers, weights=[6, 2, 2 if self._state.rules >= 2 else 0.1, 0.2])[0]()
 
     def change(self) -> Command:
         return self._one(self.cancel, self.replace, self.replace, self.amend)()
+
+    def list_place(self) -> commands.ListPlace:
+        contingency = self._one(*Contingency)
+        side, lots = self._one(*Side), self._lots()
+        stop_type = self._one(OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
+        gains = self._one(
+            OrderType.LIMIT_MAKER, OrderType.LIMIT_MAKER, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT
+        )
+        rises = side == Side.BUY
+        pair = [
+            self._leg(side, lots, **self._stop_terms(stop_type, rises)),
+            self._leg(side, lots, **self._gain_terms(gains, not rises)),
+        ]
+        legs = pair
+        if contingency != Contingency.OCO:
+            working = {"order_type": OrderType.LIMIT, "price_ticks": self._price()}
+            working["time_in_force"] = self._one(*TimeInForce, TimeInForce.GTC)
+            if self._random.random() < 0.2:
+                working |= {"order_type": OrderType.LIMIT_MAKER, "time_in_force": TimeInForce.GTC}
+            first = self._leg(self._one(side, Side(1 - side)), self._lots(), **working)
+            legs = [first, *pair] if contingency == Contingency.OTOCO else [first, self._any_leg()]
+        if self._random.random() < 0.03:
+            legs = self._one([*legs, legs[0]], legs[:1], legs[::-1])
+        return commands.ListPlace(
+            account=self._trader(),
+            market=self._market(),
+            contingency=contingency,
+            legs=tuple(legs),
+            client_id=self._client_id(),
+        )
+
+    def _any_leg(self) -> commands.Leg:
+        terms = self._terms()
+        terms.pop("quote_budget_atoms", None)
+        side, lots = terms.pop("side"), terms.pop("quantity_lots", 3)
+        return self._leg(side, lots, **terms)
+
+    def _leg(self, side: Side, lots: int, **terms: Any) -> commands.Leg:
+        terms = {"stp_mode": self._one(*StpMode)} | terms
+        if self._random.random() < 0.15:
+            terms["iceberg_lots"] = self._random.randint(1, 6)
+        return commands.Leg(side=side, quantity_lots=lots, client_id=self._client_id(), **terms)
+
+    def _stop_terms(self, order_type: OrderType, rises: bool) -> dict[str, Any]:
+        """A trigger on the side of the last price from which a price comes that rises, or falls."""
+        last = max((market.last_price_ticks for market in self._state.markets), default=0) or 100
+        away = self._random.randint(1, 4)
+        terms: dict[str, Any] = {"order_type": order_type, "time_in_force": TimeInForce.IOC}
+        terms["stop_price_ticks"] = self._mostly(lambda: last + away if rises else last - away, 0, 79, 121)
+        if self._random.random() < 0.3:
+            terms["trailing_delta"] = self._mostly(lambda: self._random.randint(50, 400), 9_999, 10_000)
+            if self._random.random() < 0.5:
+                terms["stop_price_ticks"] = 0
+        if order_type in (OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT):
+            terms |= {"price_ticks": self._price(), "time_in_force": self._one(*TimeInForce)}
+        return terms
+
+    def _gain_terms(self, order_type: OrderType, rises: bool) -> dict[str, Any]:
+        if order_type != OrderType.LIMIT_MAKER:
+            return self._stop_terms(order_type, rises)
+        price = self._random.randint(101, 106) if rises else self._random.randint(94, 99)
+        return {"order_type": order_type, "price_ticks": price, "time_in_force": TimeInForce.GTC}
+
+    def list_cancel(self) -> commands.ListCancel:
+        lists = [*self._state.lists.values()]
+        if not lists or self._random.random() < 0.1:
+            return commands.ListCancel(
+                account=self._trader(),
+                market=self._market(),
+                list_id=self._one(0, 1, 9, 1 << 53),
+                client_id=self._client_id(),
+            )
+        found = self._one(*lists)
+        list_id, client_id = self._one(
+            (found.list_id, b""),
+            (found.list_id, found.client_id),
+            (0, found.client_id),
+            (found.list_id, b"o"),
+        )
+        return commands.ListCancel(
+            account=self._mostly(lambda: found.account, *USERS),
+            market=self._mostly(lambda: found.market, *MARKETS),
+            list_id=list_id,
+            client_id=client_id,
+            request_id=self._client_id(),
+        )
 
     def place(self) -> commands.Place:
         return commands.Place(
@@ -75,7 +163,17 @@ class Mix:
     def _terms(self) -> dict[str, Any]:
         """What PLACE and CANCEL_REPLACE say about the order itself."""
         random, terms = self._random, {"side": self._one(*Side), "stp_mode": self._one(*StpMode)}
-        match random.choices(["limit", "maker", "market", "budget", "odd"], weights=[60, 10, 12, 12, 3])[0]:
+        special = 20 if self._state.rules >= 2 else 0.5
+        kinds = {
+            "limit": 60,
+            "maker": 10,
+            "market": 12,
+            "budget": 12,
+            "odd": 3,
+            "stop": special,
+            "iceberg": 8,
+        }
+        match random.choices([*kinds], weights=[*kinds.values()])[0]:
             case "limit":
                 terms |= {
                     "order_type": OrderType.LIMIT,
@@ -92,6 +190,18 @@ class Mix:
             case "budget":
                 terms |= {"order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}
                 terms["quote_budget_atoms"] = self._budget()
+            case "stop":
+                order_type = self._one(*[each for each in OrderType if each >= OrderType.STOP_LOSS])
+                takes_profit = order_type in (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
+                rises = (terms["side"] == Side.BUY) != takes_profit
+                if random.random() < 0.05:
+                    rises = not rises
+                terms |= self._stop_terms(order_type, rises) | {"quantity_lots": self._lots()}
+            case "iceberg":
+                terms |= {"order_type": self._one(OrderType.LIMIT, OrderType.LIMIT, OrderType.LIMIT_MAKER)}
+                terms |= {"time_in_force": self._mostly(lambda: TimeInForce.GTC, TimeInForce.IOC)}
+                terms |= {"price_ticks": self._price(), "quantity_lots": self._lots()}
+                terms["iceberg_lots"] = self._mostly(lambda: random.randint(1, 8), 61, 1 << 63)
             case "odd":  # means nothing, most of the time
                 terms |= {"order_type": self._one(*OrderType), "time_in_force": self._one(*TimeInForce)}
                 terms |= {"price_ticks": self._one(0, 100), "quantity_lots": self._one(0, 5)}

@@ -110,6 +110,15 @@ class Pair:
             assert self.model.queries.reference_price(market) == self.rust.queries.reference_price(market)
         self.rust.engine.check()
 
+    def end_every_order(self) -> None:
+        """Cancels everything; then nothing may be held but for withdrawals (which invariant 3 sees to)."""
+        for account in self.model.queries.account_ids():
+            self.send(commands.CancelAll(account=account))
+        while self.rust.engine.pending:
+            self.send(commands.Continue())
+        engine, state = self.rust.engine, self.model.model.state
+        assert engine.open_order_count == len(state.orders) == len(state.lists) == 0
+
     def pass_time(self, by_ns: int) -> None:
         for witness in self._witnesses:
             witness.venue.time_ns += by_ns

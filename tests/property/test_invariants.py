@@ -116,6 +116,7 @@ class Histories(RuleBasedStateMachine):
             assert engine.event_hash == live.engine.event_hash
             assert engine.state_hash() == live.engine.state_hash()
             assert engine.business_hash() == live.engine.business_hash()
+        self.pair.end_every_order()
 
 
 Histories.TestCase.settings = settings(

@@ -11,8 +11,8 @@ from msgspec.structs import replace
 
 from cambist.engine.codes import MarketStatus, Side, Status, StpMode
 from cambist.engine.commands import Place
-from tests.model import deadlines, limits, markets, model, money, shapes, trading
-from tests.model.state import Account, Ledger, Order, State
+from tests.model import deadlines, limits, markets, model, money, plans, shapes, trading
+from tests.model.state import Account, Ledger, Market, Order, State
 
 from .mixes import Mix
 from .pair import Pair
@@ -110,7 +110,7 @@ def _fee_rounded_down(*arguments: Any, **how: Any) -> int:
     return max(0, UNBENT_FEE(*arguments, **how) - 1)
 
 
-def _plan_without_prevention(state: State, market: Any, command: Place) -> trading.Plan:
+def _plan_without_prevention(state: State, market: Market, command: Place) -> plans.Plan:
     return UNBENT_PLAN(state, market, replace(command, stp_mode=StpMode.NONE))
 
 
@@ -122,26 +122,26 @@ def _always(*_: Any, **__: Any) -> bool:
     return True
 
 
-UNBENT_FEE, UNBENT_PLAN = markets.fee_atoms, trading._plan
+UNBENT_FEE, UNBENT_PLAN = markets.fee_atoms, plans.make_plan
 
 FAULTS: dict[str, tuple[object, str, Any]] = {
     "the newest order at a price fills first": (State, "queue", _newest_first),
     "the price has no priority": (State, "queue", _worst_first),
     "fees are rounded down": (trading, "fee_atoms", _fee_rounded_down),
-    "self-trades happen": (trading, "_plan", _plan_without_prevention),
+    "self-trades happen": (plans, "make_plan", _plan_without_prevention),
     "what is held is never released": (Ledger, "release", _forgotten),
     "a fill pays nothing": (Ledger, "pay_held", _forgotten),
     "levels are not told": (trading, "tell_level", _forgotten),
     "fees go to the house": (trading, "FEES", 2),
     "losses are the fee account's": (money, "LOSS", 1),
     "a cancel-all step is one order short": (trading, "CANCELS_PER_STEP", 1),
-    "a taker stops at its second maker": (trading, "MAKERS_MAX", 1),
+    "a taker stops at its second maker": (plans, "MAKERS_MAX", 1),
     "everybody is a customer": (Account, "is_customer", True),
     "nobody may owe": (Account, "may_owe", False),
     "a reversal freezes in silence": (money, "tell_account", _forgotten),
     "holds are kept in silence": (money, "_tell_hold", _forgotten),
     "prevented matches are not told": (trading, "_tell_prevented", _forgotten),
-    "markets trade at every price": (trading, "may_trade_at", _always),
+    "markets trade at every price": (plans, "may_trade_at", _always),
     "markets never pause": (trading, "pause", _forgotten),
     "trades are not remembered": (trading, "remember_trade", _forgotten),
     "countdowns fire in silence": (deadlines, "CountdownEvent", _forgotten),

@@ -7,6 +7,7 @@ from cambist.engine.commands import (
     AccountClass,
     AssetStatus,
     Command,
+    Contingency,
     FeeComponent,
     Filters,
     Kind,
@@ -211,6 +212,62 @@ GOLDEN: list[tuple[Command, str]] = [
     (
         commands.TakeOver(epoch=2),
         "2000 2a 00 00000000 0000000000000000 00000000 00000000 02000000 00000000",
+    ),
+    (
+        commands.Place(
+            account=1,
+            market=2,
+            side=Side.SELL,
+            order_type=OrderType.STOP_LOSS_LIMIT,
+            time_in_force=TimeInForce.GTC,
+            price_ticks=98,
+            quantity_lots=5,
+            stop_price_ticks=99,
+            iceberg_lots=2,
+            trailing_delta=100,
+        ),
+        "6000 01 01 00000000 0000000000000000 01000000 02000000"
+        "01 05 01 00 00 000000 6200000000000000 0500000000000000"
+        "00000000000000000000000000000000 0000000000000000 6300000000000000 0200000000000000"
+        "64000000 00000000",
+    ),
+    (
+        commands.ListPlace(
+            account=1,
+            market=2,
+            contingency=Contingency.OCO,
+            legs=(
+                commands.Leg(
+                    side=Side.SELL,
+                    order_type=OrderType.STOP_LOSS,
+                    time_in_force=TimeInForce.IOC,
+                    quantity_lots=5,
+                    stop_price_ticks=99,
+                    client_id=b"a",
+                ),
+                commands.Leg(
+                    side=Side.SELL,
+                    order_type=OrderType.LIMIT_MAKER,
+                    time_in_force=TimeInForce.GTC,
+                    price_ticks=103,
+                    quantity_lots=5,
+                    iceberg_lots=1,
+                    client_id=b"b",
+                ),
+            ),
+            client_id=b"oco",
+        ),
+        "8800 06 00 00000000 0000000000000000 01000000 02000000 01 02 03 0000000000"
+        "01 04 02 00 01 000000 0000000000000000 0500000000000000 6300000000000000 0000000000000000"
+        "00000000 00000000"
+        "01 03 01 00 01 000000 6700000000000000 0500000000000000 0000000000000000 0100000000000000"
+        "00000000 00000000"
+        "6f636f 61 62 000000",
+    ),
+    (
+        commands.ListCancel(account=1, market=2, list_id=7, client_id=b"oco", request_id=b"r"),
+        "3000 07 00 00000000 0000000000000000 01000000 02000000"
+        "0700000000000000 03 01 000000000000 6f636f 72 00000000",
     ),
     (
         commands.Rules(version=1),
