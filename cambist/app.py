@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import uvicorn
 import uvloop
@@ -23,6 +23,7 @@ from cambist.control.client import running
 from cambist.control.exchange import Exchange, Report
 from cambist.control.sandbox import require_sandbox
 from cambist.control.server import ControlServer, require_short
+from cambist.control.views import RebuildViews
 from cambist.data.child import DataProcess
 from cambist.data.orders import Orders
 from cambist.data.private import PrivateEvents
@@ -124,8 +125,11 @@ def reset_exchange(settings: Settings) -> Path:
     return aside
 
 
-def open_exchange(settings: Settings, report: Report) -> Exchange:
-    """Takes the lock, reads the log, starts the match server. Raises ExchangeError, LogError or Broken."""
+def open_exchange(settings: Settings, report: Report, *, whole_journal: bool = False) -> Exchange:
+    """Takes the lock, reads the log, starts the match server. Raises ExchangeError, LogError or Broken.
+
+    `whole_journal`: all of the event journal is looked at, and not only its end.
+    """
     _require_private(settings.home)
     with ExitStack() as undo:
         command_log = FileLog.open(settings.log_directory, segment_bytes=settings.log.segment_bytes)
@@ -141,6 +145,8 @@ def open_exchange(settings: Settings, report: Report) -> Exchange:
             segment_bytes=settings.log.segment_bytes,
         )
         undo.callback(journal.close)
+        if whole_journal:
+            journal.mend()
         state = recovery.recover_with(journal, settings, command_log.last_sequence, report)
         server = MatchServer(
             command_log,
@@ -233,22 +239,51 @@ def serve_data(settings: Settings, *, with_parent: bool) -> None:
         lock.release()
 
 
+def rebuild_views(settings: Settings, report: Report) -> dict[str, Any]:
+    """Drops the views and makes them anew from the event journal, which is completed from the log if need be.
+
+    Records are not touched. Raises RequestFailed, and what `open_exchange` and `serve_data` raise.
+    """
+    with running(settings.socket_file) as exchange:
+        if exchange is not None:
+            answer: dict[str, Any] = exchange.perform(RebuildViews(), report)
+            return answer
+    opened = open_exchange(settings, report, whole_journal=True)
+    target = opened.query(lambda engine, _: engine.sequence)
+    opened.close()
+    lock = DirectoryLock(settings.home, VIEWS_LOCK)
+    try:
+        projection = Projection(consumers=[PriceServer(settings.journal_directory)])
+        server = _data_server(settings, projection, rebuild=True)
+        while server.position < target:
+            server.catch_up()
+            report(server.position, target)
+        server.close()
+    finally:
+        lock.release()
+    return {"sequence": target}
+
+
 def _run_data(settings: Settings, *, with_parent: bool, rebuild: bool) -> None:
     price = PriceServer(settings.journal_directory)
     orders = Orders()
     private = PrivateEvents(settings.journal_directory, orders)
     feed = FeedServer(settings.feed_file, price, private, price.questions | private.questions)
-    server = DataServer(
-        settings.journal_directory,
-        settings.views_file,
-        recovery.log_id(settings.log_directory),
-        Projection(orders, [private, price]),
-        rebuild=rebuild,
-    )
+    server = _data_server(settings, Projection(orders, [private, price]), rebuild=rebuild)
     try:
         uvloop.run(_follow(server, price, feed, with_parent=with_parent))
     finally:
         server.close()
+
+
+def _data_server(settings: Settings, projection: Projection, *, rebuild: bool) -> DataServer:
+    return DataServer(
+        settings.journal_directory,
+        settings.views_file,
+        recovery.log_id(settings.log_directory),
+        projection,
+        rebuild=rebuild,
+    )
 
 
 async def _follow(server: DataServer, price: PriceServer, feed: FeedServer, *, with_parent: bool) -> None:

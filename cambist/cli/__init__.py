@@ -6,6 +6,7 @@ from cambist.cli.bench import bench
 from cambist.cli.checks import snapshot, verify
 from cambist.cli.doctor import doctor
 from cambist.cli.flow import replay_flow
+from cambist.cli.ledger import ledger, rebuild
 from cambist.cli.lifecycle import init, run, serve
 from cambist.cli.markets import asset, market
 from cambist.cli.rules import rules
@@ -32,6 +33,8 @@ for command in (
     sandbox,
     snapshot,
     verify,
+    rebuild,
+    ledger,
     replay_flow,
     bench,
 ):

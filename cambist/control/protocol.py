@@ -17,6 +17,7 @@ from cambist.control.markets import (
 )
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, FreezeUser, ListApiKeys, ListUsers
+from cambist.control.views import RebuildViews
 from cambist.engine.commands import RULES_NEWEST
 from cambist.errors import ExchangeError, Unavailable
 from cambist.ledger.trial_balance import is_balanced, trial_balance
@@ -81,6 +82,7 @@ AnyRequest: TypeAlias = (
     | ShowRules
     | ActivateRules
     | CreditSandbox
+    | RebuildViews
 )
 
 

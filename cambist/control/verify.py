@@ -5,6 +5,7 @@ snapshot (by passing its sequence), the invariants that tie books, holds and bal
 balance, and the running exchange's own hash. `make_snapshot` takes the short way and compares the same hash.
 """
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from cambist.errors import Broken
 from cambist.ledger.trial_balance import AssetTotals, is_balanced, trial_balance
 from cambist.log import snapshots
 from cambist.log.errors import LogError
+from cambist.log.journal import JournalDamaged, JournalRecord, read
 from cambist.log.snapshots import Snapshot
 from cambist.match import recovery
 from cambist.match.recovery import State
@@ -33,6 +35,31 @@ class Position(msgspec.Struct, frozen=True):
         return cls(state.engine.sequence, f"{state.engine.event_hash:016x}")
 
 
+class Said:
+    """The event journal, compared with what an engine says. It may end early: the next start completes it."""
+
+    def __init__(self, journal: Path) -> None:
+        self._records = read(journal)
+        self.problems: list[str] = []
+        self.sequence = 0  # up to here both say the same
+
+    def compare(self, record: JournalRecord) -> None:
+        if self.problems:
+            return
+        try:
+            found = next(self._records, None)
+        except JournalDamaged as problem:
+            self.problems.append(f"{problem}: `cambist rebuild` writes it anew")
+            return
+        if found == record:
+            self.sequence = record.last_sequence
+        elif found is not None:
+            self.problems.append(
+                f"the event journal says other things than the log behind sequence {self.sequence}: "
+                "the next start writes it anew"
+            )
+
+
 def make_snapshot(settings: Settings, live: Position | None, report: Report) -> dict[str, Any]:
     """Raises Broken, and keeps nothing, if the log does not lead to where the running exchange stands."""
     state = recovery.recover(settings, _until(live), report)
@@ -47,16 +74,19 @@ def verify(settings: Settings, live: Position | None, report: Report) -> dict[st
     problems: list[str] = []
     kept = _kept_snapshots(settings, problems)
     passed = []
+    said = Said(settings.journal_directory)
     try:
         of_log = recovery.log_id(settings.log_directory)
         for record in recovery.replay(state, settings.log_directory, _until(live), report):
             sequence = record.last_sequence
+            said.compare(record)
             if sequence in kept:
                 _require_same(state, recovery.restored(kept.pop(sequence), of_log))
                 passed.append(sequence)
         _require_sound(state, live)
     except (LogError, Broken) as problem:
         problems.append(str(problem))
+    problems += said.problems
     problems += [f"the log does not pass the snapshot at sequence {sequence}" for sequence in kept]
     totals = trial_balance(state.engine)
     if not is_balanced(totals):
@@ -64,7 +94,8 @@ def verify(settings: Settings, live: Position | None, report: Report) -> dict[st
     return {
         **_shown(state),
         "snapshots": passed,
-        "trial_balance": {asset.name: _shown_totals(asset) for asset in totals},
+        "journal_sequence": said.sequence,
+        "trial_balance": {asset.name: shown_totals(asset) for asset in totals},
         "ledger_balanced": is_balanced(totals),
         "problems": problems,
     }
@@ -111,7 +142,7 @@ def _shown(state: State) -> dict[str, Any]:
     }
 
 
-def _shown_totals(asset: AssetTotals) -> dict[str, str]:
+def shown_totals(asset: AssetTotals) -> dict[str, str]:
     totals = {
         account_class.name.lower(): format_atoms(atoms, asset.scale)
         for account_class, atoms in sorted(asset.by_class.items())

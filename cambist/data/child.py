@@ -7,8 +7,11 @@ standard input does, so none outlives the exchange that started it.
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
+
+from cambist.errors import Unavailable
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
 STEADY_AFTER_S = 30.0  # who ran that long is started again at once
@@ -53,12 +56,18 @@ class DataProcess:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Nobody follows the journal during the block; from any other thread."""
-        asyncio.run_coroutine_threadsafe(self._pause(), self._loop).result()
+        """Nobody follows the journal during the block; from any other thread. Raises Unavailable."""
+        pausing = self._pause()
+        try:
+            asyncio.run_coroutine_threadsafe(pausing, self._loop).result()
+        except (RuntimeError, CancelledError):  # the loop is closed, or is being
+            pausing.close()
+            raise Unavailable("the exchange is stopping") from None
         try:
             yield
         finally:
-            self._loop.call_soon_threadsafe(self._may_run.set)
+            with suppress(RuntimeError):  # the loop is closed, so nobody is to go on
+                self._loop.call_soon_threadsafe(self._may_run.set)
 
     async def _run_once(self, stopping: "asyncio.Task[bool]") -> int | None:
         """One process from its start to its end; returns its status."""

@@ -1,14 +1,19 @@
 """The views database: opened, brought to this release's schema, or dropped and made anew."""
 
+import os
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, MetaData
+from sqlalchemy import Connection, MetaData
+from sqlalchemy import Engine as Database
 from sqlalchemy.exc import DatabaseError
 
+from cambist._matching import Engine
 from cambist.data.projection import Position, read_position
+from cambist.data.rows import Row, replace_rows
 from cambist.errors import Refused
 from cambist.store import migrate
 from cambist.store.sqlite import open_database
+from cambist.store.views import accounts
 
 
 class ViewsUnusable(Refused):
@@ -17,8 +22,8 @@ class ViewsUnusable(Refused):
     code = "views_unusable"
 
 
-def open_views(file: Path, log_id: bytes, *, rebuild: bool = False) -> tuple[Engine, Position]:
-    """An engine on tables of this release, and the place behind which events are missing.
+def open_views(file: Path, log_id: bytes, *, rebuild: bool = False) -> tuple[Database, Position]:
+    """A database with tables of this release, and the place behind which events are missing.
 
     Everything is dropped first if `rebuild` is set, if the views belong to another log, or if another release
     has written what this one cannot bring up to date. Readers see it happen in one step. Raises
@@ -36,7 +41,8 @@ def open_views(file: Path, log_id: bytes, *, rebuild: bool = False) -> tuple[Eng
     return _open(file, log_id, rebuild=True)
 
 
-def _open(file: Path, log_id: bytes, *, rebuild: bool) -> tuple[Engine, Position]:
+def _open(file: Path, log_id: bytes, *, rebuild: bool) -> tuple[Database, Position]:
+    os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite itself would let others read it
     engine = open_database(file, is_derived=True)
     try:
         with engine.begin() as db:
@@ -44,10 +50,11 @@ def _open(file: Path, log_id: bytes, *, rebuild: bool) -> tuple[Engine, Position
                 _drop(db)
             migrate.upgrade(db, migrate.VIEWS)
             position = read_position(db)
+            if position is None:
+                replace_rows(db, accounts, _system_accounts())
     except BaseException:
         engine.dispose()
         raise
-    file.chmod(0o600)
     return engine, position or Position(log_id, 0, 0, 0)
 
 
@@ -64,3 +71,14 @@ def _drop(db: Connection) -> None:
     found = MetaData()
     found.reflect(db)
     found.drop_all(db)
+
+
+def _system_accounts() -> list[Row]:
+    """Those that are there before the first command, of which no event tells."""
+    engine = Engine()
+    rows: list[Row] = []
+    for number in engine.account_ids():
+        if (account := engine.account(number)) is not None:
+            account_class, tier, permissions, frozen, group, owner = account
+            rows.append((number, account_class, tier, permissions, int(frozen), group, str(owner)))
+    return rows

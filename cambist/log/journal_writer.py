@@ -23,6 +23,7 @@ from cambist.log.journal import (
     decode_head,
     encode_head,
     encode_header,
+    read,
     segment_path,
     segments,
 )
@@ -84,6 +85,17 @@ class JournalWriter:
         except OSError as problem:
             raise _failed(self._directory, problem) from problem
 
+    def mend(self) -> None:
+        """Looks at everything and drops what lies behind the first damage. Raises JournalFailed."""
+        sequence = 0
+        try:
+            for record in read(self._directory):
+                sequence = record.last_sequence
+        except JournalDamaged as problem:
+            log.warning("%s; what lies behind it is written anew", problem)
+        if sequence < self.last_sequence:
+            self.cut(sequence)
+
     def clear(self) -> None:
         """Drops everything."""
         self.cut(0)
@@ -98,7 +110,11 @@ class JournalWriter:
     def _find_end(self, until: int | None = None) -> None:
         self.close()
         self.last_sequence, self.event_hash = 0, self._genesis_hash
-        for first_sequence, path in reversed(segments(self._directory)):
+        found = segments(self._directory)
+        if found and found[0][0] != 1:
+            log.warning("%s: the journal's beginning is missing; it is written anew", self._directory)
+            until = 0
+        for first_sequence, path in reversed(found):
             is_wanted = until is None or first_sequence <= until
             if is_wanted and self._take_up(first_sequence, path, until):
                 return

@@ -1,0 +1,45 @@
+"""Making the SQL views anew beside a running exchange."""
+
+import time
+from typing import Any
+
+from cambist.control.exchange import Caller, Exchange, Request
+from cambist.data.database import open_views
+from cambist.data.projection import read_position
+from cambist.errors import Unavailable
+from cambist.match import recovery
+from cambist.store.sqlite import open_database
+
+_LOOK_EVERY_S = 0.1
+
+
+class NoDataServer(Unavailable):
+    code = "no_data_server"
+
+
+class RebuildViews(Request, tag="views.rebuild"):
+    """Drops the views and waits until the data server has written them again. Records are not touched."""
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        if exchange.data is None:
+            raise NoDataServer("this exchange has no data server")
+        settings = exchange.settings
+        target = exchange.query(lambda engine, _: engine.sequence)
+        with exchange.data.paused():
+            database, _ = open_views(
+                settings.views_file, recovery.log_id(settings.log_directory), rebuild=True
+            )
+            database.dispose()
+        database = open_database(settings.views_file, read_only=True)
+        try:
+            while True:
+                exchange.query(lambda engine, _: None)  # Unavailable once the exchange stops
+                with database.begin() as db:
+                    position = read_position(db)
+                reached = 0 if position is None else position.sequence
+                caller.report(reached, target)
+                if reached >= target:
+                    return {"sequence": reached}
+                time.sleep(_LOOK_EVERY_S)
+        finally:
+            database.dispose()
