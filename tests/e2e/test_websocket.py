@@ -29,11 +29,14 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 
 async def until_the_feed_runs(exchange: Exchange) -> None:
     """The data process starts beside the exchange: a first trade is told when it is there."""
-    async with Client(exchange) as client:
-        async with client.connect("/ws/etpbtc@trade") as trades, client.connect("/ws-api/v3") as api:
-            await place(api, client.account("alice"), "BUY", "1", "0.001")
-            await place(api, client.account("bob"), "SELL", "1", "0.001")
-            await trades.event()
+    async with (
+        Client(exchange) as client,
+        client.connect("/ws/etpbtc@trade") as trades,
+        client.connect("/ws-api/v3") as api,
+    ):
+        await place(api, client.account("alice"), "BUY", "1", "0.001")
+        await place(api, client.account("bob"), "SELL", "1", "0.001")
+        await trades.event()
 
 
 @pytest.fixture
