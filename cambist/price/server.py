@@ -11,7 +11,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Connection
 
 from cambist.engine.aggregates import AggregateIds
@@ -43,6 +45,12 @@ class PriceServer:
             "dayTickers": lambda params: answers.day_tickers(self.markets, params, clock()),
             "averagePrice": lambda params: answers.average_price(self.markets, params, clock()),
         }
+        self._handlers: dict[type, Callable[[int, int, Any], None]] = {
+            Level: self._level,
+            Trade: self._trade,
+            AssetEvent: self._asset,
+            MarketEvent: self._market,
+        }
         self._journal = journal
         self._clock = clock
         self._by_symbol: dict[str, Market] = {}
@@ -50,8 +58,7 @@ class PriceServer:
         self._aggregates = AggregateIds(lambda market: self.markets[market].last_aggregate)
         self._watched = Watched()
         self._time_ns = 0  # of the newest command
-        # As in `Published`: trades, what is gathered for 100 ms and for 1000 ms, and the time of bars told.
-        self._position: tuple[int, ...] = (0, 0, 0, 0)
+        self._published = Published()
         self._traded: set[Market] = set()  # since the last flush
         self._touched: set[Market] = set()  # since the last commit; then on to the two below, tick by tick
         self._moved_fast: set[Market] = set()
@@ -67,25 +74,15 @@ class PriceServer:
         for market in tables.load_markets(db, self._scales):
             self._add(market)
         sequence, self._time_ns = tables.load_position(db)
-        self._position = (sequence, sequence, sequence, 0)
+        self._published = Published(sequence, sequence, sequence)
 
     def apply(self, sequence: int, time_ns: int, events: list[Event]) -> None:
         self._time_ns = time_ns
-        markets = self.markets
+        handlers = self._handlers
         for event in events:
-            kind = event.__class__
-            if kind is Level:
-                market = markets[event.market]  # type: ignore[union-attr]
-                market.level(event)  # type: ignore[arg-type]
-                self._touched.add(market)
-            elif kind is Trade:
-                market = markets[event.market]  # type: ignore[union-attr]
-                market.trade(time_ns, event, self._aggregates.of(sequence, event))  # type: ignore[arg-type]
-                self._traded.add(market)
-            elif kind is MarketEvent:
-                self._listed(event)  # type: ignore[arg-type]
-            elif kind is AssetEvent:
-                self._scales[event.asset] = event.scale  # type: ignore[union-attr]
+            handle = handlers.get(event.__class__)
+            if handle is not None:
+                handle(sequence, time_ns, event)
 
     def flush(self, db: Connection) -> None:
         tables.save_candles(db, self._traded)
@@ -100,8 +97,7 @@ class PriceServer:
             market.tape.clear()
         self._moved_fast |= self._touched
         self._touched.clear()
-        _, fast, slow, bars_ns = self._position
-        self._tell_position(sequence, fast, slow, bars_ns)
+        self._tell_position(sequence=sequence)
         for gateway, (hello, streams) in list(self._early.items()):
             if hello.after_sequence <= sequence:
                 del self._early[gateway]
@@ -112,9 +108,8 @@ class PriceServer:
 
     def hello(self, gateway: Gateway, hello: Hello) -> None:
         self._gateways.add(gateway)
-        sequence = self._position[0]
-        gateway.send(Position(sequence))
-        if hello.after_sequence > sequence:
+        gateway.send(Position(self._published.sequence))
+        if hello.after_sequence > self._published.sequence:
             self._early[gateway] = (hello, [])
         else:
             self._welcome(gateway, hello)
@@ -159,8 +154,7 @@ class PriceServer:
         if now_ns // TICK_NS % 10 == 0:
             self._tell_slow(now_ns)
             self._publish(self._watched.said_each_second(now_ns))
-            sequence, fast, slow, _ = self._position
-            self._tell_position(sequence, fast, slow, over_ns)
+            self._tell_position(time_ns=over_ns)
 
     def _tell_fast(self, now_ns: int) -> None:
         for market in self._moved_fast:
@@ -168,22 +162,20 @@ class PriceServer:
             market.publish_fast()
         self._moved_slow |= self._moved_fast
         self._moved_fast.clear()
-        sequence, _, slow, bars_ns = self._position
-        self._tell_position(sequence, sequence, slow, bars_ns)
+        self._tell_position(fast_sequence=self._published.sequence)
 
     def _tell_slow(self, now_ns: int) -> None:
         for market in self._moved_slow:
             self._publish(self._watched.said_slow(market, now_ns))
             market.publish_slow()
         self._moved_slow.clear()
-        sequence, fast, _, bars_ns = self._position
-        self._tell_position(sequence, fast, fast, bars_ns)
+        self._tell_position(slow_sequence=self._published.fast_sequence)
 
-    def _tell_position(self, *position: int) -> None:
-        if position == self._position:
+    def _tell_position(self, **changed: int) -> None:
+        published = structs.replace(self._published, **changed)
+        if published == self._published:
             return
-        self._position = position
-        published = Published(*position)
+        self._published = published
         for gateway in self._gateways:
             if gateway not in self._early:
                 gateway.send(published)
@@ -201,7 +193,7 @@ class PriceServer:
         self._tell_slow(now_ns)
         if hello.streams:
             try:
-                missed = Missed(self._journal, hello, self._position[0])
+                missed = Missed(self._journal, hello, self._published.sequence)
             except NoWayBack as problem:
                 log.warning("a gateway's streams start again: %s", problem)
                 gateway.send(Gap())
@@ -210,24 +202,39 @@ class PriceServer:
                     for body in missed.told(name, self._by_symbol, now_ns):
                         gateway.send(MarketMessage(name, body))
         self._watch(gateway, hello.streams, hello.after_ns or now_ns)
-        gateway.send(Published(*self._position))
+        gateway.send(self._published)
 
     def _watch(self, gateway: Gateway, streams: list[str], from_ns: int) -> None:
         for name in streams:
             self._readers[name].add(gateway)
             self._watched.add(name, from_ns)
 
-    def _listed(self, event: MarketEvent) -> None:
-        if event.market not in self.markets:
-            market = Market(
-                event.market,
-                event.symbol.decode(),
-                base_scale=self._scales[event.base],
-                quote_scale=self._scales[event.quote],
-                tick_atoms=event.tick_atoms,
-                lot_atoms=event.lot_atoms,
-            )
-            self._add(market)
+    def _level(self, sequence: int, time_ns: int, level: Level) -> None:
+        market = self.markets[level.market]
+        market.level(level)
+        self._touched.add(market)
+
+    def _trade(self, sequence: int, time_ns: int, trade: Trade) -> None:
+        market = self.markets[trade.market]
+        market.trade(time_ns, trade, self._aggregates.of(sequence, trade))
+        self._traded.add(market)
+
+    def _asset(self, sequence: int, time_ns: int, event: AssetEvent) -> None:
+        self._scales[event.asset] = event.scale
+
+    def _market(self, sequence: int, time_ns: int, event: MarketEvent) -> None:
+        """Assets, tick and lot stay what they were at the listing; what may change concerns nobody here."""
+        if event.market in self.markets:
+            return
+        market = Market(
+            event.market,
+            event.symbol.decode(),
+            base_scale=self._scales[event.base],
+            quote_scale=self._scales[event.quote],
+            tick_atoms=event.tick_atoms,
+            lot_atoms=event.lot_atoms,
+        )
+        self._add(market)
 
     def _add(self, market: Market) -> None:
         self.markets[market.id] = market
