@@ -295,6 +295,17 @@ def test_the_average_price_is_by_volume_and_forgets_after_five_minutes(market, t
     assert get(market, "avgPrice", symbol="BTCUSDT")["price"] == "104.00000000"
 
 
+def test_without_the_data_process_a_ticker_may_be_asked_for_again_later(market, tape, monkeypatch):
+    tape.trade("1", "100")
+    before = klines(market)
+    monkeypatch.setattr("cambist.feed.client.ANSWER_WITHIN_S", 0.05)
+    market.client.before_get = lambda: None
+    market.data.close()
+    status, _, text = refusal(market.client.get("/api/v3/ticker/24hr?symbol=BTCUSDT"))
+    assert (status, "try again" in text) == (503, True)
+    assert klines(market) == before
+
+
 @pytest.mark.parametrize(
     ("path", "weight"),
     [

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cambist._matching import Engine
+from cambist.feed.messages import Published
 from cambist.flow.venue import TIME_NS
 from tests.journals import busy_batches, records_of
 from tests.prices import Stage
@@ -160,9 +161,10 @@ def test_a_gateway_from_before_the_journal_is_told_of_the_gap(tmp_path):
     stage.start()
     stage.catch_up()
     stage.watch(FAST)
-    stage.gateway.published.sequence -= 1  # no record ends there: the journal has been made anew meanwhile
-    stage.gateway.published.fast_sequence -= 1
-    stage.gateway.published.slow_sequence -= 1
+    at = (
+        stage.gateway.published.sequence - 1
+    )  # no record ends there: the journal has been made anew meanwhile
+    stage.gateway.published = Published(at, at, at)
     stage.reconnect()
     assert stage.gateway.gaps == 1
     for record in records[30:]:
