@@ -161,9 +161,8 @@ def test_a_gateway_from_before_the_journal_is_told_of_the_gap(tmp_path):
     stage.start()
     stage.catch_up()
     stage.watch(FAST)
-    at = (
-        stage.gateway.published.sequence - 1
-    )  # no record ends there: the journal has been made anew meanwhile
+    # No record ends there: the journal is another one.
+    at = stage.gateway.published.sequence - 1
     stage.gateway.published = Published(at, at, at)
     stage.reconnect()
     assert stage.gateway.gaps == 1
