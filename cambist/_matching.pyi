@@ -15,15 +15,6 @@ OrderRow: TypeAlias = tuple[
     int, int, int, int, int, int, int, int, int, int, int, int, int, bytes,
     int, int, int, int, int, int, int, int, int, int,
 ]  # fmt: skip
-# the first fourteen, then: reason (ORDER_CLOSED), by_quote
-ClosedOrderRow: TypeAlias = tuple[
-    int, int, int, int, int, int, int, int, int, int, int, int, int, bytes, int, int
-]
-# trade_id, market, price_ticks, quantity_lots, quote_atoms, time_ns, taker_side, maker_order, taker_order
-TradeRow: TypeAlias = tuple[int, int, int, int, int, int, int, int, int]
-# trade_id, market, order_id, price_ticks, quantity_lots, quote_atoms, fee_atoms, time_ns,
-# side (this account's), is_maker
-AccountTradeRow: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, bool]
 # price_min, price_max, lot_min, lot_max, market_lot_min, market_lot_max, notional_min_atoms,
 # notional_max_atoms, max_orders, notional_flags
 FiltersRow: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int]
@@ -87,34 +78,6 @@ class Engine:
     def open_orders(self, account: int, market: int = 0) -> list[OrderRow]: ...
     # update_id, bids best first, asks best first; (price_ticks, quantity_lots)
     def depth(self, market: int, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]]: ...
-
-class History:
-    """The first consumer of the events: the newest closed orders and trades, in memory."""
-
-    def __init__(
-        self,
-        orders_per_account: int = 10_000,
-        trades_per_account: int = 10_000,
-        trades_per_market: int = 1_000,
-    ) -> None: ...
-    @staticmethod
-    def restore(snapshot: Buffer) -> History: ...
-    def snapshot(self) -> bytes: ...
-    def apply(self, events: Buffer) -> None: ...
-    def order(self, account: int, order_id: int) -> ClosedOrderRow | None: ...
-    def order_by_client_id(self, account: int, market: int, client_id: bytes) -> ClosedOrderRow | None: ...
-    # newest first up to `limit`, returned oldest first; with from_id: the first `limit` from that trade id on
-    def account_trades(
-        self,
-        account: int,
-        market: int,
-        limit: int,
-        from_id: int | None = None,
-        order_id: int | None = None,
-        start_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> list[AccountTradeRow]: ...
-    def market_trades(self, market: int, limit: int, from_id: int | None = None) -> list[TradeRow]: ...
 
 def constants() -> dict[str, dict[str, int]]: ...
 def time_each(engine: Engine, batches: list[bytes]) -> list[int]:

@@ -147,17 +147,16 @@ def open_exchange(settings: Settings, report: Report, *, whole_journal: bool = F
         undo.callback(journal.close)
         if whole_journal:
             journal.mend()
-        state = recovery.recover_with(journal, settings, command_log.last_sequence, report)
+        engine = recovery.recover_with(journal, settings, command_log.last_sequence, report)
         server = MatchServer(
             command_log,
-            state.engine,
-            state.history,
+            engine,
             journal,
             match=settings.match,
             log_settings=settings.log,
             disk=LowDiskMark(settings.log.low_disk_bytes, partial(free_bytes, settings.log_directory)),
         )
-        is_new = state.engine.sequence == 0
+        is_new = engine.sequence == 0
         server.start()
         if is_new:
             server.activate_rules(RULES_NEWEST)
@@ -249,7 +248,7 @@ def rebuild_views(settings: Settings, report: Report) -> dict[str, Any]:
             answer: dict[str, Any] = exchange.perform(RebuildViews(), report)
             return answer
     opened = open_exchange(settings, report, whole_journal=True)
-    target = opened.query(lambda engine, _: engine.sequence)
+    target = opened.query(lambda engine: engine.sequence)
     opened.close()
     lock = DirectoryLock(settings.home, VIEWS_LOCK)
     try:
@@ -314,7 +313,7 @@ async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:
     """The house's orders. Whatever ends them, the exchange goes on without."""
     server = exchange.server
     try:
-        markets = await server.query(lambda engine, _: [MarketView.of(row) for row in engine.markets()])
+        markets = await server.query(lambda engine: [MarketView.of(row) for row in engine.markets()])
         await demo_flow.run(server, exchange.settings, markets, stop)
     except Exception:
         # A play-money generator with a fault must not take the exchange down; the fault is told in full.

@@ -66,13 +66,10 @@ class Log(Struct, frozen=True, kw_only=True):
 
 
 class Match(Struct, frozen=True, kw_only=True):
-    """The match server's queue, and the history it answers from memory."""
+    """The match server's queue."""
 
     queue_max: Annotated[_Count, _says("Queue length at which all but cancels get -1008.")] = 8_192
     batch_max: Annotated[int, _between(1, 65_535), _says("Commands made durable by one disk sync.")] = 1_024
-    history_orders_per_account: Annotated[_Count, _says("Closed orders kept in memory per account.")] = 10_000
-    history_trades_per_account: Annotated[_Count, _says("Own trades kept in memory per account.")] = 10_000
-    history_trades_per_market: Annotated[_Count, _says("Public trades kept in memory per market.")] = 1_000
 
 
 class Limits(Struct, frozen=True, kw_only=True):

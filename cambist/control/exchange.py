@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import msgspec
 
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.data.child import DataProcess
 from cambist.engine import events
 from cambist.engine.commands import AccountClass, AccountCreate, Command, Permission, Role
@@ -110,15 +110,15 @@ class Exchange:
             raise CommandRefused(answer.status)
         return answer.value
 
-    def query(self, ask: Callable[[Engine, History], T]) -> T:
+    def query(self, ask: Callable[[Engine], T]) -> T:
         return self.server.query_blocking(ask)
 
     def assets(self) -> "Assets":
-        return self.query(lambda engine, _: Assets.of(engine))
+        return self.query(lambda engine: Assets.of(engine))
 
     def market(self, symbol: str) -> MarketView:
         """Raises MarketUnknown."""
-        for market in self.query(lambda engine, _: [MarketView.of(row) for row in engine.markets()]):
+        for market in self.query(lambda engine: [MarketView.of(row) for row in engine.markets()]):
             if market.symbol == symbol:
                 return market
         raise MarketUnknown(f"there is no market {symbol}; `cambist market list` shows all")

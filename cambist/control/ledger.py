@@ -49,7 +49,7 @@ def check(settings: Settings, report: Report) -> dict[str, Any]:
             problems = list(_against_postings(db, found))
     finally:
         database.dispose()
-    engine = recovery.state_at(settings, position.sequence, report).engine
+    engine = recovery.state_at(settings, position.sequence, report)
     problems += _against_engine(found, position, engine)
     problems += [f"{asset.name} does not sum to zero" for asset in totals if asset.sum_atoms]
     return {

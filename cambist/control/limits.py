@@ -54,7 +54,7 @@ class SetMarketLimits(Request, tag="market.limits"):
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
         market = exchange.market(self.symbol)
         base_scale = exchange.assets()[market.base].scale
-        present = exchange.query(lambda engine, _: Limits.unpack(engine.limits(market.market)))
+        present = exchange.query(lambda engine: Limits.unpack(engine.limits(market.market)))
         limits = changed_limits(present, self.limits, base_scale)
         exchange.execute(MarketLimits(market=market.market, limits=limits))
         return {"symbol": self.symbol, "limits": shown_limits(limits, base_scale)}

@@ -131,7 +131,7 @@ class AddMarket(Request, tag="market.add"):
 
     def open(self, exchange: Exchange, market: int) -> None:
         """The second half, which may be repeated: limits, standard fees for every tier alike, the state."""
-        if exchange.query(lambda engine, _: engine.rules) >= 2:
+        if exchange.query(lambda engine: engine.rules) >= 2:
             base_scale = exchange.assets().named(self.base).scale
             limits = changed_limits(default_limits(), self.limits, base_scale)
             exchange.execute(MarketLimits(market=market, limits=limits))
@@ -153,7 +153,7 @@ class AddMarket(Request, tag="market.add"):
 
 class ListMarkets(Request, tag="market.list"):
     def perform(self, exchange: Exchange, caller: Caller) -> list[dict[str, Any]]:
-        return exchange.query(lambda engine, _: shown_markets(engine))
+        return exchange.query(lambda engine: shown_markets(engine))
 
 
 class SetMarketState(Request, tag="market.state"):
@@ -197,7 +197,7 @@ class SetMarketFees(Request, tag="market.fees"):
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
         market, component = exchange.market(self.symbol).market, _COMPONENTS[self.component]
-        present = exchange.query(lambda engine, _: engine.fees(market, self.tier))[component]
+        present = exchange.query(lambda engine: engine.fees(market, self.tier))[component]
         rates = [
             old if new is None else parse_atoms(new, RATE_SCALE)
             for old, new in zip(present, (self.maker, self.taker, self.buyer, self.seller), strict=True)
@@ -301,7 +301,7 @@ def shown_markets(engine: Engine) -> list[dict[str, Any]]:
 
 
 def _show(exchange: Exchange, symbol: str) -> dict[str, Any]:
-    found = exchange.query(lambda engine, _: shown_markets(engine))
+    found = exchange.query(lambda engine: shown_markets(engine))
     return next(market for market in found if market["symbol"] == symbol)
 
 
@@ -345,7 +345,7 @@ def _rates(fees: FeesView) -> dict[str, str]:
 def _cancel_orders(exchange: Exchange, market: int, caller: Caller) -> None:
     """Every account's orders in the market, account by account."""
 
-    def owners(engine: Engine, _: object) -> list[int]:
+    def owners(engine: Engine) -> list[int]:
         return [account for account in engine.account_ids() if engine.open_orders(account, market)]
 
     accounts = exchange.query(owners)

@@ -31,7 +31,7 @@ class ShowPosition(Request, tag="position"):
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
         return exchange.query(
-            lambda engine, _: {
+            lambda engine: {
                 "sequence": engine.sequence,
                 "event_hash": f"{engine.event_hash:016x}",
             }
@@ -42,7 +42,7 @@ class ShowTrialBalance(Request, tag="trial-balance"):
     """What each asset's balances sum to, in atoms: zero, or the ledger is broken."""
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
-        totals = exchange.query(lambda engine, _: trial_balance(engine))
+        totals = exchange.query(lambda engine: trial_balance(engine))
         return {
             "trial_balance": {asset.name: asset.sum_atoms for asset in totals},
             "ledger_balanced": is_balanced(totals),
@@ -51,7 +51,7 @@ class ShowTrialBalance(Request, tag="trial-balance"):
 
 class ShowRules(Request, tag="rules"):
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
-        return {"rules": exchange.query(lambda engine, _: engine.rules), "newest": RULES_NEWEST}
+        return {"rules": exchange.query(lambda engine: engine.rules), "newest": RULES_NEWEST}
 
 
 class ActivateRules(Request, tag="rules.activate"):

@@ -47,7 +47,7 @@ class ListUsers(Request, tag="user.list"):
     def perform(self, exchange: Exchange, caller: Caller) -> list[dict[str, Any]]:
         found = users.list_all(exchange.records)
 
-        def frozen(engine: Engine, _: object) -> list[bool | None]:
+        def frozen(engine: Engine) -> list[bool | None]:
             return [None if user.account is None else _is_frozen(engine, user.account) for user in found]
 
         states = exchange.query(frozen)

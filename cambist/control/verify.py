@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from cambist._matching import EngineBroken
+from cambist._matching import Engine, EngineBroken
 from cambist.control.exchange import Report
 from cambist.errors import Broken
 from cambist.ledger.trial_balance import AssetTotals, is_balanced, trial_balance
@@ -19,7 +19,6 @@ from cambist.log.errors import LogError
 from cambist.log.journal import JournalDamaged, JournalRecord, read
 from cambist.log.snapshots import Snapshot
 from cambist.match import recovery
-from cambist.match.recovery import State
 from cambist.money import format_atoms
 from cambist.settings import Settings
 
@@ -31,8 +30,8 @@ class Position(msgspec.Struct, frozen=True):
     event_hash: str
 
     @classmethod
-    def of(cls, state: State) -> "Position":
-        return cls(state.engine.sequence, f"{state.engine.event_hash:016x}")
+    def of(cls, engine: Engine) -> "Position":
+        return cls(engine.sequence, f"{engine.event_hash:016x}")
 
 
 class Said:
@@ -62,37 +61,37 @@ class Said:
 
 def make_snapshot(settings: Settings, live: Position | None, report: Report) -> dict[str, Any]:
     """Raises Broken, and keeps nothing, if the log does not lead to where the running exchange stands."""
-    state = recovery.recover(settings, _until(live), report)
-    _require_sound(state, live)
-    path = recovery.keep_snapshot(settings, state)
-    return {"snapshot": str(path), "bytes": path.stat().st_size, **_shown(state)}
+    engine = recovery.recover(settings, _until(live), report)
+    _require_sound(engine, live)
+    path = recovery.keep_snapshot(settings, engine)
+    return {"snapshot": str(path), "bytes": path.stat().st_size, **_shown(engine)}
 
 
 def verify(settings: Settings, live: Position | None, report: Report) -> dict[str, Any]:
     """What was found; `problems` is empty if everything is as it should be."""
-    state = recovery.genesis(settings)
+    engine = Engine()
     problems: list[str] = []
     kept = _kept_snapshots(settings, problems)
     passed = []
     said = Said(settings.journal_directory)
     try:
         of_log = recovery.log_id(settings.log_directory)
-        for record in recovery.replay(state, settings.log_directory, _until(live), report):
+        for record in recovery.replay(engine, settings.log_directory, _until(live), report):
             sequence = record.last_sequence
             said.compare(record)
             if sequence in kept:
-                _require_same(state, recovery.restored(kept.pop(sequence), of_log))
+                _require_same(engine, recovery.restored(kept.pop(sequence), of_log))
                 passed.append(sequence)
-        _require_sound(state, live)
+        _require_sound(engine, live)
     except (LogError, Broken) as problem:
         problems.append(str(problem))
     problems += said.problems
     problems += [f"the log does not pass the snapshot at sequence {sequence}" for sequence in kept]
-    totals = trial_balance(state.engine)
+    totals = trial_balance(engine)
     if not is_balanced(totals):
         problems.append("the trial balance does not sum to zero")
     return {
-        **_shown(state),
+        **_shown(engine),
         "snapshots": passed,
         "journal_sequence": said.sequence,
         "trial_balance": {asset.name: shown_totals(asset) for asset in totals},
@@ -117,28 +116,28 @@ def _kept_snapshots(settings: Settings, problems: list[str]) -> dict[int, Snapsh
     return kept
 
 
-def _require_same(state: State, restored: State) -> None:
-    if state.engine.state_hash() != restored.engine.state_hash():
-        raise Broken(f"the snapshot at sequence {restored.engine.sequence} is not what the log leads to")
+def _require_same(engine: Engine, restored: Engine) -> None:
+    if engine.state_hash() != restored.state_hash():
+        raise Broken(f"the snapshot at sequence {restored.sequence} is not what the log leads to")
 
 
-def _require_sound(state: State, live: Position | None) -> None:
+def _require_sound(engine: Engine, live: Position | None) -> None:
     """Raises Broken."""
     try:
-        state.engine.check()
+        engine.check()
     except EngineBroken as problem:
         raise Broken(str(problem)) from problem
-    if live is not None and live != Position.of(state):
-        raise Broken(f"the running exchange stands at {live}, its log leads to {Position.of(state)}")
+    if live is not None and live != Position.of(engine):
+        raise Broken(f"the running exchange stands at {live}, its log leads to {Position.of(engine)}")
 
 
-def _shown(state: State) -> dict[str, Any]:
-    position = Position.of(state)
+def _shown(engine: Engine) -> dict[str, Any]:
+    position = Position.of(engine)
     return {
         "sequence": position.sequence,
         "event_hash": position.event_hash,
-        "state_hash": state.engine.state_hash().hex(),
-        "open_orders": state.engine.open_order_count,
+        "state_hash": engine.state_hash().hex(),
+        "open_orders": engine.open_order_count,
     }
 
 

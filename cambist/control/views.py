@@ -24,7 +24,7 @@ class RebuildViews(Request, tag="views.rebuild"):
         if exchange.data is None:
             raise NoDataServer("this exchange has no data server")
         settings = exchange.settings
-        target = exchange.query(lambda engine, _: engine.sequence)
+        target = exchange.query(lambda engine: engine.sequence)
         with exchange.data.paused():
             database, _ = open_views(
                 settings.views_file, recovery.log_id(settings.log_directory), rebuild=True
@@ -33,7 +33,7 @@ class RebuildViews(Request, tag="views.rebuild"):
         database = open_database(settings.views_file, read_only=True)
         try:
             while True:
-                exchange.query(lambda engine, _: None)  # Unavailable once the exchange stops
+                exchange.query(lambda engine: None)  # Unavailable once the exchange stops
                 with database.begin() as db:
                     position = read_position(db)
                 reached = 0 if position is None else position.sequence

@@ -104,7 +104,7 @@ def _list(exchange: Exchange, caller: Caller) -> None:
     for name in ASSETS:
         if name not in listed_assets:
             AddAsset(name=name).perform(exchange, caller)
-    rows = exchange.query(lambda engine, _: engine.markets())
+    rows = exchange.query(lambda engine: engine.markets())
     listed = {market.symbol: market.market for market in map(MarketView.of, rows)}
     for market in MARKETS:
         symbol = market.base + market.quote

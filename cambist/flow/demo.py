@@ -62,7 +62,7 @@ async def run(
     """Keeps the demo's books alive until `stop` is set; refuses to work outside sandbox mode."""
     if not settings.mode.sandbox:
         raise ValueError("house flow trades play money: it runs in sandbox mode only")
-    assets = await server.query(lambda engine, _: [AssetView(*row) for row in engine.assets()])
+    assets = await server.query(lambda engine: [AssetView(*row) for row in engine.assets()])
     scales = {asset.asset: asset.scale for asset in assets}
     grids = {market.symbol: Grid(market, scales) for market in markets}
     house = await House.open(server, assets)
@@ -193,7 +193,7 @@ async def _answered(sent: list[Future[bytes]]) -> None:
 async def _follow(server: MatchServer, grid: Grid, prices: _Prices) -> None:
     """Takes BTC's price from the book, which the recording moves."""
     while True:
-        _, bids, asks = await server.query(lambda engine, _: engine.depth(grid.market, 1))
+        _, bids, asks = await server.query(lambda engine: engine.depth(grid.market, 1))
         if bids and asks:
             prices.last_btc = grid.price((bids[0][0] + asks[0][0]) / 2)
         await asyncio.sleep(FOLLOW_SECONDS)

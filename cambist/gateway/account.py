@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from cambist import money
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.engine.commands import Permission
 from cambist.engine.views import AssetView, FeesView
 from cambist.gateway import errors
@@ -25,7 +25,7 @@ _E8_PER_BASIS_POINT = 10_000
 async def account(call: Call) -> bytes:
     number, omit_zeros = call.account, call.params.flag("omitZeroBalances")
 
-    def read(engine: Engine, _: History) -> Account | None:
+    def read(engine: Engine) -> Account | None:
         row = engine.account(number)
         if row is None:
             return None

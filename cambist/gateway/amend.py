@@ -77,7 +77,7 @@ def _as_amend(refusal: errors.Refusal) -> errors.Refusal:
     return refusal
 
 
-def _open_order(account: int, order_id: int, client_id: bytes, engine: Engine, _: object) -> OrderView | None:
+def _open_order(account: int, order_id: int, client_id: bytes, engine: Engine) -> OrderView | None:
     row = engine.order(order_id) if order_id else engine.order_by_client_id(account, client_id)
     return None if row is None or row[1] != account else OrderView(*row)
 

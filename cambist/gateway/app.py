@@ -57,7 +57,7 @@ def create_app(
     return Gateway(api, settings.api.body_max_bytes, routes, sockets)
 
 
-def _last_sequence(engine: Engine, _: object) -> int:
+def _last_sequence(engine: Engine) -> int:
     return engine.sequence
 
 

@@ -3,7 +3,7 @@
 import msgspec
 
 from cambist import money
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.engine.commands import Side
 from cambist.engine.views import FeesView
 from cambist.gateway.calls import Call
@@ -84,7 +84,7 @@ async def _fees(call: Call, markets: list[Market]) -> list[FeesView]:
     """Standard, special and tax rates of the account's tier; of each market, one after the other."""
     number = call.account
 
-    def read(engine: Engine, _: History) -> list[FeesView]:
+    def read(engine: Engine) -> list[FeesView]:
         row = engine.account(number)
         tier = 0 if row is None else row[1]
         return [FeesView(*fees) for market in markets for fees in engine.fees(market.id, tier)]

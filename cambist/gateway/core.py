@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.engine import events
 from cambist.engine.commands import account_of
 from cambist.errors import OutcomeUnknown
@@ -26,7 +26,7 @@ class Core:
         self._answered: dict[int, int] = {}  # by account
         self._is_watching = False
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()  # until when, in that order
-        self._begin = server.query_blocking(lambda engine, _: engine.sequence)
+        self._begin = server.query_blocking(lambda engine: engine.sequence)
 
     async def execute(self, command: bytearray) -> bytes:
         """RESULT and events. A client that goes away meanwhile changes nothing: the command is on its way."""
@@ -40,7 +40,7 @@ class Core:
         """The last sequence that this account's owner may know of from an answer."""
         return self._answered.get(account, self._begin)
 
-    async def query(self, ask: Callable[[Engine, History], T]) -> T:
+    async def query(self, ask: Callable[[Engine], T]) -> T:
         return await self._in_time(self._server.query(ask))
 
     async def _in_time(self, future: "asyncio.Future[T]") -> T:

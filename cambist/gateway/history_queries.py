@@ -206,7 +206,7 @@ def _order(row: Row[Any]) -> OrderView | ClosedOrderView:
         reason=row.reason,
         by_quote=row.by_quote,
     )
-    return view if view.reason != OPEN else OrderView._make(view[: len(OrderView._fields)])
+    return view if view.reason != OPEN else OrderView(*view[:-2])
 
 
 def _account_trade(row: Row[Any], *, is_maker: bool) -> AccountTradeView:

@@ -71,7 +71,7 @@ def depth_weight(params: Params) -> int:
 async def depth(call: Call) -> bytes:
     market = await call.services.markets.of_status(call.params)
     limit = call.params.limit(default=DEPTH_DEFAULT, most=DEPTH_MAX)
-    update_id, bids, asks = await call.services.core.query(lambda engine, _: engine.depth(market.id, limit))
+    update_id, bids, asks = await call.services.core.query(lambda engine: engine.depth(market.id, limit))
     return encode(Depth(update_id, _levels(market, bids), _levels(market, asks)))
 
 
@@ -90,7 +90,7 @@ async def price_ticker(call: Call) -> bytes:
 async def book_ticker(call: Call) -> bytes:
     wanted = await call.services.markets.wanted(call.params)
     books = await call.services.core.query(
-        lambda engine, _: [engine.depth(market.id, 1)[1:] for market in wanted]
+        lambda engine: [engine.depth(market.id, 1)[1:] for market in wanted]
     )
     return _one_or_all(
         call, [_book_ticker(market, *sides) for market, sides in zip(wanted, books, strict=True)]
@@ -121,7 +121,7 @@ async def execution_rules(call: Call) -> bytes:
 async def reference_price(call: Call) -> bytes:
     """What price limits are measured by; null before the first trade."""
     market = await call.services.markets.of(call.params)
-    ticks = await call.services.core.query(lambda engine, _: engine.reference_price(market.id))
+    ticks = await call.services.core.query(lambda engine: engine.reference_price(market.id))
     price = market.price(ticks) if ticks else None
     return encode(ReferencePrice(market.symbol, price, call.time(call.now_ns)))
 
@@ -137,14 +137,14 @@ def rate_limits(limits: Limits) -> list[RateLimit]:
 
 
 async def _views(call: Call) -> dict[int, MarketView]:
-    def read(engine: Engine, _: object) -> dict[int, MarketView]:
+    def read(engine: Engine) -> dict[int, MarketView]:
         return {row[0]: MarketView.of(row) for row in engine.markets()}
 
     return await call.services.core.query(read)
 
 
 async def _limits(call: Call, markets: list[Market]) -> dict[int, engine_commands.Limits]:
-    def read(engine: Engine, _: object) -> dict[int, engine_commands.Limits]:
+    def read(engine: Engine) -> dict[int, engine_commands.Limits]:
         return {each.id: engine_commands.Limits.unpack(engine.limits(each.id)) for each in markets}
 
     return await call.services.core.query(read)

@@ -8,7 +8,7 @@ they are shown.
 import msgspec
 
 from cambist import money
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.candles import mean_atoms
 from cambist.engine.names import MARKET_STATUS_NAMES
 from cambist.engine.views import AssetView, MarketView
@@ -144,15 +144,15 @@ class Markets:
         self._by_symbol = {market.symbol: market for market in markets}
 
 
-def _market_count(engine: Engine, _: History) -> int:
+def _market_count(engine: Engine) -> int:
     return engine.market_count
 
 
-def _states(engine: Engine, _: History) -> dict[int, int]:
+def _states(engine: Engine) -> dict[int, int]:
     return {view.market: view.state for view in map(MarketView.of, engine.markets())}
 
 
-def read_markets(engine: Engine, _: History) -> list[Market]:
+def read_markets(engine: Engine) -> list[Market]:
     assets = {row[0]: AssetView(*row) for row in engine.assets()}
     return [_market(view, assets) for view in map(MarketView.of, engine.markets())]
 

@@ -113,14 +113,14 @@ async def open_orders(call: Call) -> bytes:
     account, markets = call.account, call.services.markets
     wanted = None if call.params.get("symbol") is None else await markets.of(call.params)
     only = 0 if wanted is None else wanted.id
-    rows = await call.services.core.query(lambda engine, _: engine.open_orders(account, only))
+    rows = await call.services.core.query(lambda engine: engine.open_orders(account, only))
     # Asked for after the orders: so every order's market is among them.
     known = await markets.by_id() if wanted is None else {wanted.id: wanted}
     found = sorted(OrderView(*row) for row in rows)
     return encode([show_order(call, known[order.market], order) for order in found])
 
 
-def untouched(order_ids: list[int], engine: Engine, _: object) -> set[int]:
+def untouched(order_ids: list[int], engine: Engine) -> set[int]:
     """Those of the orders that rest and have no fill."""
     rows = ((order_id, engine.order(order_id)) for order_id in order_ids)
     return {order_id for order_id, row in rows if row and not OrderView(*row).executed_lots}

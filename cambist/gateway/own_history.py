@@ -111,7 +111,7 @@ def _times(call: Call) -> tuple[int | None, int | None]:
 
 
 def _open_order(
-    account: int, order_id: int, client_id: bytes, engine: Engine, _: object
+    account: int, order_id: int, client_id: bytes, engine: Engine
 ) -> tuple[OrderView | None, int]:
     """The open order, and the sequence at which it was looked for."""
     row = engine.order(order_id) if order_id else engine.order_by_client_id(account, client_id)

@@ -125,7 +125,7 @@ async def key_permissions(call: Call) -> bytes:
 
 
 async def account_status(call: Call) -> bytes:
-    row = await call.services.core.query(lambda engine, _: engine.account(call.account))
+    row = await call.services.core.query(lambda engine: engine.account(call.account))
     is_frozen = row is None or row[3]
     return b'{"data":"Locked"}' if is_frozen else b'{"data":"Normal"}'
 
@@ -151,7 +151,7 @@ async def _require_asset(call: Call) -> None:
 
 async def _balances(call: Call) -> list[tuple[AssetView, tuple[int, int]]]:
     number = call.account
-    return await call.services.core.query(lambda engine, _: read_balances(engine, number))
+    return await call.services.core.query(lambda engine: read_balances(engine, number))
 
 
 def _coin(asset: AssetView, available: int, held: int) -> Coin:

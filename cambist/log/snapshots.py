@@ -39,7 +39,6 @@ class Snapshot(NamedTuple):
     state_hash: bytes
     log_id: bytes
     engine: bytes
-    history: bytes
 
 
 class Newest(NamedTuple):
@@ -65,7 +64,7 @@ def save(
     aside = path.with_name(path.name + TEMPORARY)
     descriptor = disk.create(aside)
     try:
-        write_all(disk, descriptor, [_header(snapshot), snapshot.engine, snapshot.history], 0)
+        write_all(disk, descriptor, [_header(snapshot), snapshot.engine], 0)
         disk.fdatasync(descriptor)
         # Without the kernel's copies, what is read back is what the disk holds.
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -115,11 +114,11 @@ def _read(path: Path, file: BinaryIO) -> Snapshot:
     )
     if (magic, version, reserved) != (_MAGIC, VERSION, 0):
         raise SnapshotDamaged(f"{path}: format version {version}; this release reads version {VERSION}")
-    engine_bytes, history_bytes, engine_checksum, history_checksum = parts
-    engine, history, rest = file.read(engine_bytes), file.read(history_bytes), file.read(1)
-    if (xxh3_128_digest(engine), xxh3_128_digest(history)) != (engine_checksum, history_checksum) or rest:
+    engine_bytes, retired_bytes, engine_checksum, retired_checksum = parts
+    engine, retired, rest = file.read(engine_bytes), file.read(retired_bytes), file.read(1)
+    if (xxh3_128_digest(engine), xxh3_128_digest(retired)) != (engine_checksum, retired_checksum) or rest:
         raise SnapshotDamaged(f"{path}: the state is damaged")
-    return Snapshot(sequence, time_ns, event_hash, state_hash, log_id, engine, history)
+    return Snapshot(sequence, time_ns, event_hash, state_hash, log_id, engine)
 
 
 def _header(snapshot: Snapshot) -> bytes:
@@ -133,9 +132,9 @@ def _header(snapshot: Snapshot) -> bytes:
         snapshot.state_hash,
         snapshot.log_id,
         len(snapshot.engine),
-        len(snapshot.history),
+        0,  # the first release kept closed orders here
         xxh3_128_digest(snapshot.engine),
-        xxh3_128_digest(snapshot.history),
+        xxh3_128_digest(b""),
     )
     return fields + _checksum(fields)
 

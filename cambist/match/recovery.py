@@ -7,9 +7,9 @@ journal's end. What the journal lacks is written on the way, what it has is comp
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from cambist._matching import Engine, EngineBroken, History
+from cambist._matching import Engine, EngineBroken
 from cambist.errors import Broken
 from cambist.log import snapshots
 from cambist.log.file import read
@@ -27,34 +27,20 @@ _REPORT_EVERY = 10_000
 log = logging.getLogger(__name__)
 
 
-class State(NamedTuple):
-    engine: Engine
-    history: History
-
-
-def genesis(settings: Settings) -> State:
-    """Before the first command."""
-    match = settings.match
-    history = History(
-        match.history_orders_per_account, match.history_trades_per_account, match.history_trades_per_market
-    )
-    return State(Engine(), history)
-
-
-def recover(settings: Settings, until_sequence: int | None, report: Report) -> State:
+def recover(settings: Settings, until_sequence: int | None, report: Report) -> Engine:
     """The state after `until_sequence`, or after the log's last batch, in the shortest way.
 
     A damaged snapshot is passed over for an older one. Raises LogDamaged, or Broken if the log, the snapshot
     and the engine do not agree.
     """
-    state = _newest(settings, None)
-    _require_log_beyond(state, until_sequence)
-    for _ in replay(state, settings.log_directory, until_sequence, report):
+    engine = _newest(settings, None)
+    _require_log_beyond(engine, until_sequence)
+    for _ in replay(engine, settings.log_directory, until_sequence, report):
         pass
-    return state
+    return engine
 
 
-def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> State:
+def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> Engine:
     """The same at the log's end, and the journal says everything up to there.
 
     A journal that is ahead of the log, or that says anything else than the engine, is dropped and written
@@ -72,23 +58,23 @@ def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int,
         return _complete(journal, settings, last_sequence, report)
 
 
-def state_at(settings: Settings, sequence: int, report: Report) -> State:
+def state_at(settings: Settings, sequence: int, report: Report) -> Engine:
     """The state after a batch that lies before the newest snapshot, or not. Raises as `recover` does."""
-    state = _newest(settings, sequence)
-    for _ in replay(state, settings.log_directory, sequence, report):
+    engine = _newest(settings, sequence)
+    for _ in replay(engine, settings.log_directory, sequence, report):
         pass
-    return state
+    return engine
 
 
-def _complete(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> State:
-    state = _newest(settings, journal.last_sequence)
-    _require_said(journal, state.engine.sequence, state.engine.event_hash)
-    for record in replay(state, settings.log_directory, last_sequence, report):
+def _complete(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> Engine:
+    engine = _newest(settings, journal.last_sequence)
+    _require_said(journal, engine.sequence, engine.event_hash)
+    for record in replay(engine, settings.log_directory, last_sequence, report):
         if record.first_sequence > journal.last_sequence:
             journal.append(record)
         else:
             _require_said(journal, record.last_sequence, record.event_hash)
-    return state
+    return engine
 
 
 def _require_said(journal: JournalWriter, sequence: int, event_hash: int) -> None:
@@ -99,50 +85,48 @@ def _require_said(journal: JournalWriter, sequence: int, event_hash: int) -> Non
         raise JournalForeign(f"the event journal says other things than the log up to sequence {sequence}")
 
 
-def _newest(settings: Settings, until_sequence: int | None) -> State:
+def _newest(settings: Settings, until_sequence: int | None) -> Engine:
     """The newest snapshot at or below `until_sequence`; before the first command if there is none."""
     snapshot, damaged = snapshots.newest(settings.snapshots_directory, until_sequence)
     for problem in damaged:
         log.warning("passed over a snapshot: %s", problem)
     if snapshot is None:
-        return genesis(settings)
+        return Engine()
     return restored(snapshot, log_id(settings.log_directory))
 
 
-def _require_log_beyond(state: State, last_sequence: int | None) -> None:
-    if last_sequence is not None and last_sequence < state.engine.sequence:
+def _require_log_beyond(engine: Engine, last_sequence: int | None) -> None:
+    if last_sequence is not None and last_sequence < engine.sequence:
         raise Broken(
-            f"the log ends at sequence {last_sequence}, before the snapshot at {state.engine.sequence}: "
+            f"the log ends at sequence {last_sequence}, before the snapshot at {engine.sequence}: "
             "what was acknowledged is missing; restore the log"
         )
 
 
-def restored(snapshot: Snapshot, of_log: bytes) -> State:
+def restored(snapshot: Snapshot, of_log: bytes) -> Engine:
     """Raises Broken unless it belongs to that log and has the hashes that were stored with it."""
     if snapshot.log_id != of_log:
         raise Broken(f"the snapshot at sequence {snapshot.sequence} belongs to another log: move it away")
     try:
-        engine, history = Engine.restore(snapshot.engine), History.restore(snapshot.history)
+        engine = Engine.restore(snapshot.engine)
     except EngineBroken as problem:
         raise Broken(
             f"the snapshot at sequence {snapshot.sequence} cannot be restored: {problem}"
         ) from problem
     if (engine.event_hash, engine.state_hash()) != (snapshot.event_hash, snapshot.state_hash):
         raise Broken(f"the snapshot at sequence {snapshot.sequence} does not restore to its own hashes")
-    return State(engine, history)
+    return engine
 
 
 def replay(
-    state: State, log_directory: Path, until_sequence: int | None, report: Report
+    engine: Engine, log_directory: Path, until_sequence: int | None, report: Report
 ) -> Iterator[JournalRecord]:
-    """Runs the log from where `state` stands, and yields what the engine says to each batch."""
-    engine, history = state
+    """Runs the log from where `engine` stands, and yields what the engine says to each batch."""
     next_report = engine.sequence
     for payload in read(log_directory, engine.sequence, until_sequence):
         first_sequence = engine.sequence + 1
         try:
             events = engine.apply(payload)
-            history.apply(events)
         except EngineBroken as problem:
             raise Broken(f"the log does not replay: {problem}") from problem
         if engine.sequence >= next_report:
@@ -151,9 +135,8 @@ def replay(
         yield JournalRecord(first_sequence, engine.sequence, engine.event_hash, engine.time_ns, events)
 
 
-def keep_snapshot(settings: Settings, state: State) -> Path:
-    """Stores `state` so that the next start begins there. Raises OSError or SnapshotDamaged."""
-    engine, history = state
+def keep_snapshot(settings: Settings, engine: Engine) -> Path:
+    """Stores its state so that the next start begins there. Raises OSError or SnapshotDamaged."""
     snapshot = Snapshot(
         sequence=engine.sequence,
         time_ns=engine.time_ns,
@@ -161,7 +144,6 @@ def keep_snapshot(settings: Settings, state: State) -> Path:
         state_hash=engine.state_hash(),
         log_id=log_id(settings.log_directory),
         engine=engine.snapshot(),
-        history=history.snapshot(),
     )
     return snapshots.save(settings.snapshots_directory, snapshot, keep=settings.snapshots.keep)
 

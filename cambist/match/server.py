@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.engine import commands, events
 from cambist.engine.commands import Kind, Role
 from cambist.engine.events import Status
@@ -74,7 +74,7 @@ class EventJournal(Protocol):
 
 
 class Query(NamedTuple):
-    ask: Callable[[Engine, History], Any]
+    ask: Callable[[Engine], Any]
     future: _Future
     loop: _Loop
 
@@ -134,7 +134,6 @@ class MatchServer:
         self,
         log: CommandLog,
         engine: Engine,
-        history: History,
         journal: EventJournal,
         *,
         match: Match,
@@ -144,7 +143,6 @@ class MatchServer:
     ) -> None:
         self._log = log
         self._engine = engine
-        self._history = history
         self._journal = journal
         self._queue_max = match.queue_max
         self._batch_max = match.batch_max
@@ -168,7 +166,7 @@ class MatchServer:
     def stop(self) -> None:
         """Answer what waits, seal the log and close it; returns when that is done. Safe to repeat."""
         self._is_stopping = True
-        self._queue.put(Query(lambda engine, history: None, concurrent.futures.Future(), None))  # wakes it
+        self._queue.put(Query(lambda engine: None, concurrent.futures.Future(), None))  # wakes it
         self.join()
 
     def join(self) -> None:
@@ -189,7 +187,7 @@ class MatchServer:
         if answer.status != Status.OK:
             raise Refused(f"no rules version {version}: {Status(answer.status).name}")
 
-    def query(self, ask: Callable[[Engine, History], T]) -> "asyncio.Future[T]":
+    def query(self, ask: Callable[[Engine], T]) -> "asyncio.Future[T]":
         """From the event loop: what `ask` returns or raises, seen after every command submitted before.
 
         Of a large cancel-all that was submitted before, it may see the first part only.
@@ -199,7 +197,7 @@ class MatchServer:
         self._accept(Query(ask, future, loop))
         return future
 
-    def query_blocking(self, ask: Callable[[Engine, History], T]) -> T:
+    def query_blocking(self, ask: Callable[[Engine], T]) -> T:
         """The same from any thread but the match thread."""
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         self._accept(Query(ask, future, None))
@@ -287,7 +285,6 @@ class MatchServer:
         self._is_sealed = False
         self._log.append(payload)
         output = engine.apply(payload)
-        self._history.apply(output)
         records = events.split(output)
         if is_due:
             next(records)  # nobody waits for what time does
@@ -324,7 +321,7 @@ class MatchServer:
         problems: _Answers = defaultdict(list)
         for ask, future, loop in queries:
             try:
-                results[loop].append((future, ask(self._engine, self._history)))
+                results[loop].append((future, ask(self._engine)))
             except Exception as problem:  # noqa: BLE001  the query's own, and for who asked
                 problems[loop].append((future, problem))
         _deliver(results, _set_results)

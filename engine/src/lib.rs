@@ -12,7 +12,6 @@ pub mod command;
 mod deadlines;
 pub mod engine;
 pub mod event;
-pub mod history;
 pub mod index;
 mod ladder;
 pub mod ledger;
@@ -34,4 +33,3 @@ pub mod triggers;
 pub mod wire;
 
 pub use engine::{Broken, Engine};
-pub use history::History;

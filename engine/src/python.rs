@@ -18,7 +18,6 @@ use pyo3::types::{PyBytes, PyDict};
 use crate::book::Order;
 use crate::command::Filters;
 use crate::engine::{Broken, Engine};
-use crate::history::{AccountTrade, Capacity, ClosedOrder, History, Trade, TradeQuery};
 use crate::market::Rates;
 use crate::special::Special;
 use crate::wire::*;
@@ -399,131 +398,6 @@ impl PyEngine {
     }
 }
 
-fn closed_row<'py>(py: Python<'py>, order: &ClosedOrder) -> PyResult<Bound<'py, PyAny>> {
-    let codes = (order.side, order.order_type, order.time_in_force, order.stp);
-    let row = flat(
-        py,
-        (
-            (order.id, order.account, order.market, codes.0, codes.1, codes.2, codes.3),
-            (
-                order.price,
-                order.quantity,
-                order.executed,
-                order.executed_quote,
-                order.accepted_ns,
-                order.closed_ns,
-                PyBytes::new(py, &order.client_id),
-            ),
-        ),
-    )?;
-    row.add((order.reason, order.by_quote as u8))
-}
-
-type TradeRow = (u64, u32, u64, u64, i128, i64, u8, u64, u64);
-type AccountTradeRow = (u64, u32, u64, u64, u64, i128, i128, i64, u8, bool);
-
-fn trade_row(trade: &Trade) -> TradeRow {
-    (
-        trade.id,
-        trade.market,
-        trade.price,
-        trade.quantity,
-        trade.quote,
-        trade.time_ns,
-        trade.taker_side,
-        trade.maker_order,
-        trade.taker_order,
-    )
-}
-
-fn account_trade_row(trade: &AccountTrade) -> AccountTradeRow {
-    (
-        trade.id,
-        trade.market,
-        trade.order_id,
-        trade.price,
-        trade.quantity,
-        trade.quote,
-        trade.fee,
-        trade.time_ns,
-        trade.side,
-        trade.is_maker,
-    )
-}
-
-#[pyclass(name = "History", module = "cambist._matching")]
-struct PyHistory {
-    history: History,
-}
-
-#[pymethods]
-impl PyHistory {
-    #[new]
-    #[pyo3(signature = (orders_per_account = 10_000, trades_per_account = 10_000, trades_per_market = 1_000))]
-    fn new(orders_per_account: usize, trades_per_account: usize, trades_per_market: usize) -> Self {
-        let capacity = Capacity { orders_per_account, trades_per_account, trades_per_market };
-        PyHistory { history: History::new(capacity) }
-    }
-
-    #[staticmethod]
-    fn restore(py: Python<'_>, snapshot: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let bytes = bytes_of(snapshot)?;
-        Ok(PyHistory { history: py.detach(|| History::restore(&bytes))? })
-    }
-
-    fn snapshot<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let bytes = py.detach(|| self.history.snapshot());
-        PyBytes::new(py, &bytes)
-    }
-
-    fn apply(&mut self, py: Python<'_>, events: &Bound<'_, PyAny>) -> PyResult<()> {
-        match events.cast::<PyBytes>() {
-            Ok(bytes) => {
-                let bytes = bytes.as_bytes();
-                py.detach(|| self.history.apply(bytes))?;
-            }
-            Err(_) => self.history.apply(&bytes_of(events)?)?,
-        }
-        Ok(())
-    }
-
-    fn order<'py>(&self, py: Python<'py>, account: u32, order_id: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.history.order(account, order_id).map(|order| closed_row(py, order)).transpose()
-    }
-
-    fn order_by_client_id<'py>(
-        &self,
-        py: Python<'py>,
-        account: u32,
-        market: u32,
-        client_id: &[u8],
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let order = self.history.order_by_client_id(account, market, client_id);
-        order.map(|order| closed_row(py, order)).transpose()
-    }
-
-    #[pyo3(signature = (account, market, limit, from_id = None, order_id = None, start_ns = None, end_ns = None))]
-    #[allow(clippy::too_many_arguments)]
-    fn account_trades(
-        &self,
-        account: u32,
-        market: u32,
-        limit: usize,
-        from_id: Option<u64>,
-        order_id: Option<u64>,
-        start_ns: Option<i64>,
-        end_ns: Option<i64>,
-    ) -> Vec<AccountTradeRow> {
-        let query = TradeQuery { market, limit, from_id, order_id, start_ns, end_ns };
-        self.history.account_trades(account, &query).into_iter().map(account_trade_row).collect()
-    }
-
-    #[pyo3(signature = (market, limit, from_id = None))]
-    fn market_trades(&self, market: u32, limit: usize, from_id: Option<u64>) -> Vec<TradeRow> {
-        self.history.market_trades(market, limit, from_id).into_iter().map(trade_row).collect()
-    }
-}
-
 /// Every code of the formats, so that Python's enums can be held equal to them.
 #[pyfunction]
 fn constants(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
@@ -586,7 +460,6 @@ fn _matching(module: &Bound<'_, PyModule>) -> PyResult<()> {
     keep_freed_memory();
     module.add("EngineBroken", module.py().get_type::<EngineBroken>())?;
     module.add_class::<PyEngine>()?;
-    module.add_class::<PyHistory>()?;
     module.add_function(wrap_pyfunction!(constants, module)?)?;
     module.add_function(wrap_pyfunction!(time_each, module)?)
 }

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.engine import events
 from cambist.engine.events import CloseReason, OrderAccepted, OrderClosed, Trade
 from cambist.engine.names import CLOSED_NAMES, open_name
@@ -32,7 +32,7 @@ class Audit:
 
     def __init__(self, log_directory: Path) -> None:
         self.engine = Engine()
-        self.history = History()
+        self.trades: list[Trade] = []
         self._log_directory = log_directory
         self._placed: dict[str, Placed] = {}
         self._closed: dict[int, CloseReason] = {}
@@ -42,7 +42,6 @@ class Audit:
         """Runs the log as far as the exchange had come, which must lead to where it stood."""
         for payload in read(self._log_directory, self.engine.sequence, live.sequence):
             output = self.engine.apply(payload)
-            self.history.apply(output)
             for record in events.split(output):
                 self._note(events.decode(record), sent)
         assert Position.of(self.engine) == live, "the exchange and its log have come apart"
@@ -84,6 +83,7 @@ class Audit:
 
     def _note(self, caused: list[events.Event], sent: Container[str]) -> None:
         trades = [event for event in caused if isinstance(event, Trade)]
+        self.trades += trades
         closed = {event.order_id: event for event in caused if isinstance(event, OrderClosed)}
         for event in caused:
             if isinstance(event, OrderAccepted):

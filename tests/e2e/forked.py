@@ -13,7 +13,7 @@ from threading import Thread
 from typing import NamedTuple
 
 from cambist import app
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.flow.rest import Client
 from cambist.settings import Settings
 from tests.e2e.harness import HOST, WAIT_SECONDS, environment, free_port
@@ -30,7 +30,7 @@ class Position(NamedTuple):
     state_hash: bytes
 
     @classmethod
-    def of(cls, engine: Engine, _: History | None = None) -> "Position":
+    def of(cls, engine: Engine) -> "Position":
         return cls(engine.sequence, engine.event_hash, engine.state_hash())
 
 

@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from cambist.control import verify
-from cambist.engine.views import AccountTradeView, MarketView, OrderView
+from cambist.engine.views import OrderView
 from cambist.log.segments import segments
 from cambist.money import format_atoms
 from tests.e2e.audit import Audit
@@ -97,7 +97,6 @@ def kill_while_it_starts(home: Path, chance: Random) -> None:
 def check_what_clients_see(exchange: Forked, owners: list[Owner], audit: Audit) -> None:
     """Open orders, balances and own trades over REST are those of the audit's engine."""
     client = exchange.client()
-    (market,) = (MarketView.of(row).market for row in audit.engine.markets())
     names = {asset: name for asset, name, *_ in audit.engine.assets()}
     for account, credentials in owners:
         orders = client.signed(credentials, "GET", "/api/v3/openOrders", symbol=SYMBOL)
@@ -111,7 +110,13 @@ def check_what_clients_see(exchange: Forked, owners: list[Owner], audit: Audit) 
             for asset, available, held in audit.engine.balances(account)
         }
         trades = client.signed(credentials, "GET", "/api/v3/myTrades", symbol=SYMBOL, limit=TRADES)
-        known = [AccountTradeView(*row) for row in audit.history.account_trades(account, market, TRADES)]
-        assert [(each["id"], each["orderId"]) for each in trades] == [
-            (each.trade_id, each.order_id) for each in known
+        known = [
+            (trade.trade_id, order)
+            for trade in audit.trades
+            for owner, order in (
+                (trade.maker_account, trade.maker_order),
+                (trade.taker_account, trade.taker_order),
+            )
+            if owner == account
         ]
+        assert [(each["id"], each["orderId"]) for each in trades] == known[-TRADES:]

@@ -19,7 +19,6 @@ import httpx
 from starlette.types import ASGIApp
 
 from cambist._matching import Engine
-from cambist._matching import History as ClosedInMemory
 from cambist.accounts import api_keys, users
 from cambist.accounts.api_keys import Scope
 from cambist.engine import events
@@ -224,7 +223,6 @@ class RestMarket:
         self.server = MatchServer(
             MemoryLog(),
             self.engine,
-            ClosedInMemory(),
             JournalWriter(self.settings.journal_directory, LOG_ID, Engine().event_hash),
             match=self.settings.match,
             log_settings=self.settings.log,
@@ -344,7 +342,7 @@ class RestMarket:
 
     def business_hash(self) -> bytes:
         """Everything but sequence, time and what sessions remember."""
-        return self.server.query_blocking(lambda engine, _: engine.business_hash())
+        return self.server.query_blocking(lambda engine: engine.business_hash())
 
     def get(self, path: str, **params: object) -> Any:
         return ok(self.client.get(path, params=params or None))
@@ -360,7 +358,7 @@ class RestMarket:
     def settle(self) -> None:
         """What has happened is in the views, unless the data server is paused."""
         with suppress(ExchangeError):  # one that has stopped says nothing more
-            self.data.wait_for(self.server.query_blocking(lambda engine, _: engine.sequence))
+            self.data.wait_for(self.server.query_blocking(lambda engine: engine.sequence))
 
     def close(self) -> None:
         self.server.stop()

@@ -95,10 +95,10 @@ def test_another_user_who_got_through_is_turned_away_by_the_kernels_word(exchang
     ],
 )
 def test_a_line_that_is_no_request_is_answered_and_changes_nothing(exchange, line):
-    before = exchange.query(lambda engine, _: engine.sequence)
+    before = exchange.query(lambda engine: engine.sequence)
     (answer,) = speak(exchange, line)
     assert (answer["type"], answer["code"]) == ("error", "malformed")
-    assert exchange.query(lambda engine, _: engine.sequence) == before
+    assert exchange.query(lambda engine: engine.sequence) == before
 
 
 def test_a_line_without_end_is_not_collected_for_ever(exchange):
@@ -168,7 +168,7 @@ def test_long_work_reports_how_far_it_is(exchange):
         lambda done, total: reported.append((done, total)),
     )
     assert reported == [(1, 3), (2, 3), (3, 3)]
-    assert exchange.query(lambda engine, _: engine.open_order_count) == 0
+    assert exchange.query(lambda engine: engine.open_order_count) == 0
 
 
 def test_after_stop_a_client_that_is_still_there_is_told_so(tmp_path, exchange):

@@ -7,7 +7,7 @@ import gzip
 
 import pytest
 
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.engine import commands
 from cambist.engine.commands import (
     AssetList,
@@ -16,7 +16,7 @@ from cambist.engine.commands import (
     MarketStatus,
     Role,
 )
-from cambist.engine.events import Status, result
+from cambist.engine.events import Status, Trade, decode, result, split
 from cambist.engine.views import MarketView
 from cambist.flow import demo, recording
 from cambist.flow.generator import RESTING_PER_SIDE
@@ -40,14 +40,13 @@ FILTERS = Filters(1, 10**9, 1, 10**9, 1, 10**8, 1, 10**20, 200, 1)
 @contextlib.contextmanager
 def exchange(folder):
     """A match server over the log in `folder`, whatever is in it already."""
-    engine, history = Engine(), History()
+    engine = Engine()
     log = FileLog.open(folder)
     for payload in read(folder):
-        history.apply(engine.apply(payload))
+        engine.apply(payload)
     server = MatchServer(
         log,
         engine,
-        history,
         NoJournal(),
         match=Match(),
         log_settings=Log(),
@@ -59,6 +58,10 @@ def exchange(folder):
     finally:
         server.stop()
     assert server.problem is None
+
+
+def all_events(output):
+    return [event for record in split(output) for event in decode(record)]
 
 
 def list_markets(server):
@@ -87,7 +90,7 @@ def list_markets(server):
 def run_demo(server, home, seconds):
     async def running():
         stop = asyncio.Event()
-        markets = await server.query(lambda engine, _: [MarketView.of(row) for row in engine.markets()])
+        markets = await server.query(lambda engine: [MarketView.of(row) for row in engine.markets()])
         settings = Settings(home=home, mode=Mode(sandbox=True))
         flow = asyncio.create_task(demo.run(server, settings, markets, stop))
         done, _ = await asyncio.wait([flow], timeout=seconds)
@@ -101,7 +104,7 @@ def run_demo(server, home, seconds):
 def books(server):
     """Best bid and best ask by symbol, None for a side without orders."""
 
-    def best(engine, _):
+    def best(engine):
         found = {}
         for row in engine.markets():
             market = MarketView.of(row)
@@ -115,7 +118,7 @@ def books(server):
 
 
 def open_orders(server):
-    return server.query_blocking(lambda engine, _: engine.open_order_count)
+    return server.query_blocking(lambda engine: engine.open_order_count)
 
 
 @pytest.fixture(autouse=True)
@@ -161,10 +164,11 @@ def test_the_recording_plays_on_btc_usdt_if_it_is_there(listed, tmp_path, monkey
     with exchange(listed) as server:
         run_demo(server, tmp_path, seconds=2)
         found = books(server)
-        market = server.query_blocking(lambda engine, _: MarketView.of(engine.markets()[0]))
-        trades = server.query_blocking(lambda _, history: history.market_trades(market.market, 10))
     assert found["BTCUSDT"] == (78_310, 78_330)
-    assert [(price_ticks, lots) for _, _, price_ticks, lots, *_ in trades] == [(7_833_000, 20_000)]
+    engine = Engine()
+    told = [event for payload in read(listed) for event in all_events(engine.apply(payload))]
+    trades = [event for event in told if isinstance(event, Trade) and event.market == 1]
+    assert [(trade.price_ticks, trade.quantity_lots) for trade in trades] == [(7_833_000, 20_000)]
     assert None not in found["ETHUSDT"] + found["ETHBTC"]
 
 
@@ -181,7 +185,7 @@ def test_a_restarted_demo_takes_its_old_orders_back_and_pays_itself_nothing_more
 
 
 def mirror_balances(server):
-    def mirrors(engine, _):
+    def mirrors(engine):
         return [row for row in engine.trial_balance() if row[1] == commands.AccountClass.MIRROR]
 
     return server.query_blocking(mirrors)

@@ -51,7 +51,7 @@ def demo_users(settings: Settings) -> list[dict[str, str]]:
 def balances(exchange: Exchange, email: str) -> dict[str, int]:
     account = account_of(users.get(exchange.records, email))
     names = {asset.asset: asset.name for asset in exchange.assets().all}
-    rows = exchange.query(lambda engine, _: engine.balances(account))
+    rows = exchange.query(lambda engine: engine.balances(account))
     return {names[asset]: available for asset, available, _ in rows}
 
 
@@ -70,7 +70,7 @@ def test_two_users_with_keys_and_funds_stand_in_a_private_file(settings):
 
 def test_the_four_markets_trade_and_only_etp_btc_is_free(settings):
     with closing(prepared(settings)) as exchange:
-        found = exchange.query(lambda engine, _: shown_markets(engine))
+        found = exchange.query(lambda engine: shown_markets(engine))
     assert [each["symbol"] for each in found] == ["BTCUSDT", "ETHUSDT", "ETHBTC", "ETPBTC"]
     assert {each["state"] for each in found} == {"trading"}
     fees = {each["symbol"]: each["fees"]["standard"]["taker"] for each in found}
@@ -82,10 +82,10 @@ def test_a_second_start_changes_nothing(settings):
     with closing(prepared(settings)) as exchange:
         operator = Caller("operator", quiet)
         SetMarketState(symbol="ETPBTC", state="halted").perform(exchange, operator)
-        before = exchange.query(lambda engine, _: engine.business_hash())
+        before = exchange.query(lambda engine: engine.business_hash())
     found = demo_users(settings)
     with closing(prepared(settings)) as exchange:
-        assert exchange.query(lambda engine, _: engine.business_hash()) == before
+        assert exchange.query(lambda engine: engine.business_hash()) == before
     assert demo_users(settings) == found
 
 
@@ -114,11 +114,11 @@ def test_a_market_whose_listing_was_interrupted_is_completed(settings, monkeypat
         monkeypatch.setattr(exchange, "execute", interrupted)
         with pytest.raises(KeyboardInterrupt):
             setup.prepare(exchange)
-        assert [row[8] for row in exchange.query(lambda engine, _: engine.markets())] == [
+        assert [row[8] for row in exchange.query(lambda engine: engine.markets())] == [
             MarketStatus.CANCEL_ONLY
         ]
     with closing(prepared(settings)) as exchange:
-        found = exchange.query(lambda engine, _: shown_markets(engine))
+        found = exchange.query(lambda engine: shown_markets(engine))
     assert [each["state"] for each in found] == ["trading"] * 4
     assert found[0]["fees"]["standard"]["taker"] == "0.00100000"
 
@@ -126,7 +126,7 @@ def test_a_market_whose_listing_was_interrupted_is_completed(settings, monkeypat
 def test_users_and_house_are_paid_from_one_mirror(settings):
     with closing(prepared(settings)) as exchange:
         asyncio.run(House.open(exchange.server, exchange.assets().all))
-        accounts = exchange.query(lambda engine, _: [engine.account(each) for each in engine.account_ids()])
+        accounts = exchange.query(lambda engine: [engine.account(each) for each in engine.account_ids()])
     mirrors = [each for each in accounts if each is not None and each[0] == AccountClass.MIRROR]
     assert len(mirrors) == 1
 

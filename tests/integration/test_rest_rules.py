@@ -133,10 +133,10 @@ def test_a_countdown_is_set_stopped_and_bounded(market):
         "symbol": "BTCUSDT",
         "countdownTime": 60_000,
     }
-    countdowns = market.server.query_blocking(lambda engine, _: engine.countdowns(ann.account))
+    countdowns = market.server.query_blocking(lambda engine: engine.countdowns(ann.account))
     assert [number for number, _ in countdowns] == [market.markets["BTCUSDT"]]
     assert ann.post(path, symbol="BTCUSDT", countdownTime=0)["countdownTime"] == 0
-    assert market.server.query_blocking(lambda engine, _: engine.countdowns(ann.account)) == []
+    assert market.server.query_blocking(lambda engine: engine.countdowns(ann.account)) == []
     assert ann.post(path, countdownTime=86_400_000)["symbol"] == ""
     assert ann.refused("POST", path, countdownTime=86_400_001)[1] == -1102
     assert ann.refused("POST", path, symbol="BTCUSDT")[1] == -1102

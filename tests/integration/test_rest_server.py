@@ -415,7 +415,7 @@ def test_an_engine_that_does_not_answer_leaves_the_outcome_unknown(tmp_path, mon
         ann.get("/api/v3/openOrders", symbol="BTCUSDT")
         monkeypatch.setattr(core, "ANSWER_WITHIN_S", 0.05)
         gate = threading.Event()
-        held = threading.Thread(target=market.server.query_blocking, args=(lambda engine, _: gate.wait(10),))
+        held = threading.Thread(target=market.server.query_blocking, args=(lambda engine: gate.wait(10),))
         held.start()
         try:
             wanted = limit_order("BUY", "1", "10", "BTCUSDT") | {"newClientOrderId": "late"}

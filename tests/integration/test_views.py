@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from cambist import app
+from cambist._matching import Engine
 from cambist.accounts import users
 from cambist.control.exchange import Caller, Exchange
 from cambist.control.markets import AddAsset, AddMarket
@@ -100,8 +101,8 @@ def journal(settings: Settings) -> list[JournalRecord]:
 
 
 def replayed(settings: Settings) -> list[JournalRecord]:
-    state = recovery.genesis(settings)
-    return list(recovery.replay(state, settings.log_directory, None, quiet))
+    engine = Engine()
+    return list(recovery.replay(engine, settings.log_directory, None, quiet))
 
 
 def start(settings: Settings) -> None:

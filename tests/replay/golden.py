@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from random import Random
 
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.log import snapshots
 from cambist.log.file import FileLog, read
 from cambist.log.snapshots import Snapshot
@@ -41,28 +41,27 @@ def write(directory: Path) -> None:
     log.seal()
     log.close()
     half = _state(directory, until_sequence=COMMANDS // 2)
-    snapshots.save(directory / "snapshots", _snapshot(*half, log.log_id))
-    engine, history = _state(directory)
+    snapshots.save(directory / "snapshots", _snapshot(half, log.log_id))
+    engine = _state(directory)
     expected = {
         "sequence": engine.sequence,
         "event_hash": f"{engine.event_hash:016x}",
         "state_hash": engine.state_hash().hex(),
         "open_orders": engine.open_order_count,
-        "history_bytes": len(history.snapshot()),
     }
     (directory / "expected.json").write_text(json.dumps(expected, indent=2) + "\n")
 
 
-def _state(directory: Path, until_sequence: int | None = None) -> tuple[Engine, History]:
-    engine, history = Engine(), History()
+def _state(directory: Path, until_sequence: int | None = None) -> Engine:
+    engine = Engine()
     for payload in read(directory / "log"):
         if until_sequence is not None and engine.sequence >= until_sequence:
             break
-        history.apply(engine.apply(payload))
-    return engine, history
+        engine.apply(payload)
+    return engine
 
 
-def _snapshot(engine: Engine, history: History, log_id: bytes) -> Snapshot:
+def _snapshot(engine: Engine, log_id: bytes) -> Snapshot:
     return Snapshot(
         sequence=engine.sequence,
         time_ns=engine.time_ns,
@@ -70,7 +69,6 @@ def _snapshot(engine: Engine, history: History, log_id: bytes) -> Snapshot:
         state_hash=engine.state_hash(),
         log_id=log_id,
         engine=engine.snapshot(),
-        history=history.snapshot(),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cambist._matching import Engine, History
+from cambist._matching import Engine
 from cambist.engine import commands, events
 from cambist.engine.commands import (
     AccountClass,
@@ -100,7 +100,6 @@ class Market:
         self.server = MatchServer(
             self.log,
             self.engine,
-            History(),
             self.journal,
             match=Match(queue_max=queue_max, batch_max=batch_max),
             log_settings=Log(seal_idle_ms=seal_idle_ms),
@@ -143,7 +142,7 @@ class Market:
 
     def wait_for_a_look_at_the_disk(self) -> None:
         self.monotonic_ns += 1_000_000_000
-        self.server.query_blocking(lambda engine, history: None)
+        self.server.query_blocking(lambda engine: None)
 
     def bid(self, price: int = 10) -> bytearray:
         return Place(
@@ -242,8 +241,8 @@ def test_a_batch_is_what_replays_to_the_same_hash(market):
     replayed = Engine()
     for batch in market.log.batches:
         replayed.apply(batch)
-    assert replayed.event_hash == market.server.query_blocking(lambda engine, _: engine.event_hash)
-    assert replayed.state_hash() == market.server.query_blocking(lambda engine, _: engine.state_hash())
+    assert replayed.event_hash == market.server.query_blocking(lambda engine: engine.event_hash)
+    assert replayed.state_hash() == market.server.query_blocking(lambda engine: engine.state_hash())
 
 
 def test_time_never_goes_back_when_the_clock_does(market):
@@ -272,7 +271,7 @@ def test_bytes_that_are_no_command_never_reach_the_log(market, spoil):
 def test_a_query_sees_what_was_submitted_before_it(market):
     async def main() -> tuple[int, bytes]:
         order = market.port.submit(market.bid())
-        orders = market.server.query(lambda engine, _: len(engine.open_orders(market.ann)))
+        orders = market.server.query(lambda engine: len(engine.open_orders(market.ann)))
         return await orders, await order
 
     assert asyncio.run(main())[0] == 1
@@ -281,7 +280,7 @@ def test_a_query_sees_what_was_submitted_before_it(market):
 def test_a_query_that_raises_raises_for_who_asked_and_for_nobody_else(market):
     async def main() -> None:
         with pytest.raises(ZeroDivisionError):
-            await market.server.query(lambda engine, _: 1 // 0)
+            await market.server.query(lambda engine: 1 // 0)
 
     asyncio.run(main())
     assert events.result(market.port.call(market.bid())).status == Status.OK
@@ -332,7 +331,7 @@ def test_a_full_queue_turns_an_order_away_before_it_is_logged():
         with pytest.raises(Overloaded):
             market.port.submit(market.bid())
         with pytest.raises(Overloaded):
-            market.server.query(lambda engine, _: None)
+            market.server.query(lambda engine: None)
         market.log.gate.set()
         await asyncio.gather(*waiting)
         assert events.result(await market.port.submit(market.bid())).status == Status.OK
@@ -381,7 +380,7 @@ def test_the_disk_is_looked_at_once_a_second_at_most(market):
     market.wait_for_a_look_at_the_disk()
     market.free_bytes = 49
     market.monotonic_ns += 999_999_999
-    market.server.query_blocking(lambda engine, history: None)
+    market.server.query_blocking(lambda engine: None)
     assert events.result(market.port.call(market.bid())).status == Status.OK
 
 
@@ -437,7 +436,7 @@ def test_a_cancel_all_cut_short_by_a_restart_is_finished_by_the_next_server(mark
         await asyncio.gather(*(market.port.submit(market.bid()) for _ in range(200)))
 
     asyncio.run(main())
-    engine = Engine.restore(market.server.query_blocking(lambda engine, _: engine.snapshot()))
+    engine = Engine.restore(market.server.query_blocking(lambda engine: engine.snapshot()))
     command = market.cancel_all()
     commands.stamp(command, market.port._session, 1_000)
     engine.apply(commands.batch(engine.sequence + 1, engine.time_ns, engine.epoch, [command]))
@@ -451,7 +450,7 @@ def test_a_countdown_that_passed_while_nobody_ran_is_dealt_with_by_the_next_serv
     market.server.activate_rules(2)
     market.value(market.port, commands.decode(market.bid()))
     market.value(market.port, Countdown(account=market.ann, deadline_ns=TIME_NS + 1))
-    engine = Engine.restore(market.server.query_blocking(lambda engine, _: engine.snapshot()))
+    engine = Engine.restore(market.server.query_blocking(lambda engine: engine.snapshot()))
     assert engine.open_order_count == 1
     run_for_a_moment(engine)
     assert engine.open_order_count == 0
@@ -462,7 +461,6 @@ def run_for_a_moment(engine: Engine) -> None:
     successor = MatchServer(
         MemoryLog(),
         engine,
-        History(),
         MemoryJournal(),
         match=Match(),
         log_settings=Log(),
@@ -511,7 +509,7 @@ def test_whoever_calls_while_it_stops_gets_an_answer_or_a_refusal(market):
 
     with ThreadPoolExecutor(8) as threads:
         callers = [threads.submit(calls_until_refused) for _ in range(8)]
-        while market.server.query_blocking(lambda engine, _: engine.open_order_count) < 200:
+        while market.server.query_blocking(lambda engine: engine.open_order_count) < 200:
             pass
         market.server.stop()
         accepted = sum(caller.result(timeout=10) for caller in callers)
@@ -562,7 +560,7 @@ def test_a_failed_log_leaves_a_half_done_cancel_all_unknown(market):
 
 def test_an_engine_that_breaks_stops_everything(market):
     async def main() -> None:
-        market.server._history = BrokenHistory()
+        market.server._engine = BrokenEngine(market.engine)
         with pytest.raises(OutcomeUnknown):
             await market.port.submit(market.bid())
 
@@ -577,10 +575,10 @@ def test_orders_go_when_a_countdown_has_passed_before_what_waits_is_done(market)
     deadline_ns = TIME_NS + 5_000_000_000
     market.value(market.port, Countdown(account=market.ann, deadline_ns=deadline_ns))
     market.clock_ns = deadline_ns - 1
-    assert market.server.query_blocking(lambda engine, _: engine.open_order_count) == 1
+    assert market.server.query_blocking(lambda engine: engine.open_order_count) == 1
     market.clock_ns = deadline_ns
     market.value(market.port, commands.decode(market.bid()))
-    assert market.server.query_blocking(lambda engine, _: engine.open_order_count) == 1
+    assert market.server.query_blocking(lambda engine: engine.open_order_count) == 1
     output = b"".join(record.events for record in market.journal.records)
     kinds = [events.result(record).command for record in events.split(output)]
     assert kinds[-2:] == [Kind.TIME, Kind.PLACE]
@@ -593,7 +591,7 @@ def test_an_idle_server_wakes_for_a_deadline(market):
     market.log.waiting.clear()
     market.clock_ns = TIME_NS + 50_000_000
     assert market.log.waiting.wait(timeout=10)
-    assert market.server.query_blocking(lambda engine, _: engine.open_order_count) == 0
+    assert market.server.query_blocking(lambda engine: engine.open_order_count) == 0
 
 
 def test_rules_that_nobody_knows_are_refused(market):
@@ -606,7 +604,7 @@ def test_the_journal_gets_what_every_command_was_answered(market):
         return list(await asyncio.gather(*(market.port.submit(market.bid()) for _ in range(50))))
 
     answers = asyncio.run(main())
-    market.server.query_blocking(lambda engine, history: None)  # after the batch, so after its record
+    market.server.query_blocking(lambda engine: None)  # after the batch, so after its record
     told = [record for each in market.journal.records for record in events.split(each.events)]
     assert [record for record in told if record in answers] == answers
     borders = [(each.first_sequence, each.last_sequence) for each in market.journal.records]
@@ -629,6 +627,12 @@ def test_a_journal_that_cannot_be_written_ends_the_exchange_and_nobody_is_told_a
     assert market.log.is_closed
 
 
-class BrokenHistory:
-    def apply(self, output: bytes) -> None:
+class BrokenEngine:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def apply(self, payload: bytes) -> bytes:
         raise RuntimeError("an invariant does not hold")

@@ -9,8 +9,8 @@ from cambist.log.snapshots import Snapshot, SnapshotDamaged, load, newest, save
 from tests.log_disks import FaultyDisk, PowerCutDisk, QuickDisk
 
 
-def snapshot(sequence, engine=b"engine " * 100, history=b"history " * 50):
-    return Snapshot(sequence, 1_700_000_000_000_000_000, 2**64 - 1, b"s" * 32, b"l" * 16, engine, history)
+def snapshot(sequence, engine=b"engine " * 100):
+    return Snapshot(sequence, 1_700_000_000_000_000_000, 2**64 - 1, b"s" * 32, b"l" * 16, engine)
 
 
 def names(directory):
@@ -24,8 +24,8 @@ def test_what_was_saved_is_found(tmp_path):
 
 
 def test_empty_state_is_state(tmp_path):
-    save(tmp_path, snapshot(0, b"", b""), QuickDisk())
-    assert newest(tmp_path).snapshot == snapshot(0, b"", b"")
+    save(tmp_path, snapshot(0, b""), QuickDisk())
+    assert newest(tmp_path).snapshot == snapshot(0, b"")
 
 
 def test_no_snapshot_is_found_where_none_is(tmp_path):
