@@ -1,4 +1,4 @@
-"""Candles, windows and averages are what a plain look at all trades gives, over restarts too."""
+"""Candles, windows, averages and answers are what a plain look at all trades gives, over restarts too."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,11 +8,12 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import Connection, insert, select
 
-from cambist.candles import Candle
+from cambist.candles import Candle, empty
 from cambist.data.database import open_views
 from cambist.engine.codes import Side
 from cambist.engine.events import Trade
 from cambist.feed.names import ASIA_OFFSET_NS
+from cambist.gateway.candles import Wanted, read_bars
 from cambist.intervals import DAY_NS, HOUR_NS, INTERVALS, MINUTE_NS, NS_PER_S
 from cambist.price import tables
 from cambist.price.figures import rolling
@@ -159,3 +160,64 @@ def check_window(market: Market, trades: list[Traded], dice: Random) -> None:
     if recent:
         mean = market.mean(sum(each.price * each.lots for each in recent), sum(each.lots for each in recent))
         assert market.average_price(now_ns) == mean
+
+
+ZONES_NS = (0, 8 * HOUR_NS, -HOUR_NS, 5 * HOUR_NS + 45 * MINUTE_NS, -12 * HOUR_NS, 7 * MINUTE_NS)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_any_period_in_any_zone_is_a_piece_of_all_bars(tmp_path, seed, monkeypatch):
+    monkeypatch.setattr("cambist.gateway.candles.ROWS_MAX", 1 << 40)
+    dice = Random(100 + seed)
+    kept = Market1(tmp_path)
+    trades = list(random_trades(dice, 400))
+    for traded in trades:
+        kept.market.trade(traded.time_ns, event(traded), traded.trade_id)
+    kept.save(trades[-1])
+    first_ns, now_ns = trades[0].time_ns, trades[-1].time_ns + dice.choice((0, DAY_NS))
+    found = 0
+    for _ in range(250):
+        interval, offset_ns = INTERVALS[dice.choice(list(INTERVALS))], dice.choice(ZONES_NS)
+        length_ns = interval.length_ns or 30 * DAY_NS
+        near_ns = dice.choice((first_ns, dice.randint(first_ns, now_ns), now_ns))
+        start_ns = dice.choice((None, 0, near_ns - 3 * length_ns, near_ns, near_ns // length_ns * length_ns))
+        end_ns = min(dice.choice((now_ns, near_ns, near_ns + 5 * length_ns)), now_ns)
+        wanted = Wanted(1, interval, offset_ns, start_ns, end_ns, dice.randint(1, 12))
+        bars = read_bars(kept.db, wanted)
+        assert bars == expected_bars(trades, wanted), wanted
+        found += len(bars)
+    assert found > 500
+
+
+def expected_bars(trades: list[Traded], wanted: Wanted) -> list[Candle]:
+    """All bars up to the end, one after the other; then the first ones, or the last ones, of those wanted."""
+    interval, offset_ns = wanted.interval, wanted.offset_ns
+    with_trades = bars(trades, interval.name, offset_ns)
+    from_ns = 0 if wanted.start_ns is None else wanted.start_ns
+    open_ns = min(with_trades)
+    if wanted.start_ns is None:  # all bars since the first trade would be too many to look at
+        open_ns = max(open_ns, interval.moved(interval.open_ns(wanted.end_ns, offset_ns), -20, offset_ns))
+    elif from_ns > open_ns:
+        open_ns = interval.open_ns(from_ns, offset_ns)
+    found: list[Candle] = []
+    while open_ns <= wanted.end_ns and len(found) < 40:
+        before = [each.price for each in trades if each.time_ns < open_ns]
+        if open_ns >= from_ns:
+            found.append(with_trades.get(open_ns) or empty(open_ns, before[-1]))
+        open_ns = interval.next_ns(open_ns, offset_ns)
+    return found[-wanted.limit :] if wanted.start_ns is None else found[: wanted.limit]
+
+
+def test_a_zone_of_many_pieces_gives_fewer_bars_at_once_and_the_right_ones(tmp_path, monkeypatch):
+    monkeypatch.setattr("cambist.gateway.candles.ROWS_MAX", 3 * 60)
+    kept = Market1(tmp_path)
+    trades = list(random_trades(Random(1), 400))
+    for traded in trades:
+        kept.market.trade(traded.time_ns, event(traded), traded.trade_id)
+    kept.save(trades[-1])
+    zone_ns, now_ns = 7 * MINUTE_NS, trades[-1].time_ns
+    for start_ns in (0, None):
+        wanted = Wanted(1, INTERVALS["1h"], zone_ns, start_ns, now_ns, 10)
+        bars = read_bars(kept.db, wanted)
+        assert len(bars) == 3
+        assert bars == expected_bars(trades, wanted._replace(limit=3))
