@@ -86,7 +86,7 @@ def test_a_trade_reaches_raw_and_combined_listeners_alike(play):
                 "0.00100000",
                 "2.00000000",
             )
-            streams = {}
+            streams: dict[str, Any] = {}
             while len(streams) < 2:
                 message = await combined.event()
                 streams[message["stream"]] = message["data"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from picows import WSMsgType
 
 from cambist.feed.names import StreamName, parse
 from cambist.gateway.streams.frames import text_frame
@@ -23,8 +24,13 @@ class FakeFeed:
 class Listener:
     def __init__(self) -> None:
         self.frames: list[bytes] = []
+        self.buffers: list[bytearray] = []
         self.write: Callable[[bytes], None] = self.frames.append
         self.resynchronized = 0
+
+    def put(self, kind: WSMsgType, buffer: bytearray, start: int) -> None:
+        self.buffers.append(buffer)
+        self.frames.append(text_frame(bytes(buffer[start:])))
 
     def resynchronize(self) -> None:
         self.resynchronized += 1
@@ -47,7 +53,7 @@ def feed() -> FakeFeed:
 
 @pytest.fixture
 def hub(feed: FakeFeed) -> StreamHub:
-    return StreamHub(feed)
+    return StreamHub(feed, soon=lambda act: None)  # each test says when a turn is over
 
 
 def test_a_stream_is_watched_from_its_first_listener_to_its_last(hub, feed):
@@ -67,10 +73,23 @@ def test_one_frame_is_written_to_all_raw_listeners_and_one_to_all_combined_ones(
     for each in combined:
         hub.add(TRADES, "btcusdt@trade", each, combined=True)
     hub.on_market("btcusdt@trade", FEED_BODY)
+    hub.flush()
     assert [each.frames for each in raw] == [[text_frame(FEED_BODY)]] * 3
     wrapped = b'{"stream":"btcusdt@trade","data":{"e":"trade"}}'
     assert [each.frames for each in combined] == [[text_frame(wrapped)]] * 2
-    assert len({id(each.frames[0]) for each in raw}) == len({id(each.frames[0]) for each in combined}) == 1
+    for group in (raw, combined):
+        assert len({id(each.buffers[0]) for each in group}) == 1
+
+
+def test_what_comes_in_one_turn_leaves_in_one_piece_that_is_shared(hub):
+    ann, bob = Listener(), Listener()
+    for each in (ann, bob):
+        hub.add(TRADES, "btcusdt@trade", each, combined=False)
+    hub.on_market("btcusdt@trade", b"1")
+    hub.on_market("btcusdt@trade", b"2")
+    hub.flush()
+    assert ann.frames == [text_frame(b"1") + text_frame(b"2")]
+    assert ann.frames[0] is bob.frames[0]
 
 
 def test_a_listener_gets_the_name_that_it_used_and_the_stream_is_watched_once(hub, feed):
@@ -78,6 +97,7 @@ def test_a_listener_gets_the_name_that_it_used_and_the_stream_is_watched_once(hu
     for name, listener in (("!miniTicker@arr@3000ms", old), ("!miniTicker@arr", new)):
         hub.add(stream(name), name, listener, combined=True)
     hub.on_market("!miniTicker@arr", b"[]")
+    hub.flush()
     assert feed.said == ["watch !miniTicker@arr"]
     assert old.frames == [text_frame(b'{"stream":"!miniTicker@arr@3000ms","data":[]}')]
     assert new.frames == [text_frame(b'{"stream":"!miniTicker@arr","data":[]}')]
@@ -88,6 +108,7 @@ def test_a_listener_that_changes_its_mind_goes_on_without_a_gap(hub, feed):
     hub.add(TRADES, "btcusdt@trade", ann, combined=False)
     hub.add(TRADES, "btcusdt@trade", ann, combined=True)
     hub.on_market("btcusdt@trade", b"{}")
+    hub.flush()
     assert ann.frames == [text_frame(b'{"stream":"btcusdt@trade","data":{}}')]
     assert feed.said == ["watch btcusdt@trade"]
 
@@ -97,6 +118,7 @@ def test_microseconds_are_a_stream_of_their_own(hub, feed):
     hub.add(TRADES, "btcusdt@trade", coarse, combined=False)
     hub.add(TRADES._replace(in_microseconds=True), "btcusdt@trade", fine, combined=False)
     hub.on_market("btcusdt@trade?us", b"{}")
+    hub.flush()
     assert (coarse.frames, fine.frames) == ([], [text_frame(b"{}")])
 
 

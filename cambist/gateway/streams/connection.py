@@ -30,7 +30,8 @@ class Registry(Protocol):
 class Connection(WSListener):
     """Subclasses read messages (`on_message`), let go of what they hold (`on_end`), take leave (`shutdown`).
 
-    `write` sends whole frames, several in one turn of the event loop with one system call.
+    `put` sends a message from a buffer with room for its frame's head before it, `write` sends whole frames.
+    Both are the transport's own, because they are what a fan-out spends its time in.
     """
 
     __slots__ = (
@@ -46,6 +47,7 @@ class Connection(WSListener):
         "client_ip",
         "is_open",
         "opened_s",
+        "put",
         "transport",
         "write",
     )
@@ -66,6 +68,7 @@ class Connection(WSListener):
         self.is_open = False
         self.opened_s = self._loop.time()
         self.transport: WSTransport | None = None
+        self.put: Callable[[WSMsgType, bytearray, int], None] = _nowhere
         self.write: Callable[[bytes], None] = _nowhere
 
     # What a subclass does
@@ -132,6 +135,7 @@ class Connection(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
+        self.put = transport.send_reuse_external_bytearray
         self.write = transport.underlying_transport.write
         self.is_open = True
         self._registry.opened(self)
@@ -168,7 +172,7 @@ class Connection(WSListener):
 
     def _end(self) -> None:
         self.is_open = False
-        self.write = _nowhere
+        self.put = self.write = _nowhere
         self._parts.clear()
         self.on_end()
 
@@ -212,5 +216,5 @@ class Connection(WSListener):
         self.transport.disconnect()
 
 
-def _nowhere(_: bytes) -> None:
-    """Where frames for a connection go that has ended."""
+def _nowhere(*_: object) -> None:
+    """Where messages for a connection go that has ended."""

@@ -1,19 +1,27 @@
 """Who listens to which market stream. A message is framed once for all who get it alike, and never copied.
 
+What a listener gets in one turn of the event loop leaves with one system call, which is most of the cost.
+
 A stream is watched in the feed while somebody listens to it. Clients may spell a name in several ways; each
 spelling has its own listeners, because a combined message repeats it.
 """
 
+import asyncio
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
+
+from picows import WSMsgType
 
 from cambist.feed.names import Kind, StreamName
-from cambist.gateway.streams.frames import text_frame
+from cambist.gateway.streams.frames import ROOM_BYTES, Message
+
+_TEXT = WSMsgType.TEXT
 
 
 class Listener(Protocol):
-    """`write` takes whole frames, never raises and does not come back to the hub."""
+    """`put` takes a type, a buffer and where in it the message begins, `write` whole frames; neither raises."""
 
+    put: Callable[[WSMsgType, bytearray, int], None]
     write: Callable[[bytes], None]
 
     def resynchronize(self) -> None: ...
@@ -35,9 +43,16 @@ class _Spelling:
         self.combined: set[Listener] = set()
 
 
+def _soon(act: Callable[[], Any]) -> None:
+    asyncio.get_running_loop().call_soon(act)
+
+
 class StreamHub:
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, soon: Callable[[Callable[[], Any]], None] = _soon) -> None:
+        """`soon` runs something when this turn of the event loop is over."""
         self._feed = feed
+        self._soon = soon
+        self._ready: dict[Listener, list[Message]] = {}
         self._streams: dict[str, dict[str, _Spelling]] = {}  # by watched name, then by spelling
 
     def add(self, stream: StreamName, spelling: str, listener: Listener, *, combined: bool) -> None:
@@ -69,13 +84,34 @@ class StreamHub:
         """A message of a stream, for everybody who listens to it."""
         for group in self._streams.get(watched, {}).values():
             if group.raw:
-                frame = text_frame(body)
-                for listener in group.raw:
-                    listener.write(frame)
+                self._hand_out(group.raw, Message(body))
             if group.combined:
-                frame = text_frame(b"%b%b}" % (group.prefix, body))
-                for listener in group.combined:
-                    listener.write(frame)
+                self._hand_out(group.combined, Message(group.prefix, body, b"}"))
+
+    def flush(self) -> None:
+        """Sends what was handed out in this turn. Listeners who get the same share its bytes."""
+        ready, self._ready = self._ready, {}
+        joined: dict[tuple[int, ...], bytes] = {}
+        for listener, messages in ready.items():
+            if len(messages) == 1:
+                listener.put(_TEXT, messages[0].buffer, ROOM_BYTES)
+                continue
+            key = tuple(map(id, messages))
+            frames = joined.get(key)
+            if frames is None:
+                frames = joined[key] = b"".join([message.frame for message in messages])
+            listener.write(frames)
+
+    def _hand_out(self, listeners: set[Listener], message: Message) -> None:
+        ready = self._ready
+        if not ready:
+            self._soon(self.flush)
+        for listener in listeners:
+            waiting = ready.get(listener)
+            if waiting is None:
+                ready[listener] = [message]
+            else:
+                waiting.append(message)
 
     def on_gap(self) -> None:
         """Depth updates were lost: whoever keeps a book from them has to take a new snapshot."""
