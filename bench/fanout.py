@@ -1,8 +1,8 @@
 """One stream to very many listeners: the gateway's hub against bare picows, turn and turn about.
 
-Both servers send the same message of about 1 kB to everybody at a fixed rate, on one core; this process listens
-on another one. What counts is the server's CPU time for a delivery; what a delivery takes from being written to
-being read is shown beside it, and what a listener costs in memory.
+Both servers send the same message of about 1 kB to everybody at a fixed rate, on one core; this process
+listens on another one. What counts is the server's CPU time for a delivery; what a delivery takes from being
+written to being read is shown beside it, and what a listener costs in memory.
 """
 
 import asyncio

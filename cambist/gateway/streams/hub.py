@@ -19,7 +19,7 @@ _TEXT = WSMsgType.TEXT
 
 
 class Listener(Protocol):
-    """`put` takes a type, a buffer and where in it the message begins, `write` whole frames; neither raises."""
+    """`put` takes a type, a buffer and where its message begins, `write` whole frames; neither raises."""
 
     put: Callable[[WSMsgType, bytearray, int], None]
     write: Callable[[bytes], None]
