@@ -4,7 +4,10 @@ from cambist.engine.commands import MarketStatus, OrderType, Side, StpMode, Time
 from cambist.engine.events import CloseReason
 
 SIDES = {"BUY": Side.BUY, "SELL": Side.SELL}
-ORDER_TYPES = {"LIMIT": OrderType.LIMIT, "MARKET": OrderType.MARKET, "LIMIT_MAKER": OrderType.LIMIT_MAKER}
+ORDER_TYPES = {kind.name: kind for kind in OrderType}
+WITH_LIMIT_PRICE = frozenset(
+    {OrderType.LIMIT, OrderType.LIMIT_MAKER, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT}
+)
 TIMES_IN_FORCE = {"GTC": TimeInForce.GTC, "IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
 STP_MODES = {mode.name: mode for mode in StpMode}
 STP_DEFAULT = StpMode.EXPIRE_MAKER
@@ -30,6 +33,8 @@ CLOSED_NAMES = {
     CloseReason.EXPIRED.value: "EXPIRED",
     CloseReason.EXPIRED_STP.value: "EXPIRED_IN_MATCH",
     CloseReason.REPLACED.value: "CANCELED",
+    CloseReason.LIST.value: "EXPIRED",
+    CloseReason.UNFUNDED.value: "EXPIRED",
     CloseReason.EXPIRED_PRICE_RANGE.value: "EXPIRED",
 }
 
@@ -39,14 +44,16 @@ def open_name(executed_lots: int) -> str:
 
 
 def time_in_force_name(order_type: int, time_in_force: int) -> str:
-    """MARKET orders are immediate inside, and GTC to clients, as they always were."""
-    return "GTC" if order_type == OrderType.MARKET else _TIME_IN_FORCE_NAMES[time_in_force]
+    """Orders without a limit price are immediate inside, and GTC to clients, as they always were."""
+    return _TIME_IN_FORCE_NAMES[time_in_force] if order_type in WITH_LIMIT_PRICE else "GTC"
 
 
 def expiry_reason(order_type: int, time_in_force: int, reason: CloseReason = CloseReason.EXPIRED) -> str:
     if reason == CloseReason.EXPIRED_PRICE_RANGE:
         return "EXECUTION_RULE_PRICE_RANGE_EXCEEDED"
-    if order_type == OrderType.MARKET:
+    if reason == CloseReason.LIST:
+        return "OCO_TRIGGER"
+    if order_type not in WITH_LIMIT_PRICE:
         return "INSUFFICIENT_LIQUIDITY"
     if time_in_force == TimeInForce.FOK:
         return "UNFILLED_FOK_ORDER_EXPIRED"

@@ -75,6 +75,8 @@ NO_ORDER_TO_CANCEL_NAMED = Refusal(
     -1102, "Param 'cancelOrigClientOrderId' or 'cancelOrderId' must be sent, but both were empty/null!"
 )
 NO_QUANTITY = Refusal(-1102, "Param 'quantity' or 'quoteOrderQty' must be sent, but both were empty/null!")
+UNSUPPORTED_COMBINATION = Refusal(-1014, "Unsupported order combination.")
+BAD_STRATEGY_TYPE = Refusal(-1134, "`strategyType` was less than 1000000.")
 BAD_TIME_IN_FORCE = Refusal(-1115, "Invalid timeInForce.")
 BAD_ORDER_TYPE = Refusal(-1116, "Invalid orderType.")
 BAD_SIDE = Refusal(-1117, "Invalid side.")
@@ -93,6 +95,16 @@ BAD_COMBINATION = Refusal(-1128, "Combination of optional parameters invalid.")
 BAD_CANCEL_RESTRICTIONS = Refusal(-1145, "Invalid cancelRestrictions")
 DUPLICATE_SYMBOLS = Refusal(-1151, "Symbol is present multiple times in the list.")
 BAD_TIME_UNIT = Refusal(-1194, "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.")
+NOT_IN_OCO = Refusal(-1158, "Order type not supported in OCO.")
+BOTH_ARE_LIMITS = Refusal(-1168, "At least one OCO order must be contingent.")
+MISPLACED_IN_OCO = {
+    ("limit", "BUY"): Refusal(-1165, "A limit order in a buy OCO must be below."),
+    ("limit", "SELL"): Refusal(-1166, "A limit order in a sell OCO must be above."),
+    ("stop loss", "BUY"): Refusal(-1196, "A stop loss order in a buy OCO must be above."),
+    ("stop loss", "SELL"): Refusal(-1197, "A stop loss order in a sell OCO must be below."),
+    ("take profit", "BUY"): Refusal(-1198, "A take profit order in a buy OCO must be below."),
+    ("take profit", "SELL"): Refusal(-1199, "A take profit order in a sell OCO must be above."),
+}
 REPLACED_IN_PART = Refusal(-2021, "Order cancel-replace partially failed.", 409)
 NOT_REPLACED = Refusal(-2022, "Order cancel-replace failed.")
 AMEND_CHANGES_NOTHING = Refusal(-2038, "The requested action would change no state; rejecting")
@@ -116,6 +128,10 @@ def malformed(what: str) -> Refusal:
 
 def missing(name: str) -> Refusal:
     return Refusal(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+
+
+def both_missing(one: str, other: str) -> Refusal:
+    return Refusal(-1102, f"Param '{one}' or '{other}' must be sent, but both were empty/null!")
 
 
 def too_large(name: str, most: int) -> Refusal:
@@ -176,13 +192,7 @@ def _rejected(msg: str) -> Refusal:
     return Refusal(-2010, msg)
 
 
-NOT_SUPPORTED_YET = {
-    "STOP_LOSS": _rejected("Stop loss orders are not supported for this symbol."),
-    "STOP_LOSS_LIMIT": _rejected("Stop loss limit orders are not supported for this symbol."),
-    "TAKE_PROFIT": _rejected("Take profit orders are not supported for this symbol."),
-    "TAKE_PROFIT_LIMIT": _rejected("Take profit limit orders are not supported for this symbol."),
-}
-ICEBERG = _rejected("Iceberg orders are not supported for this symbol.")
+ICEBERG_TOO_LARGE = _rejected("IcebergQty exceeds QTY.")
 PEGGED = _rejected("Pegged orders are not supported for this symbol.")
 
 # A refused cancel is told apart from a refused order by the code alone.

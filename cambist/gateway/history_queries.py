@@ -187,6 +187,9 @@ def _first_order_at(db: Connection, time_ns: int) -> int:
     return low
 
 
+_COMMON = OrderView._fields.index("client_id") + 1  # fields that open and closed orders share
+
+
 def _order(row: Row[Any]) -> OrderView | ClosedOrderView:
     view = ClosedOrderView(
         order_id=row.order_id,
@@ -206,7 +209,7 @@ def _order(row: Row[Any]) -> OrderView | ClosedOrderView:
         reason=row.reason,
         by_quote=row.by_quote,
     )
-    return view if view.reason != OPEN else OrderView(*view[:-2])
+    return view if view.reason != OPEN else OrderView(*view[:_COMMON], working_ns=row.accepted_ns)
 
 
 def _account_trade(row: Row[Any], *, is_maker: bool) -> AccountTradeView:

@@ -29,6 +29,7 @@ from cambist.settings import Limits
 
 DEPTH_DEFAULT, DEPTH_MAX = 100, 5_000
 _DEPTH_WEIGHTS = ((100, 5), (500, 25), (1_000, 50), (DEPTH_MAX, 250))
+RULES_WITH_STOPS = 2
 PERMISSION = "SPOT"  # the only one there is
 _NAMES_SYMBOLS = frozenset({"symbol", "symbols"})
 _CHOOSES_SYMBOLS = frozenset({"permissions", "symbolStatus"})
@@ -51,7 +52,8 @@ async def exchange_info(call: Call) -> bytes:
     if permissions is not None and PERMISSION not in permissions:
         wanted = []
     views, limits = await _views(call), await _limits(call, wanted)
-    symbols = [_symbol(market, views[market.id], limits[market.id]) for market in wanted]
+    rules = await call.services.core.query(lambda engine: engine.rules)
+    symbols = [_symbol(market, views[market.id], limits[market.id], rules) for market in wanted]
     if params.get("showPermissionSets") is not None and not params.flag("showPermissionSets"):
         for symbol in symbols:
             symbol.permission_sets = ()
@@ -160,7 +162,8 @@ def _exchange_info(call: Call, symbols: list[Symbol]) -> ExchangeInfo:
     )
 
 
-def _symbol(market: Market, view: MarketView, limits: engine_commands.Limits) -> Symbol:
+def _symbol(market: Market, view: MarketView, limits: engine_commands.Limits, rules: int) -> Symbol:
+    has_stops = rules >= RULES_WITH_STOPS
     return Symbol(
         symbol=market.symbol,
         status=names.MARKET_STATUS_NAMES[view.state],
@@ -171,6 +174,11 @@ def _symbol(market: Market, view: MarketView, limits: engine_commands.Limits) ->
         quote_asset_precision=market.quote.scale,
         base_commission_precision=market.base.scale,
         quote_commission_precision=market.quote.scale,
+        order_types=tuple(names.ORDER_TYPES) if has_stops else ("LIMIT", "MARKET", "LIMIT_MAKER"),
+        iceberg_allowed=has_stops,
+        oco_allowed=has_stops,
+        oto_allowed=has_stops,
+        allow_trailing_stop=has_stops,
         filters=filters.shown(market, view, limits),
         default_self_trade_prevention_mode=names.STP_DEFAULT.name,
         allowed_self_trade_prevention_modes=tuple(names.STP_MODES),

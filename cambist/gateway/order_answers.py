@@ -3,6 +3,7 @@
 import msgspec
 
 from cambist.engine import events, names
+from cambist.engine.codes import OrderState
 from cambist.engine.commands import Side
 from cambist.engine.events import CloseReason, EventKind, OrderClosed, PreventedMatch, Status, Trade
 from cambist.engine.views import ClosedOrderView, OrderView
@@ -10,10 +11,11 @@ from cambist.gateway import errors, schemas
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.markets import Market
-from cambist.gateway.order_params import ACK, FULL, NewOrder
-from cambist.gateway.schemas import CancelledOrder, Fill, Order, OrderAck, OrderResult, encode
+from cambist.gateway.order_params import ACK, FULL, STOPS, NewOrder
+from cambist.gateway.schemas import NO_LIST, CancelledOrder, Fill, Order, OrderAck, OrderResult, encode
 
-_EXPIRED = (CloseReason.EXPIRED, CloseReason.EXPIRED_PRICE_RANGE)
+NOT_YET = -1  # the time of what has not happened
+_EXPIRED = (CloseReason.EXPIRED, CloseReason.EXPIRED_PRICE_RANGE, CloseReason.UNFUNDED, CloseReason.LIST)
 _NOT_SHOWN = frozenset({EventKind.ORDER_ACCEPTED.value, EventKind.LEVEL.value, EventKind.BALANCE.value})
 
 
@@ -79,38 +81,62 @@ def show_placed(call: Call, order: NewOrder, placed: Placed) -> bytes:
         )
     executed_lots = sum(fill.quantity_lots for fill in placed.fills)
     prevented_lots = sum(match.taker_prevented_lots for match in placed.prevented)
-    report = OrderResult(
-        symbol=market.symbol,
-        order_id=placed.order_id,
-        client_order_id=order.client_id,
-        transact_time=time,
-        price=market.price(order.price_ticks),
-        # An order by quote budget has no quantity of its own: it is what the budget came to.
-        orig_qty=market.quantity(
-            executed_lots + prevented_lots if order.quote_budget_atoms else order.quantity_lots
-        ),
-        executed_qty=market.quantity(executed_lots),
-        orig_quote_order_qty=market.value(order.quote_budget_atoms),
-        cummulative_quote_qty=market.value(sum(fill.quote_atoms for fill in placed.fills)),
-        status=names.CLOSED_NAMES[placed.closed.reason] if placed.closed else names.open_name(executed_lots),
-        time_in_force=names.time_in_force_name(order.order_type, order.time_in_force),
-        type=names.ORDER_TYPE_NAMES[order.order_type],
-        side=names.SIDE_NAMES[order.side],
-        working_time=time,
-        self_trade_prevention_mode=names.STP_NAMES[order.stp_mode],
-    )
+    report = show_new(order, placed.order_id, time)
+    # An order by quote budget has no quantity of its own: it is what the budget came to.
+    if order.quote_budget_atoms:
+        report.orig_qty = market.quantity(executed_lots + prevented_lots)
+    report.executed_qty = market.quantity(executed_lots)
+    report.cummulative_quote_qty = market.value(sum(fill.quote_atoms for fill in placed.fills))
+    if placed.closed:
+        report.status = names.CLOSED_NAMES[placed.closed.reason]
+        if placed.closed.reason in _EXPIRED:
+            report.expiry_reason = names.expiry_reason(
+                order.order_type, order.time_in_force, placed.closed.reason
+            )
+    elif executed_lots:
+        report.status = names.open_name(executed_lots)
     if prevented_lots:
         report.prevented_match_id = placed.prevented[-1].prevented_match_id
         report.prevented_quantity = market.quantity(prevented_lots)
-    if placed.closed and placed.closed.reason in _EXPIRED:
-        report.expiry_reason = names.expiry_reason(
-            order.order_type, order.time_in_force, placed.closed.reason
-        )
     if order.response == FULL:
         report.fills = [_fill(market, order.side, fill) for fill in placed.fills]
         if placed.prevented:
             report.prevented_matches = [_prevented(market, match) for match in placed.prevented]
     return encode(report)
+
+
+def show_new(order: NewOrder, order_id: int, time: int) -> OrderResult:
+    """An order that was accepted and to which nothing has happened yet; a stop does not work yet."""
+    market = order.market
+    is_stop = order.order_type in STOPS
+    report = OrderResult(
+        symbol=market.symbol,
+        order_id=order_id,
+        client_order_id=order.client_id,
+        transact_time=time,
+        price=market.price(order.price_ticks),
+        orig_qty=market.quantity(order.quantity_lots),
+        executed_qty=market.quantity(0),
+        orig_quote_order_qty=market.value(order.quote_budget_atoms),
+        cummulative_quote_qty=market.value(0),
+        status="NEW",
+        time_in_force=names.time_in_force_name(order.order_type, order.time_in_force),
+        type=names.ORDER_TYPE_NAMES[order.order_type],
+        side=names.SIDE_NAMES[order.side],
+        working_time=NOT_YET if is_stop else time,
+        self_trade_prevention_mode=names.STP_NAMES[order.stp_mode],
+    )
+    if is_stop:
+        report.stop_price = market.price(order.stop_price_ticks)
+        if order.trailing_delta:
+            report.trailing_delta, report.trailing_time = order.trailing_delta, NOT_YET
+    if order.iceberg_lots:
+        report.iceberg_qty = market.quantity(order.iceberg_lots)
+    if order.strategy_id is not None:
+        report.strategy_id = order.strategy_id
+    if order.strategy_type is not None:
+        report.strategy_type = order.strategy_type
+    return report
 
 
 def _prevented(market: Market, match: PreventedMatch) -> schemas.PreventedMatch:
@@ -158,11 +184,8 @@ def show_cancelled(
 
 
 def show_order(call: Call, market: Market, order: OrderView | ClosedOrderView) -> Order:
-    if isinstance(order, ClosedOrderView):
-        status, by_quote = names.CLOSED_NAMES[order.reason], bool(order.by_quote)
-    else:
-        status, by_quote = names.open_name(order.executed_lots), False
-    return Order(
+    by_quote = isinstance(order, ClosedOrderView) and bool(order.by_quote)
+    shown = Order(
         symbol=market.symbol,
         order_id=order.order_id,
         client_order_id=order.client_id.decode(),
@@ -170,7 +193,7 @@ def show_order(call: Call, market: Market, order: OrderView | ClosedOrderView) -
         orig_qty=market.quantity(order.executed_lots if by_quote else order.quantity_lots),
         executed_qty=market.quantity(order.executed_lots),
         cummulative_quote_qty=market.value(order.executed_quote_atoms),
-        status=status,
+        status=_status(order),
         time_in_force=names.time_in_force_name(order.order_type, order.time_in_force),
         type=names.ORDER_TYPE_NAMES[order.order_type],
         side=names.SIDE_NAMES[order.side],
@@ -182,6 +205,29 @@ def show_order(call: Call, market: Market, order: OrderView | ClosedOrderView) -
         orig_quote_order_qty=market.value(0),
         self_trade_prevention_mode=names.STP_NAMES[order.stp_mode],
     )
+    if isinstance(order, OrderView):
+        _show_what_is_special(call, market, order, shown)
+    return shown
+
+
+def _status(order: OrderView | ClosedOrderView) -> str:
+    if isinstance(order, ClosedOrderView):
+        return names.CLOSED_NAMES[order.reason]
+    return "PENDING_NEW" if order.state == OrderState.PENDING else names.open_name(order.executed_lots)
+
+
+def _show_what_is_special(call: Call, market: Market, order: OrderView, shown: Order) -> None:
+    """Stops, icebergs, orders of lists, and what self-trade prevention took."""
+    shown.order_list_id = order.list_id or NO_LIST
+    shown.stop_price = market.price(order.stop_price_ticks)
+    shown.iceberg_qty = market.quantity(order.iceberg_lots)
+    shown.is_working = order.state == OrderState.RESTING
+    shown.working_time = call.time(order.working_ns) if order.working_ns else NOT_YET
+    if order.trailing_delta:
+        shown.trailing_delta = order.trailing_delta
+        shown.trailing_time = call.time(order.trailing_ns) if order.trailing_ns else NOT_YET
+    if order.prevented_lots:
+        shown.prevented_quantity = market.quantity(order.prevented_lots)
 
 
 def require_ok(record: bytes) -> events.Result:

@@ -42,13 +42,13 @@ class Symbol(Answer, kw_only=True):
     quote_asset_precision: int
     base_commission_precision: int
     quote_commission_precision: int
-    order_types: tuple[str, ...] = ("LIMIT", "LIMIT_MAKER", "MARKET")
-    iceberg_allowed: bool = False
-    oco_allowed: bool = False
-    oto_allowed: bool = False
+    order_types: tuple[str, ...]
+    iceberg_allowed: bool
+    oco_allowed: bool
+    oto_allowed: bool
     opo_allowed: bool = False
     quote_order_qty_market_allowed: bool = True
-    allow_trailing_stop: bool = False
+    allow_trailing_stop: bool
     cancel_replace_allowed: bool = True
     amend_allowed: bool = True
     peg_instructions_allowed: bool = False
@@ -150,6 +150,12 @@ class OrderResult(OrderAck, kw_only=True):
     side: str
     working_time: int
     self_trade_prevention_mode: str
+    stop_price: str | UnsetType = UNSET
+    trailing_delta: int | UnsetType = UNSET
+    trailing_time: int | UnsetType = UNSET
+    iceberg_qty: str | UnsetType = UNSET
+    strategy_id: int | UnsetType = UNSET
+    strategy_type: int | UnsetType = UNSET
     prevented_match_id: int | UnsetType = UNSET
     prevented_quantity: str | UnsetType = UNSET
     expiry_reason: str | UnsetType = UNSET
@@ -192,6 +198,9 @@ class CancelledOrder(Answer, kw_only=True):
     type: str
     side: str
     self_trade_prevention_mode: str
+    stop_price: str | UnsetType = UNSET
+    trailing_delta: int | UnsetType = UNSET
+    iceberg_qty: str | UnsetType = UNSET
 
 
 class Order(Answer, kw_only=True):
@@ -215,6 +224,9 @@ class Order(Answer, kw_only=True):
     working_time: int
     orig_quote_order_qty: str
     self_trade_prevention_mode: str
+    trailing_delta: int | UnsetType = UNSET
+    trailing_time: int | UnsetType = UNSET
+    prevented_quantity: str | UnsetType = UNSET
 
 
 class CommissionRates(Answer):

@@ -6,7 +6,17 @@ Routes, weights and scopes are in `gateway.api.ENDPOINTS`; a test holds the two 
 from typing import Any, NamedTuple
 
 from cambist.feed.answers import AveragePrice, DayTicker, MiniTicker
-from cambist.gateway import amend, candles, commission, countdown, listen_key, schemas, tickers, wallet
+from cambist.gateway import (
+    amend,
+    candles,
+    commission,
+    countdown,
+    listen_key,
+    order_lists,
+    schemas,
+    tickers,
+    wallet,
+)
 from cambist.gateway.documents.parameters import Schema, reference
 
 Nothing = dict[str, str]  # an empty object
@@ -32,6 +42,15 @@ _ORDER = (
 _NAMED = "orderId origClientOrderId"
 _PERIOD = "startTime endTime"
 _CHOSEN = "symbol symbols symbolStatus"
+
+_LIST = "listClientOrderId newOrderRespType selfTradePreventionMode"
+
+
+def _of_order(prefix: str) -> str:
+    """What one order of a list takes beside type, side and quantity."""
+    fields = "Price StopPrice TrailingDelta IcebergQty TimeInForce ClientOrderId StrategyId StrategyType"
+    return " ".join(prefix + field for field in fields.split())
+
 
 # One half may have failed, and then says why in the place of its answer; no type can tell the two apart.
 _REPLACED: Schema = {
@@ -74,6 +93,40 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("PUT", "/api/v3/order/amend/keepPriority"): Operation(
         "Lessen an order that keeps its place", amend.Amended, "symbol newQty", f"{_NAMED} newClientOrderId"
+    ),
+    ("POST", "/api/v3/orderList/oco"): Operation(
+        "Place two orders of which one cancels the other",
+        order_lists.OrderListPlaced,
+        "symbol side quantity aboveType belowType",
+        f"{_LIST} {_of_order('above')} {_of_order('below')}",
+    ),
+    ("POST", "/api/v3/order/oco"): Operation(
+        "The same with older parameters",
+        order_lists.OrderListPlaced,
+        "symbol side quantity price stopPrice",
+        f"{_LIST} stopLimitPrice stopLimitTimeInForce trailingDelta limitClientOrderId limitIcebergQty"
+        " limitStrategyId limitStrategyType stopClientOrderId stopIcebergQty stopStrategyId stopStrategyType",
+    ),
+    ("POST", "/api/v3/orderList/oto"): Operation(
+        "Place an order, and one that waits until it is filled",
+        order_lists.OrderListPlaced,
+        "symbol workingType workingSide workingPrice workingQuantity pendingType pendingSide pendingQuantity",
+        f"{_LIST} workingTimeInForce workingIcebergQty workingClientOrderId workingStrategyId"
+        f" workingStrategyType {_of_order('pending')}",
+    ),
+    ("POST", "/api/v3/orderList/otoco"): Operation(
+        "Place an order, and a pair that waits until it is filled",
+        order_lists.OrderListPlaced,
+        "symbol workingType workingSide workingPrice workingQuantity pendingSide pendingQuantity"
+        " pendingAboveType pendingBelowType",
+        f"{_LIST} workingTimeInForce workingIcebergQty workingClientOrderId workingStrategyId"
+        f" workingStrategyType {_of_order('pendingAbove')} {_of_order('pendingBelow')}",
+    ),
+    ("DELETE", "/api/v3/orderList"): Operation(
+        "Cancel an order list",
+        order_lists.OrderListCancelled,
+        "symbol",
+        "orderListId listClientOrderId newClientOrderId",
     ),
     ("POST", "/api/v3/countdownCancelAll"): Operation(
         "Cancel all orders unless asked again in time", countdown.CountdownSet, "countdownTime", "symbol"

@@ -29,6 +29,23 @@ def one_of(choices: Iterable[str]) -> Schema:
     return {"type": "string", "enum": list(choices)}
 
 
+def _of_order(prefix: str) -> dict[str, Schema]:
+    """The parameters of one order of a list."""
+    return {
+        f"{prefix}Type": one_of(names.ORDER_TYPES),
+        f"{prefix}Side": one_of(names.SIDES),
+        f"{prefix}Quantity": DECIMAL,
+        f"{prefix}Price": DECIMAL,
+        f"{prefix}StopPrice": DECIMAL,
+        f"{prefix}TrailingDelta": INTEGER,
+        f"{prefix}IcebergQty": DECIMAL,
+        f"{prefix}TimeInForce": one_of(names.TIMES_IN_FORCE),
+        f"{prefix}ClientOrderId": CLIENT_ID,
+        f"{prefix}StrategyId": INTEGER,
+        f"{prefix}StrategyType": {**INTEGER, "minimum": 1_000_000},
+    }
+
+
 PARAMETERS: dict[str, Schema] = {
     # Signed requests
     "timestamp": TIME,
@@ -78,6 +95,19 @@ PARAMETERS: dict[str, Schema] = {
     "cancelOrigClientOrderId": CLIENT_ID,
     "cancelNewClientOrderId": CLIENT_ID,
     "orderRateLimitExceededMode": one_of(("DO_NOTHING", "CANCEL_ONLY")),
+    # Order lists
+    "orderListId": INTEGER,
+    "listClientOrderId": CLIENT_ID,
+    **_of_order("above"),
+    **_of_order("below"),
+    **_of_order("working"),
+    **_of_order("pending"),
+    **_of_order("pendingAbove"),
+    **_of_order("pendingBelow"),
+    **_of_order("limit"),
+    **_of_order("stop"),
+    "stopLimitPrice": DECIMAL,
+    "stopLimitTimeInForce": one_of(names.TIMES_IN_FORCE),
     # Accounts
     "omitZeroBalances": FLAG,
     "address": TEXT,
