@@ -4,6 +4,13 @@
     bob buy 7 at market                 MARKET by quantity
     bob buy for 500 at market           MARKET by quote budget; `sell for 500` names what to receive
     ann sell 5 @ 100 as a1              with a client id; before it expire-taker, ..., or decrement
+    ann sell 5 stop 98                  STOP_LOSS; with `@ 97` STOP_LOSS_LIMIT
+    ann sell 5 @ 104 profit 105 ioc     TAKE_PROFIT_LIMIT; without `@ 104` TAKE_PROFIT
+    ann sell 5 stop trailing 500        trailing by 500 bips; `stop 98 trailing 500` from 98 on
+    ann sell 5 @ 100 showing 2          an iceberg
+    ann oco l1: sell 5 stop 98, sell 5 @ 105 post-only
+    ann oto: buy 5 @ 99, sell 5 @ 105   `otoco` has three orders
+    ann cancel list l1
     ann cancel a1
     ann amend a1 to 3                   `as a2` gives it a new client id
     ann replace a1: sell 5 @ 101        `... or place it anyway` is ALLOW_FAILURE
@@ -20,7 +27,9 @@ from cambist.engine import commands
 from cambist.engine.codes import (
     AccountClass,
     CloseReason,
+    Contingency,
     MarketStatus,
+    OrderState,
     OrderType,
     Permission,
     ReplaceMode,
@@ -35,6 +44,8 @@ from cambist.engine.events import (
     Level,
     OrderAccepted,
     OrderClosed,
+    OrderList,
+    OrderTriggered,
     PreventedMatch,
     Result,
     Trade,
@@ -60,9 +71,13 @@ FILTERS = Filters(
 )
 
 ORDER = re.compile(
-    r"(?P<side>buy|sell) (?P<by>for )?(?P<amount>\d+) (?:at market|@ (?P<price>\d+))"
+    r"(?P<side>buy|sell) (?P<by>for )?(?P<amount>\d+)(?: at market)?(?: @ (?P<price>\d+))?"
+    r"(?: (?P<trigger>stop|profit)(?: (?P<stop>\d+))?(?: trailing (?P<delta>\d+))?)?"
+    r"(?: showing (?P<iceberg>\d+))?"
     r"(?: (?P<force>ioc|fok|post-only))?(?: (?P<stp>expire-\w+|decrement))?(?: as (?P<name>\S+))?"
 )
+LIST = re.compile(r"(?P<contingency>oco|oto|otoco)(?: (?P<name>\S+))?: (?P<orders>.*)")
+CANCEL_LIST = re.compile(r"cancel list (?P<target>\S+)")
 CANCEL = re.compile(r"cancel (?P<target>\S+)")
 AMEND = re.compile(r"amend (?P<target>\S+) to (?P<lots>\d+)(?: as (?P<name>\S+))?")
 REPLACE = re.compile(r"replace (?P<target>\S+): (?P<order>.*?)(?P<anyway> or place it anyway)?")
@@ -182,10 +197,37 @@ class BookScript:
 
     def resting(self) -> list[str]:
         """Sells from the best price up, then buys from the best price down; oldest first at one price."""
-        orders = self.venue.picture().orders
+        orders = [order for order in self.venue.picture().orders if order.state == OrderState.RESTING]
         asks = sorted((o for o in orders if o.side == Side.SELL), key=lambda o: (o.price_ticks, o.order_id))
         bids = sorted((o for o in orders if o.side == Side.BUY), key=lambda o: (-o.price_ticks, o.order_id))
         return [self._told(order) for order in asks + bids]
+
+    def waiting(self) -> list[str]:
+        """Orders that are in no book: whose, what, and for what they wait."""
+        orders = [order for order in self.venue.picture().orders if order.state != OrderState.RESTING]
+        return [
+            f"{self._names[order.account]} {Side(order.side).name.lower()} {order.quantity_lots}"
+            f" {OrderState(order.state).name.lower()}"
+            for order in sorted(orders)
+        ]
+
+    def lists(self) -> list[str]:
+        """What was told of order lists."""
+        return [f"{each.contingency.name.lower()} {each.status.name.lower()}" for each in self._of(OrderList)]
+
+    def triggered(self) -> list[str]:
+        return [
+            f"{self._names[each.account]} {each.order_type.name.lower()} at {each.last_price_ticks}"
+            for each in self._of(OrderTriggered)
+        ]
+
+    def trade_at(self, *prices: int) -> None:
+        """Two people of their own trade one lot at each price; the book must have nothing nearer."""
+        for price in prices:
+            self.run(f"""
+                xan sell 1 @ {price}
+                yen buy 1 @ {price}
+            """)
 
     def has(self, name: str) -> dict[str, tuple[int, int]]:
         """Gained or lost since the start, and held: of base and quote."""
@@ -216,6 +258,17 @@ class BookScript:
             return commands.CancelAll(account=account, market=MARKET)
         if order := ORDER.fullmatch(rest):
             return commands.Place(account=account, market=MARKET, **_terms(order))
+        if placed := LIST.fullmatch(rest):
+            orders = [ORDER.fullmatch(told) for told in placed["orders"].split(", ")]
+            return commands.ListPlace(
+                account=account,
+                market=MARKET,
+                contingency=Contingency[placed["contingency"].upper()],
+                legs=tuple(_leg(order) for order in orders if order),
+                client_id=(placed["name"] or "").encode(),
+            )
+        if cancel := CANCEL_LIST.fullmatch(rest):
+            return commands.ListCancel(account=account, market=MARKET, client_id=cancel["target"].encode())
         if cancel := CANCEL.fullmatch(rest):
             return commands.Cancel(account=account, market=MARKET, client_id=cancel["target"].encode())
         if amend := AMEND.fullmatch(rest):
@@ -246,9 +299,34 @@ def _terms(order: re.Match[str]) -> dict[str, Any]:
         "stp_mode": STP[order["stp"]],
         "client_id": (order["name"] or "").encode(),
     }
+    if order["iceberg"]:
+        terms["iceberg_lots"] = int(order["iceberg"])
+    if order["trigger"]:
+        return terms | _triggered_terms(order) | {"quantity_lots": amount}
     if order["price"] is None:
         terms |= {"order_type": OrderType.MARKET, "time_in_force": TimeInForce.IOC}
         return terms | {"quote_budget_atoms" if order["by"] else "quantity_lots": amount}
     order_type = OrderType.LIMIT_MAKER if order["force"] == "post-only" else OrderType.LIMIT
     terms |= {"order_type": order_type, "time_in_force": FORCES[order["force"]]}
     return terms | {"price_ticks": int(order["price"]), "quantity_lots": amount}
+
+
+def _triggered_terms(order: re.Match[str]) -> dict[str, Any]:
+    kind = "STOP_LOSS" if order["trigger"] == "stop" else "TAKE_PROFIT"
+    trigger = {
+        "stop_price_ticks": int(order["stop"] or 0),
+        "trailing_delta": int(order["delta"] or 0),
+    }
+    if order["price"] is None:
+        return trigger | {"order_type": OrderType[kind], "time_in_force": TimeInForce.IOC}
+    force = FORCES[order["force"]]
+    limit = {
+        "order_type": OrderType[kind + "_LIMIT"],
+        "time_in_force": force,
+        "price_ticks": int(order["price"]),
+    }
+    return trigger | limit
+
+
+def _leg(order: re.Match[str]) -> commands.Leg:
+    return commands.Leg(**_terms(order))
