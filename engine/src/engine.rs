@@ -263,6 +263,7 @@ impl Engine {
         self.book.check()?;
         self.check_sums()?;
         self.check_holds()?;
+        self.check_triggers()?;
         self.check_pauses()
     }
 

@@ -40,7 +40,10 @@ impl Engine {
             }
         }
         out.count(self.triggers.deferred.len());
-        self.triggers.deferred.iter().for_each(|&id| out.u64(id));
+        for &(market, id) in &self.triggers.deferred {
+            out.u32(market);
+            out.u64(id);
+        }
         out.count(self.book.specials.len());
         for (&id, special) in &self.book.specials {
             let order = self.book.order(self.book.find(id).expect("a special order is open"));
@@ -82,8 +85,8 @@ impl Engine {
             crossed.extend(group.iter().map(|&(_, id)| id));
             self.triggers.push(group);
         }
-        self.triggers.deferred = (0..input.count()?).map(|_| input.u64()).collect::<Read<_>>()?;
-        crossed.extend(&self.triggers.deferred);
+        self.triggers.deferred = (0..input.count()?).map(|_| Ok((input.u32()?, input.u64()?))).collect::<Read<_>>()?;
+        crossed.extend(self.triggers.deferred.iter().map(|&(_, id)| id));
         let (mut parked, mut followers) = (Vec::new(), Vec::new());
         for _ in 0..input.count()? {
             self.read_special(input, &crossed, &mut parked, &mut followers)?;

@@ -394,30 +394,33 @@ impl Engine {
     }
 
     /// Whether a fill-or-kill order finds everything that it wants; others need not.
-    fn may_take(&self, taker: &Taker) -> bool {
+    fn may_take(&mut self, taker: &Taker) -> bool {
         let terms = terms_of(&taker.order);
+        terms.time_in_force != time_in_force::FOK || self.dry_run(taker, &terms).0 == terms.quantity
+    }
+
+    /// Lots and value that a parked order would execute. The makers that it looks at count as touched: many orders may
+    /// work in one command, and looking takes its time.
+    fn dry_run(&mut self, taker: &Taker, terms: &Terms) -> (Lots, Atoms) {
         let market = &self.markets[place_of(taker.market)];
-        terms.time_in_force != time_in_force::FOK
-            || walk(&self.book, &self.ledger, market, (taker.account, taker.market), &terms, taker.bounds).0
-                == terms.quantity
+        let who = (taker.account, taker.market);
+        let (lots, value, makers) = walk(&self.book, &self.ledger, market, who, terms, taker.bounds);
+        self.triggers.touched += makers;
+        (lots, value)
     }
 
     /// A buy without a limit price holds exactly what it will pay, or as much of that as there is: it then wants fewer
     /// lots. Returns how many fewer.
     fn fund_market_buy(&mut self, taker: &mut Taker) -> Lots {
-        let order = &taker.order;
+        let order = taker.order;
         if has_limit(order.order_type) || order.side == side::SELL {
             return 0;
         }
-        let terms = terms_of(order);
+        let terms = terms_of(&order);
         let funds = taker.held + self.ledger.rows[taker.pays as usize].available;
-        let cost = |terms: &Terms| {
-            let market = &self.markets[place_of(taker.market)];
-            walk(&self.book, &self.ledger, market, (taker.account, taker.market), terms, taker.bounds)
-        };
-        let (mut lots, mut value) = (order.remaining, cost(&terms).1);
+        let (mut lots, mut value) = (order.remaining, self.dry_run(taker, &terms).1);
         if value > funds {
-            (lots, value) = if funds > 0 { cost(&Terms { budget: funds, ..terms }) } else { (0, 0) };
+            (lots, value) = if funds > 0 { self.dry_run(taker, &Terms { budget: funds, ..terms }) } else { (0, 0) };
         }
         let unfunded = order.remaining - lots;
         self.ledger.hold(taker.pays, value - taker.held);

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::special::trailing_trigger;
+use crate::book::Order;
+use crate::special::{trailing_trigger, Special};
 use crate::wire::*;
 
 type Key = u64;
@@ -91,6 +92,17 @@ impl StopBook {
     pub fn stop_following(&mut self, side: u8, delta: u32, id: u64, activation: u64) {
         if self.trails[side as usize].remove(side, activation, (delta, id)) {
             self.trailing -= 1;
+        }
+    }
+
+    /// Whether an order waits here for its stop price, or follows the price.
+    pub fn knows(&self, order: &Order, special: &Special) -> bool {
+        let direction = direction_of(order.order_type, order.side);
+        let place = (key(direction, special.stop_price), order.id);
+        match (special.delta, special.activation) {
+            (0, _) => self.waiting[direction].contains(&place),
+            (_, 0) => self.starting[direction].contains(&place),
+            (delta, activation) => self.best_for(order.side, delta, order.id, activation).is_some(),
         }
     }
 
@@ -240,5 +252,75 @@ impl Trails {
             }
             self.reset(side, at, Some((alarm, first)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A trailing order, as plainly as it can be kept.
+    struct Plain {
+        side: u8,
+        delta: u32,
+        best: Ticks,
+    }
+
+    impl Plain {
+        fn trigger(&self) -> Ticks {
+            trailing_trigger(self.side, self.best, self.delta)
+        }
+
+        fn is_triggered(&self, last: Ticks) -> bool {
+            is_reached(self.side as usize, self.trigger(), last)
+        }
+    }
+
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % limit
+        }
+    }
+
+    /// 4,000 prices that wander, orders that come and go: what the groups trigger is what each order by itself would.
+    #[test]
+    fn groups_of_trailing_orders_are_the_orders_themselves() {
+        let (mut book, mut plain) = (StopBook::default(), std::collections::BTreeMap::<u64, Plain>::new());
+        let (mut random, mut last, mut triggered) = (Random(1), 10_000, 0);
+        for id in 1..=4_000u64 {
+            last = (last + random.below(41)).saturating_sub(20).max(100);
+            let crossed = book.cross(last);
+            for side in [side::BUY, side::SELL] {
+                let mut expected: Vec<(Key, u64)> = plain
+                    .iter()
+                    .filter(|(_, order)| order.side == side && order.is_triggered(last))
+                    .map(|(&id, order)| (key(side as usize, order.trigger()), id))
+                    .collect();
+                expected.sort_unstable();
+                assert_eq!(
+                    crossed[side as usize].iter().copied().collect::<Vec<_>>(),
+                    expected,
+                    "at {last}, order {id}"
+                );
+                triggered += expected.len();
+                expected.iter().for_each(|(_, id)| drop(plain.remove(id)));
+            }
+            for order in plain.values_mut() {
+                order.best = if order.side == side::BUY { order.best.min(last) } else { order.best.max(last) };
+            }
+            let (side, delta) = (random.below(2) as u8, 1 + random.below(400) as u32);
+            book.follow(side, delta, id, last, id);
+            plain.insert(id, Plain { side, delta, best: last });
+            let gone = random.below(id) + 1;
+            if let Some(order) = plain.remove(&gone) {
+                assert_eq!(book.best_for(order.side, order.delta, gone, gone), Some(order.best));
+                book.stop_following(order.side, order.delta, gone, gone);
+            }
+            assert_eq!(book.trailing, plain.len());
+        }
+        assert!(triggered > 100 && plain.len() > 10);
     }
 }

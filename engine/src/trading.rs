@@ -882,7 +882,8 @@ fn market_hold(
     }
 }
 
-/// A dry run of matching: the lots that would execute and their value, with the same stops as the real one.
+/// A dry run of matching: the lots that would execute, their value, and the makers that it met; with the same stops as
+/// the real one.
 pub(crate) fn walk(
     book: &Book,
     ledger: &Ledger,
@@ -890,7 +891,7 @@ pub(crate) fn walk(
     (account, market_id): (u32, u32),
     terms: &Terms,
     (lowest, highest): Bounds,
-) -> (Lots, Atoms) {
+) -> (Lots, Atoms, u32) {
     let stp_group = ledger.accounts[account as usize].stp_group;
     let (mut lots, mut value, mut makers) = (0, 0, 0);
     // What self-trade prevention takes off the taker, which executes nothing.
@@ -913,7 +914,7 @@ pub(crate) fn walk(
                 terms.quantity - lots - prevented_lots
             };
             if left == 0 || makers == MAKERS_MAX {
-                return (lots, value);
+                return (lots, value, makers);
             }
             makers += 1;
             let taken = left.min(part.shown);
@@ -924,7 +925,7 @@ pub(crate) fn walk(
                     prevented_lots += taken;
                     prevented_value += lot_value * taken as Atoms;
                 }
-                _ if is_own => return (lots, value),
+                _ if is_own => return (lots, value, makers),
                 _ => {
                     lots += taken;
                     value += lot_value * taken as Atoms;
@@ -933,7 +934,7 @@ pub(crate) fn walk(
             hidden.extend(part.next());
         }
     }
-    (lots, value)
+    (lots, value, makers)
 }
 
 /// What a dry run meets of an order at once: all of it, or what it shows at a time.

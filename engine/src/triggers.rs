@@ -3,7 +3,7 @@
 //! What a trade triggers enters the queue: first what the price met first, then what is older. Commands that place
 //! orders run the queue at their end, up to a bound; CONTINUE runs the rest.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::engine::Engine;
 use crate::event::Start;
@@ -22,8 +22,8 @@ pub struct Triggers {
     pub stops: BTreeMap<u32, StopBook>,
     /// Orders whose turn has come, in groups that were crossed together. Some may have ended since.
     pub queue: VecDeque<Crossed>,
-    /// Orders whose turn came while their market did not trade, oldest turn first.
-    pub deferred: Vec<u64>,
+    /// Orders whose turn came while their market, which stands first, did not trade; the oldest turn first.
+    pub deferred: Vec<(u32, u64)>,
     /// Orders that have begun to follow a price so far.
     pub activations: u64,
     /// Makers touched by the running command.
@@ -145,7 +145,7 @@ impl Engine {
         let order = *self.book.order(slot);
         let market = self.book.seats[order.seat as usize].market;
         if self.markets[place_of(market)].state != market_state::TRADING {
-            self.triggers.deferred.push(order.id);
+            self.triggers.deferred.push((market, order.id));
         } else if self.special(slot).state == order_state::PENDING {
             self.start_pending(self.special(slot).list);
         } else {
@@ -166,15 +166,25 @@ impl Engine {
     /// A market trades again: the orders whose turn came in between are next.
     pub(crate) fn resume_triggers(&mut self, market: u32) {
         let deferred = std::mem::take(&mut self.triggers.deferred);
-        let mut resumed = Crossed::new();
-        for id in deferred {
-            let Some(slot) = self.book.find(id) else { continue };
-            if self.book.seats[self.book.order(slot).seat as usize].market == market {
-                resumed.insert((resumed.len() as u64, id));
-            } else {
-                self.triggers.deferred.push(id);
+        let (resumed, others) = deferred.into_iter().partition::<Vec<_>, _>(|&(of_market, _)| of_market == market);
+        self.triggers.deferred = others;
+        self.triggers.push(resumed.into_iter().enumerate().map(|(nth, (_, id))| (nth as u64, id)).collect());
+    }
+
+    /// Checks that every stop order that waits does so for a price, or its turn has come; `Err` says which does not.
+    pub(crate) fn check_triggers(&self) -> Result<(), String> {
+        let turns = self.triggers.queue.iter().flatten().map(|&(_, id)| id);
+        let due: BTreeSet<u64> = turns.chain(self.triggers.deferred.iter().map(|&(_, id)| id)).collect();
+        for (&id, special) in &self.book.specials {
+            let order = self.book.order(self.book.find(id).ok_or("a special order without its order")?);
+            let market = self.book.seats[order.seat as usize].market;
+            let waits = self.triggers.stops.get(&market).is_some_and(|stops| stops.knows(order, special));
+            let should = special.state == order_state::WAITING && !due.contains(&id);
+            let has_alarm = !waits || self.markets[place_of(market)].is_watched;
+            if waits != should || !has_alarm {
+                return Err(format!("stop order {id} waits for nothing, or twice"));
             }
         }
-        self.triggers.push(resumed);
+        Ok(())
     }
 }

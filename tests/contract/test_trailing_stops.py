@@ -1,4 +1,4 @@
-"""Trailing stops: the scenarios of the public API's "Spot Trailing Stop order FAQ", and what is beside them."""
+"""Trailing stops: the scenarios of the public API's FAQ about them, and what lies beside those."""
 
 from typing import NamedTuple
 

@@ -169,12 +169,15 @@ def work(state: State, order: Order) -> None:
     plan, is_short = plans.make_plan(state, market, wants), False
     if wants.order_type == OrderType.MARKET and order.side == Side.BUY:
         funds = held + ledger.available(order.account, asset)
+        state.touched += plan.touched
         is_short = plan.quote_atoms(market) > funds
         if is_short:
             plan = _plan_within(state, market, wants, funds)
         cost = plan.quote_atoms(market)
         ledger.hold(order.account, asset, cost - held)
         held = cost
+    if order.time_in_force == TimeInForce.FOK:
+        state.touched += plan.touched
     if order.time_in_force == TimeInForce.FOK and plan.lots < order.remaining_lots:
         plan = plans.Plan([], plans.Ending.NO_MAKER, 0, 0)
     held -= trading.execute(state, market, order, plan)
@@ -202,8 +205,9 @@ def _plan_within(state: State, market: Market, wants: Place, funds: int) -> plan
     if funds <= 0:
         return plans.Plan([], plans.Ending.NOTHING_LEFT, 0, 0)
     by_budget = replace(wants, quantity_lots=0, quote_budget_atoms=funds)
-    lots = plans.make_plan(state, market, by_budget).lots
-    return plans.make_plan(state, market, replace(wants, quantity_lots=lots))
+    within = plans.make_plan(state, market, by_budget)
+    state.touched += within.touched
+    return plans.make_plan(state, market, replace(wants, quantity_lots=within.lots))
 
 
 def other_of_pair(state: State, order: Order) -> Order | None:

@@ -292,7 +292,7 @@ class State:
         self.lists: dict[int, OrderList] = {}
         self.last_list_id = 0
         self.due: list[int] = []  # orders whose turn has come; some may have ended since
-        self.deferred: list[int] = []  # those whose market did not trade then
+        self.deferred: list[tuple[int, int]] = []  # market and order, of those that did not trade then
         self.last_turn = 0
         self.touched = 0  # makers, by the running command
         self.events: list[Event] = []

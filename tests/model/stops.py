@@ -128,7 +128,7 @@ def run_due(state: State) -> None:
 
 def _run(state: State, order: Order) -> None:
     if state.market(order.market).state != MarketStatus.TRADING:
-        state.deferred.append(order.order_id)
+        state.deferred.append((order.market, order.order_id))
     elif order.state == OrderState.PENDING:
         special.start_pending(state, state.lists[order.list_id])
     else:
@@ -156,7 +156,5 @@ def tell_start(state: State, order: Order, becomes: OrderType, now: OrderState, 
 
 def resume(state: State, market: int) -> None:
     """The market trades again: the orders whose turn came in between are next."""
-    still_open = [order_id for order_id in state.deferred if order_id in state.orders]
-    resumed = [order_id for order_id in still_open if state.orders[order_id].market == market]
-    state.deferred = [order_id for order_id in still_open if order_id not in resumed]
-    state.due += resumed
+    state.due += [order_id for of_market, order_id in state.deferred if of_market == market]
+    state.deferred = [each for each in state.deferred if each[0] != market]
