@@ -114,9 +114,9 @@ class Connection(asyncio.Protocol):
         self._outgoing.append(message)
 
     def close(self) -> None:
+        """Sends what it can and waits for nobody: a gateway that comes back says where it was."""
         self._flush()
-        if self._transport is not None:
-            self._transport.close()
+        self._abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from cambist.errors import Refused, Unavailable
 from cambist.feed import client as client_module
@@ -124,7 +125,7 @@ def play(tmp_path: Path, scene: Callable[[Feed], Awaitable[None]]) -> None:
             running.cancel()
             await feed.server.stop()
 
-    asyncio.run(run())
+    uvloop.run(run())  # as the exchange does
 
 
 def test_bodies_arrive_as_they_were_encoded_and_in_order(tmp_path):
@@ -277,6 +278,22 @@ def test_a_gateway_that_does_not_read_is_cut_off(tmp_path, monkeypatch):
             unread.send(Market("a@trade", bytes(3_000_000)))
             await until(lambda: len(feed.publishers.left) == 1)
         assert await feed.client.ask("echo", 1) == b"1"
+
+    play(tmp_path, scene)
+
+
+def test_a_gateway_that_does_not_read_does_not_keep_the_data_process_from_ending(tmp_path):
+    async def scene(feed: Feed) -> None:
+        (reading,) = feed.server.connections
+        with socket.socket(socket.AF_UNIX) as deaf:
+            deaf.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(deaf, str(feed.path))
+            await until(lambda: len(feed.server.connections) == 2)
+            (unread,) = feed.server.connections - {reading}
+            unread.send(Market("a@trade", bytes(3_000_000)))
+            async with asyncio.timeout(WITHIN_S):
+                await feed.kill_data()
+        await feed.start_data()
 
     play(tmp_path, scene)
 
