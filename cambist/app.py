@@ -1,4 +1,6 @@
-"""Which part gets which: the only wiring. What runs in which process says docs/architecture.md."""
+"""Which part gets which, with app_data.py: the only wiring. What runs in which process says
+docs/architecture.md.
+"""
 
 import asyncio
 import logging
@@ -18,22 +20,20 @@ from typing import Any, NamedTuple
 import uvicorn
 import uvloop
 
+from cambist import app_data
 from cambist._matching import Engine
+from cambist.app_data import VIEWS_LOCK, data_server
 from cambist.control.client import running
 from cambist.control.exchange import Exchange, Report
 from cambist.control.sandbox import require_sandbox
 from cambist.control.server import ControlServer, require_short
 from cambist.control.views import RebuildViews
 from cambist.data.child import DataProcess
-from cambist.data.orders import Orders
-from cambist.data.private import PrivateEvents
 from cambist.data.projection import Projection
-from cambist.data.server import DataServer, ViewsForeign
 from cambist.demo import setup as demo_setup
 from cambist.engine.commands import RULES_NEWEST, Role
 from cambist.engine.views import MarketView
-from cambist.errors import Refused
-from cambist.feed.server import FeedServer
+from cambist.errors import OutcomeUnknown, Refused
 from cambist.flow import demo as demo_flow
 from cambist.gateway.app import create_app
 from cambist.gateway.fast import trading_protocol
@@ -50,7 +50,7 @@ from cambist.settings import FILE_NAME, Settings, write_default
 from cambist.store.records import Records
 
 CONNECTIONS_WAITING = 2_048
-VIEWS_LOCK = "views.lock"
+DATA_START_S = 20
 
 log = logging.getLogger("cambist")
 
@@ -203,6 +203,8 @@ async def _serve(
     web = _Uvicorn(server_config(app, exchange.settings, http=trading_protocol(app, exchange.settings)))
     sockets = asyncio.create_task(app.sockets.run())
     sockets.add_done_callback(lambda _: stop.set())
+    sequence = await exchange.server.query(lambda engine: engine.sequence)
+    await _views_are_level(history, sequence, stop)
     serving = asyncio.create_task(web.serve(sockets=[listener]))
     serving.add_done_callback(lambda _: stop.set())
     flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
@@ -222,22 +224,6 @@ async def _serve(
     history.close()
 
 
-def serve_data(settings: Settings, *, with_parent: bool) -> None:
-    """The data process: follows the event journal until SIGINT or SIGTERM, or what it cannot go on with.
-
-    `with_parent`: also until its standard input ends. Raises LogInUse if another one follows, JournalDamaged.
-    """
-    lock = DirectoryLock(settings.home, VIEWS_LOCK)
-    try:
-        try:
-            _run_data(settings, with_parent=with_parent, rebuild=False)
-        except ViewsForeign as problem:
-            log.warning("%s; the views are made anew", problem)
-            _run_data(settings, with_parent=with_parent, rebuild=True)
-    finally:
-        lock.release()
-
-
 def rebuild_views(settings: Settings, report: Report) -> dict[str, Any]:
     """Drops the views and makes them anew from the event journal, which is completed from the log if need be.
 
@@ -253,7 +239,7 @@ def rebuild_views(settings: Settings, report: Report) -> dict[str, Any]:
     lock = DirectoryLock(settings.home, VIEWS_LOCK)
     try:
         projection = Projection(consumers=[PriceServer(settings.journal_directory)])
-        server = _data_server(settings, projection, rebuild=True)
+        server = data_server(settings, projection, rebuild=True)
         while server.position < target:
             server.catch_up()
             report(server.position, target)
@@ -263,50 +249,20 @@ def rebuild_views(settings: Settings, report: Report) -> dict[str, Any]:
     return {"sequence": target}
 
 
-def _run_data(settings: Settings, *, with_parent: bool, rebuild: bool) -> None:
-    price = PriceServer(settings.journal_directory)
-    orders = Orders()
-    private = PrivateEvents(settings.journal_directory, orders)
-    feed = FeedServer(settings.feed_file, price, private, price.questions | private.questions)
-    server = _data_server(settings, Projection(orders, [private, price]), rebuild=rebuild)
-    try:
-        uvloop.run(_follow(server, price, feed, with_parent=with_parent))
-    finally:
-        server.close()
-
-
-def _data_server(settings: Settings, projection: Projection, *, rebuild: bool) -> DataServer:
-    return DataServer(
-        settings.journal_directory,
-        settings.views_file,
-        recovery.log_id(settings.log_directory),
-        projection,
-        rebuild=rebuild,
-    )
-
-
-async def _follow(server: DataServer, price: PriceServer, feed: FeedServer, *, with_parent: bool) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    if with_parent:
-        loop.add_reader(sys.stdin, stop.set)  # nothing is ever sent: it can only end
-    await feed.start()
-    ticks = asyncio.create_task(price.run())
-    ticks.add_done_callback(lambda _: stop.set())  # they end only by a fault, which is raised below
-    try:
-        await server.run(stop)
-    finally:
-        await feed.stop()
-        ticks.cancel()
-        with suppress(asyncio.CancelledError):
-            await ticks
-
-
 def _data_process(settings: Settings) -> DataProcess:
-    command = [sys.executable, "-P", "-m", "cambist", "serve", "data", "--with-parent"]
+    command = [sys.executable, "-P", "-m", app_data.__name__]
     return DataProcess(command, {**os.environ, "CAMBIST_HOME": str(settings.home)})
+
+
+async def _views_are_level(history: History, sequence: int, stop: asyncio.Event) -> None:
+    """Waits a while for the data server, so that nobody who waited for the start is told to ask again."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + DATA_START_S
+    while not stop.is_set() and loop.time() < deadline_s:
+        with suppress(OutcomeUnknown):
+            return await history.wait(sequence)
+    if not stop.is_set():
+        log.warning("the data server is late: closed orders and trades are answered -1007 until it is there")
 
 
 async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:

@@ -1,13 +1,13 @@
 """`cambist init` and `cambist run`."""
 
 import json
-import logging
 import sys
 from typing import Any
 
 import click
 
 from cambist import app
+from cambist.app_data import log_to_stderr, serve_data
 from cambist.cli.output import ANSWERED, LOG_FAILED, answers, fail, failure_of, progress
 from cambist.control.protocol import Failure
 from cambist.settings import FILE_NAME, Settings, home_directory
@@ -56,18 +56,13 @@ def serve() -> None:
 
 
 @serve.command()
-@click.option("--with-parent", is_flag=True, hidden=True, help="End when standard input does.")
-def data(with_parent: bool) -> None:
+def data() -> None:
     """The data server: follows the event journal and keeps the SQL views. `run` starts one by itself."""
     log_to_stderr()
     try:
-        app.serve_data(Settings.load(), with_parent=with_parent)
+        serve_data(Settings.load(), with_parent=False)
     except ANSWERED as refused:
         fail(failure_of(refused), as_json=False)
-
-
-def log_to_stderr() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def _welcome(listening: app.Listening) -> str:
