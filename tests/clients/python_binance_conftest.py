@@ -3,6 +3,7 @@
 python-binance takes no base URL: every URL that it knows is pointed at the exchange before a client is made.
 """
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,7 @@ from binance.async_client import AsyncClient
 from binance.base_client import BaseClient
 from binance.client import Client
 from binance.ws.streams import BinanceSocketManager
+from websockets.protocol import State
 
 api_key, api_secret = os.environ["EXCHANGE_API_KEY"], os.environ["EXCHANGE_SECRET_KEY"]
 proxies: dict[str, str] = {}
@@ -36,7 +38,18 @@ def client() -> Iterator[Client]:
 async def clientAsync() -> AsyncIterator[AsyncClient]:
     made = AsyncClient(api_key, api_secret)
     yield made
-    await made.close_connection()
+    await close(made)
+
+
+async def close(client: AsyncClient) -> None:
+    """Its reader looks whether it is to end when a message comes, or after ten seconds: so one comes."""
+    socket = client.ws_api.ws
+    closing = asyncio.ensure_future(client.close_connection())
+    while not closing.done():
+        await asyncio.sleep(0.02)
+        if socket and socket.state is State.OPEN:
+            await socket.send('{"id":"wake","method":"ping"}')
+    await closing
 
 
 def call_method_and_assert_uri_contains(

@@ -47,8 +47,7 @@ class Report:
     async def ask_socket(self, operation: Callable[..., Awaitable[Any]], **arguments: Any) -> Any:
         """As `ask`, over a WebSocket: the parsed result."""
         with self.noted(operation.__name__):
-            answer: Any = (await operation(**arguments)).data()
-            return getattr(answer, "result", answer)
+            return result_of(await operation(**arguments))
 
     @contextmanager
     def noted(self, operation: str) -> Iterator[None]:
@@ -64,3 +63,12 @@ class Report:
         operations = {name for api in apis for name in vars(api) if not name.startswith("_")} - NOT_OPERATIONS
         unasked = sorted(operations - self.problems.keys())
         file.write_text(json.dumps({"problems": self.problems, "unasked": unasked}))
+
+
+def result_of(answer: Any) -> Any:
+    """What is in the envelope; a model of several kinds has the one that fits inside."""
+    model = answer.data()
+    while getattr(model, "actual_instance", None) is not None:
+        model = model.actual_instance
+    result = getattr(model, "result", None)
+    return model if result is None else getattr(result, "actual_instance", result)

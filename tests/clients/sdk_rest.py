@@ -31,7 +31,8 @@ def main(report_file: Path) -> None:
     )
     spot = Spot(config_rest_api=configuration).rest_api
     for suite in (market_data, orders, order_lists, account):
-        suite(spot, report)
+        with report.noted(f"suite {suite.__name__}"):
+            suite(spot, report)
     wallet(Wallet(config_rest_api=configuration).rest_api, report)
     report.write(report_file, SpotRestAPI, WalletRestAPI)
 

@@ -19,12 +19,12 @@ from binance_sdk_spot import Spot
 from binance_sdk_spot.websocket_api.websocket_api import SpotWebSocketAPI
 from binance_sdk_spot.websocket_streams.websocket_streams import SpotWebSocketStreams
 
-from tests.clients.sdk_report import Report
+from tests.clients.sdk_report import Report, result_of
 
 SYMBOL = "BTCUSDT"
 LIMIT: dict[str, Any] = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "time_in_force": "GTC"}
 BUY: dict[str, Any] = {"symbol": SYMBOL, "side": "BUY", "type": "MARKET", "quote_order_qty": 20}
-PRIVATE_EVENTS = {"executionReport", "outboundAccountPosition", "listStatus"}
+PRIVATE_EVENTS = {"ExecutionReport", "OutboundAccountPosition", "ListStatus"}  # as its models are called
 WAIT_SECONDS = 20
 
 
@@ -40,7 +40,8 @@ async def main(report_file: Path) -> None:
     api = await spot.websocket_api.create_connection()
     try:
         for suite in (market_data, orders, order_lists, account, user_data):
-            await suite(api, report)
+            with report.noted(f"suite {suite.__name__}"):
+                await suite(api, report)
     finally:
         await api.close_connection()
     await streams(spot, report)
@@ -70,8 +71,7 @@ async def market_data(api: Any, report: Report) -> None:
 
 
 async def low_price(api: Any) -> float:
-    answer = await api.ticker_price(symbol=SYMBOL)
-    return round(float(answer.data().result.actual_instance.price) * 0.9, 2)
+    return round(float(result_of(await api.ticker_price(symbol=SYMBOL)).price) * 0.9, 2)
 
 
 async def orders(api: Any, report: Report) -> None:
@@ -105,6 +105,8 @@ async def order_lists(api: Any, report: Report) -> None:
     above = {"above_type": "LIMIT_MAKER", "above_price": high}
     below = {"below_type": "STOP_LOSS", "below_stop_price": low}
     placed = await ask(api.order_list_place_oco, symbol=SYMBOL, side="SELL", quantity=0.001, **above, **below)
+    old = {"price": high, "stop_price": low, "stop_limit_price": low, "stop_limit_time_in_force": "GTC"}
+    await ask(api.order_list_place, symbol=SYMBOL, side="SELL", quantity=0.001, **old)
     await ask(api.open_order_lists_status)
     await ask(api.order_list_status, order_list_id=placed.order_list_id)
     await ask(api.order_list_cancel, symbol=SYMBOL, order_list_id=placed.order_list_id)
@@ -144,12 +146,13 @@ async def user_data(api: Any, report: Report) -> None:
             await ask(api.session_logon)
         with report.noted(subscribe.__name__):
             answer = await subscribe()
-            answer.stream.on("message", lambda event: seen.add(event.actual_instance.e))
+            answer.stream.on("message", lambda event: seen.add(type(event.actual_instance).__name__))
             await cause_private_events(api)
             await wait_until(lambda: seen >= PRIVATE_EVENTS, lambda: f"no {PRIVATE_EVENTS - seen}")
-            number = answer.data().result.subscription_id
         await ask(api.session_subscriptions)
-        await ask(api.user_data_stream_unsubscribe, subscription_id=number)
+        await ask(
+            api.user_data_stream_unsubscribe, subscription_id=result_of(answer.response).subscription_id
+        )
     await ask(api.session_logout)
 
 

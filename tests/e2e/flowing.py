@@ -21,7 +21,13 @@ def _wait_for(exchange: Exchange, symbol: str) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         book = exchange.json(f"/api/v3/depth?symbol={symbol}&limit=5")
-        if len(book["bids"]) == len(book["asks"]) == 5 and exchange.json(f"/api/v3/trades?symbol={symbol}"):
+        if len(book["bids"]) == len(book["asks"]) == 5 and _has_trades(exchange, symbol):
             return
         time.sleep(0.1)
     raise AssertionError(f"nobody trades {symbol}")
+
+
+def _has_trades(exchange: Exchange, symbol: str) -> bool:
+    """Not before the data server has started, either."""
+    trades = exchange.get(f"/api/v3/trades?symbol={symbol}&limit=1")
+    return trades.status == 200 and trades.body != b"[]"

@@ -1,7 +1,7 @@
 """The two kinds of WebSocket: market streams, and the private events of a key's owner."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -32,10 +32,10 @@ async def private_events(session: aiohttp.ClientSession, url: str, key: Key) -> 
     raise ConnectionLost(f"the private events have ended ({socket.close_code})")
 
 
-def signed_request(number: int, method: str, params: dict[str, str | int], key: Key) -> dict[str, Any]:
-    """The signature covers all parameters, sorted by name, the API key among them."""
+def signed_request(number: int, method: str, params: Mapping[str, Any], key: Key) -> dict[str, Any]:
+    """The signature covers all parameters as their JSON has them, sorted by name, the API key among them."""
     sent = {**params, "apiKey": key.api_key, "timestamp": time.time_ns() // 1_000_000}
-    payload = "&".join(f"{name}={sent[name]}" for name in sorted(sent))
+    payload = "&".join(f"{name}={_text(sent[name])}" for name in sorted(sent))
     return {"id": number, "method": method, "params": {**sent, "signature": key.sign(payload.encode())}}
 
 
@@ -43,3 +43,7 @@ async def _messages(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[An
     async for frame in socket:
         if frame.type is aiohttp.WSMsgType.TEXT:
             yield msgspec.json.decode(frame.data)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
