@@ -39,6 +39,11 @@ class Order(msgspec.Struct, gc=False):
     by_quote: int
     sequence: int
     is_stored: bool = False
+    stop_price_ticks: int = 0
+    iceberg_lots: int = 0
+    list_id: int = 0
+    trailing_delta: int = 0
+    prevented_lots: int = 0
 
     @classmethod
     def accepted(cls, event: OrderAccepted, sequence: int, time_ns: int) -> Self:
@@ -61,6 +66,10 @@ class Order(msgspec.Struct, gc=False):
             0,
             1 if event.quote_budget_atoms else 0,
             sequence,
+            stop_price_ticks=event.stop_price_ticks,
+            iceberg_lots=event.iceberg_lots,
+            list_id=event.list_id,
+            trailing_delta=event.trailing_delta,
         )
 
 

@@ -25,6 +25,9 @@ from cambist.engine.events import (
     OrderAccepted,
     OrderAmended,
     OrderClosed,
+    OrderList,
+    OrderTriggered,
+    PreventedMatch,
     Trade,
 )
 from cambist.errors import Refused
@@ -38,6 +41,8 @@ from cambist.store import views
 PAST_COMMANDS_MAX = 200_000
 PAST_EVENTS_MAX = 20_000
 QUESTION = "account_events"
+
+_OF_ACCOUNT = (OrderAccepted, OrderClosed, OrderAmended, OrderTriggered, OrderList, Balance)
 
 log = logging.getLogger(__name__)
 
@@ -176,9 +181,9 @@ def concerned(events: list[Event]) -> set[int]:
     """The accounts that a command's events are about."""
     accounts: set[int] = set()
     for event in events:
-        if isinstance(event, Trade):
+        if isinstance(event, Trade | PreventedMatch):
             accounts.update((event.maker_account, event.taker_account))
-        elif isinstance(event, OrderAccepted | OrderClosed | OrderAmended | Balance):
+        elif isinstance(event, _OF_ACCOUNT):
             accounts.add(event.account)
     return accounts
 

@@ -14,8 +14,18 @@ from msgspec import UNSET, UnsetType
 from cambist import money
 from cambist.data.orders import Order
 from cambist.engine import names
-from cambist.engine.codes import CloseReason, OrderType, Side
-from cambist.engine.events import Balance, Event, OrderAccepted, OrderAmended, OrderClosed, Trade
+from cambist.engine.codes import CloseReason, Contingency, ListStatus, OrderState, Side
+from cambist.engine.events import (
+    Balance,
+    Event,
+    OrderAccepted,
+    OrderAmended,
+    OrderClosed,
+    OrderList,
+    OrderTriggered,
+    PreventedMatch,
+    Trade,
+)
 
 NO_LIST = NO_TRADE = -1
 NS_PER_US = 1_000
@@ -83,7 +93,14 @@ _NAMES = {
     "quote_quantity": "Q",
     "working_time": "W",
     "stp_mode": "V",
+    "trailing_delta": "d",
     "expiry_reason": "eR",
+    "prevented_match_id": "v",
+    "prevented_quantity": "A",
+    "last_prevented_quantity": "B",
+    "trade_group": "u",
+    "counter_order_id": "U",
+    "counter_symbol": "Cs",
 }
 
 
@@ -122,7 +139,35 @@ class ExecutionReport(msgspec.Struct, rename=_NAMES, kw_only=True, gc=False):
     quote_quantity: str
     working_time: int | UnsetType = UNSET
     stp_mode: str
+    trailing_delta: int | UnsetType = UNSET
     expiry_reason: str | UnsetType = UNSET
+    prevented_match_id: int | UnsetType = UNSET
+    prevented_quantity: str | UnsetType = UNSET
+    last_prevented_quantity: str | UnsetType = UNSET
+    trade_group: int | UnsetType = UNSET
+    counter_order_id: int | UnsetType = UNSET
+    counter_symbol: str | UnsetType = UNSET
+    position: str
+
+
+class ListedOrder(msgspec.Struct, gc=False):
+    s: str
+    i: int
+    c: str
+
+
+class ListReport(msgspec.Struct, kw_only=True, gc=False):
+    e: str = "listStatus"
+    E: int
+    s: str
+    g: int
+    c: str
+    l: str  # noqa: E741
+    L: str
+    r: str = "NONE"
+    C: str
+    T: int
+    O: list[ListedOrder]  # noqa: E741
     position: str
 
 
@@ -176,6 +221,7 @@ class Reporter:
         """What the account is told of a command; `before` gives an order as it stood before it."""
         command = _Command(self._markets, account, sequence, time_ns, before)
         command.filled = _last_trades_of_filled(events)
+        command.prevented = _last_preventions_of_ended(events)
         for event in events:
             command.take(event)
         command.balances([each for each in events if isinstance(each, Balance)], self._assets)
@@ -195,6 +241,7 @@ class _Command:
     ) -> None:
         self.reports: list[Report] = []
         self.filled: dict[int, int] = {}  # orders that this command filled, with their last trades
+        self.prevented: dict[int, int] = {}  # the same of those that self-trade prevention ended
         self._markets = markets
         self._account = account
         self._sequence = sequence
@@ -215,6 +262,12 @@ class _Command:
                 self._closed(event)
             case OrderAmended() if event.account == self._account:
                 self._amended(event)
+            case OrderTriggered() if event.account == self._account:
+                self._triggered(event)
+            case OrderList() if event.account == self._account:
+                self._listed(event)
+            case PreventedMatch():
+                self._take_prevention(event)
 
     def balances(self, changed: list[Balance], assets: dict[int, Asset]) -> None:
         """What moves by a trade is told with the trade; a balance that moves without one gets an event."""
@@ -232,7 +285,61 @@ class _Command:
     def _accepted(self, event: OrderAccepted) -> None:
         order = Order.accepted(event, self._sequence, self._time_ns)
         self._orders[order.order_id] = order
-        self._report(order, "NEW", "NEW", is_on_book=True)
+        works = event.state == OrderState.RESTING
+        status = "PENDING_NEW" if event.state == OrderState.PENDING else "NEW"
+        self._report(order, "NEW", status, is_on_book=works, working_ns=self._time_ns if works else 0)
+
+    def _triggered(self, event: OrderTriggered) -> None:
+        """It is new once more: on the book from now on, or waiting for its price."""
+        works = event.state == OrderState.RESTING
+        order = self._order(event.order_id)
+        self._report(order, "NEW", "NEW", is_on_book=works, working_ns=self._time_ns if works else 0)
+
+    def _listed(self, event: OrderList) -> None:
+        symbol = self._markets[event.market].symbol
+        is_done = event.status == ListStatus.ALL_DONE
+        self._tell(
+            ListReport(
+                E=self._time,
+                s=symbol,
+                g=event.list_id,
+                c="OCO" if event.contingency == Contingency.OCO else "OTO",
+                l="ALL_DONE" if is_done else "EXEC_STARTED",
+                L="ALL_DONE" if is_done else "EXECUTING",
+                C=event.client_id.decode(),
+                T=self._time,
+                O=[ListedOrder(symbol, each, self._order(each).client_id) for each in event.order_ids],
+                position="",
+            )
+        )
+
+    def _take_prevention(self, match: PreventedMatch) -> None:
+        """Each order of the account that lost something to it is told."""
+        sides = (
+            (match.taker_account, match.taker_order, match.taker_prevented_lots, match.maker_order),
+            (match.maker_account, match.maker_order, match.maker_prevented_lots, match.taker_order),
+        )
+        for account, order_id, lots, counter in sides:
+            if account == self._account and lots:
+                self._prevented(match, order_id, lots, counter)
+
+    def _prevented(self, match: PreventedMatch, order_id: int, lots: int, counter: int) -> None:
+        order = self._order(order_id)
+        order.prevented_lots += lots
+        market = self._markets[order.market]
+        has_ended = self.prevented.get(order_id) == match.prevented_match_id
+        self._report(
+            order,
+            "TRADE_PREVENTION",
+            "EXPIRED_IN_MATCH" if has_ended else names.open_name(order.executed_lots),
+            is_on_book=not has_ended,
+            prevented_match_id=match.prevented_match_id,
+            prevented_quantity=market.quantity(order.prevented_lots),
+            last_prevented_quantity=market.quantity(lots),
+            trade_group=NO_LIST if match.stp_group == self._account else match.stp_group,
+            counter_order_id=counter,
+            counter_symbol=market.symbol,
+        )
 
     def _take_trade(self, trade: Trade) -> None:
         """Both sides may be the account's own. A match has at most one report per order."""
@@ -252,7 +359,7 @@ class _Command:
             order,
             "TRADE",
             "FILLED" if is_filled else "PARTIALLY_FILLED",
-            is_on_book=not is_filled and order.order_type != OrderType.MARKET,
+            is_on_book=not is_filled and order.price_ticks > 0,
             last_quantity=market.quantity(trade.quantity_lots),
             last_price=market.price(trade.price_ticks),
             last_quote=market.quote.amount(trade.quote_atoms),
@@ -272,12 +379,12 @@ class _Command:
                 original = order.client_id
                 order.client_id = event.request_id.decode() or original
                 self._report(order, "CANCELED", "CANCELED", is_on_book=False, original_client_id=original)
+            case CloseReason.EXPIRED_STP if event.order_id in self.prevented:
+                pass  # told with the match that was prevented
             case CloseReason.EXPIRED_STP:
                 self._report(order, "TRADE_PREVENTION", "EXPIRED_IN_MATCH", is_on_book=False)
             case _:
-                why: str | UnsetType = UNSET
-                if event.reason == CloseReason.EXPIRED:
-                    why = names.expiry_reason(order.order_type, order.time_in_force)
+                why = names.expiry_reason(order.order_type, order.time_in_force, event.reason)
                 self._report(order, "EXPIRED", "EXPIRED", is_on_book=False, expiry_reason=why)
 
     def _amended(self, event: OrderAmended) -> None:
@@ -298,7 +405,12 @@ class _Command:
             order = self._orders[order_id] = copy(self._before(order_id))
         return order
 
-    def _report(self, order: Order, execution: str, status: str, **more: Any) -> None:
+    def _report(
+        self, order: Order, execution: str, status: str, *, working_ns: int | None = None, **more: Any
+    ) -> None:
+        """Of a stop it is only known here when it began to work while that happens."""
+        if working_ns is None and not order.stop_price_ticks and not order.trailing_delta:
+            working_ns = order.accepted_ns
         market = self._markets[order.market]
         nothing = market.quote.amount(0)
         shown = {
@@ -317,8 +429,9 @@ class _Command:
                 # An order by quote budget has no quantity of its own: it is what the budget came to.
                 quantity=market.quantity(order.executed_lots if order.by_quote else order.quantity_lots),
                 price=market.price(order.price_ticks),
-                stop_price=nothing,
-                iceberg_quantity=market.quantity(0),
+                stop_price=market.price(order.stop_price_ticks),
+                iceberg_quantity=market.quantity(order.iceberg_lots),
+                list_id=order.list_id or NO_LIST,
                 execution=execution,
                 status=status,
                 order_id=order.order_id,
@@ -328,14 +441,15 @@ class _Command:
                 created=order.accepted_ns // NS_PER_US,
                 executed_quote=market.quote.amount(order.executed_quote_atoms),
                 quote_quantity=market.quote.amount(order.quote_budget_atoms),
-                working_time=order.accepted_ns // NS_PER_US,
+                working_time=working_ns // NS_PER_US if working_ns else UNSET,
                 stp_mode=names.STP_NAMES[order.stp_mode],
+                trailing_delta=order.trailing_delta or UNSET,
                 position="",
                 **shown,
             )
         )
 
-    def _tell(self, event: ExecutionReport | AccountPosition | BalanceUpdate) -> None:
+    def _tell(self, event: ExecutionReport | ListReport | AccountPosition | BalanceUpdate) -> None:
         ordinal = len(self.reports)
         event.position = f"{self._sequence}.{ordinal}"
         self.reports.append(Report(ordinal, _encode(event)))
@@ -348,6 +462,17 @@ def _last_trades_of_filled(events: list[Event]) -> dict[int, int]:
             last[event.maker_order] = last[event.taker_order] = event.trade_id
     filled = (each for each in events if isinstance(each, OrderClosed) and each.reason == CloseReason.FILLED)
     return {order.order_id: last[order.order_id] for order in filled if order.order_id in last}
+
+
+def _last_preventions_of_ended(events: list[Event]) -> dict[int, int]:
+    last: dict[int, int] = {}
+    for event in events:
+        if isinstance(event, PreventedMatch):
+            last[event.maker_order] = last[event.taker_order] = event.prevented_match_id
+    ended = (
+        each for each in events if isinstance(each, OrderClosed) and each.reason == CloseReason.EXPIRED_STP
+    )
+    return {order.order_id: last[order.order_id] for order in ended if order.order_id in last}
 
 
 def _balance(asset: Asset, balance: Balance) -> AssetBalance:

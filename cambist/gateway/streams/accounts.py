@@ -19,7 +19,7 @@ _LAST = 1 << 62  # beyond every ordinal
 _CATCH_UP_TRIES, _CATCH_UP_PAUSE_S = 10, 0.05
 
 _position = re.compile(r"([0-9]{1,19})\.([0-9]{1,9})").fullmatch
-_MICROSECONDS = re.compile(rb'"([EOTWDu])":([0-9]+)[0-9]{3}(?=[,}])')
+_MICROSECONDS = re.compile(rb'"([EOTWDu])":([0-9]{13})[0-9]{3}(?=[,}])')
 
 
 class Position(NamedTuple):
