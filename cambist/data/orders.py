@@ -7,7 +7,8 @@ import msgspec
 from sqlalchemy import Connection, bindparam, select, update
 
 from cambist.data.rows import insert_rows, write_rows
-from cambist.engine.events import OrderAccepted, OrderAmended, OrderClosed
+from cambist.engine.codes import OrderState
+from cambist.engine.events import OrderAccepted, OrderAmended, OrderClosed, OrderTriggered
 from cambist.errors import Broken
 from cambist.store.views import orders
 
@@ -38,12 +39,14 @@ class Order(msgspec.Struct, gc=False):
     reason: int
     by_quote: int
     sequence: int
-    is_stored: bool = False
+    prevented_lots: int = 0
     stop_price_ticks: int = 0
+    trailing_delta: int = 0
     iceberg_lots: int = 0
     list_id: int = 0
-    trailing_delta: int = 0
-    prevented_lots: int = 0
+    working_ns: int = 0
+    state: int = OrderState.RESTING.value
+    is_stored: bool = False
 
     @classmethod
     def accepted(cls, event: OrderAccepted, sequence: int, time_ns: int) -> Self:
@@ -66,10 +69,13 @@ class Order(msgspec.Struct, gc=False):
             0,
             1 if event.quote_budget_atoms else 0,
             sequence,
-            stop_price_ticks=event.stop_price_ticks,
-            iceberg_lots=event.iceberg_lots,
-            list_id=event.list_id,
-            trailing_delta=event.trailing_delta,
+            0,
+            event.stop_price_ticks,
+            event.trailing_delta,
+            event.iceberg_lots,
+            event.list_id,
+            time_ns if event.state == OrderState.RESTING else 0,
+            int(event.state),
         )
 
 
@@ -84,6 +90,9 @@ _CHANGING = (
     "reason",
     "by_quote",
     "sequence",
+    "prevented_lots",
+    "working_ns",
+    "state",
 )
 _UPDATE = (
     update(orders)
@@ -116,6 +125,16 @@ class Orders:
         order = self._change(order_id, sequence, time_ns)
         order.executed_lots += lots
         order.executed_quote_atoms += quote_atoms
+
+    def prevent(self, order_id: int, lots: int, sequence: int, time_ns: int) -> None:
+        """Self-trade prevention has taken `lots` from the order."""
+        self._change(order_id, sequence, time_ns).prevented_lots += lots
+
+    def trigger(self, event: OrderTriggered, sequence: int, time_ns: int) -> None:
+        order = self._change(event.order_id, sequence, time_ns)
+        order.state = int(event.state)
+        if event.state == OrderState.RESTING:
+            order.working_ns = time_ns
 
     def close(self, event: OrderClosed, sequence: int, time_ns: int) -> None:
         order = self._change(event.order_id, sequence, time_ns)
@@ -183,6 +202,13 @@ def _row(order: Order) -> tuple[Any, ...]:
         order.reason,
         order.by_quote,
         order.sequence,
+        order.prevented_lots,
+        order.stop_price_ticks,
+        order.trailing_delta,
+        order.iceberg_lots,
+        order.list_id,
+        order.working_ns,
+        order.state,
     )
 
 
@@ -197,5 +223,8 @@ def _update_row(order: Order) -> tuple[Any, ...]:
         order.reason,
         order.by_quote,
         order.sequence,
+        order.prevented_lots,
+        order.working_ns,
+        order.state,
         order.order_id,
     )

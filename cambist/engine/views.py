@@ -61,6 +61,12 @@ class ClosedOrderView(NamedTuple):
     client_id: bytes
     reason: int
     by_quote: int
+    prevented_lots: int = 0
+    stop_price_ticks: int = 0
+    trailing_delta: int = 0
+    iceberg_lots: int = 0
+    list_id: int = 0
+    working_ns: int = 0  # 0 if it never came into the book
 
 
 class TradeView(NamedTuple):

@@ -17,6 +17,16 @@ from cambist.store.views import orders, trades
 OPEN = 0  # an order's reason while it has none
 _CHUNK = 1_000
 
+# What open and closed orders have in common.
+_SHARED: tuple[str, ...] = (
+    *OrderView._fields[: OrderView._fields.index("client_id") + 1],
+    "prevented_lots",
+    "stop_price_ticks",
+    "trailing_delta",
+    "iceberg_lots",
+    "list_id",
+    "working_ns",
+)
 _PUBLIC = (
     trades.c.trade_id,
     trades.c.market,
@@ -187,29 +197,12 @@ def _first_order_at(db: Connection, time_ns: int) -> int:
     return low
 
 
-_COMMON = OrderView._fields.index("client_id") + 1  # fields that open and closed orders share
-
-
 def _order(row: Row[Any]) -> OrderView | ClosedOrderView:
-    view = ClosedOrderView(
-        order_id=row.order_id,
-        account=row.account,
-        market=row.market,
-        side=row.side,
-        order_type=row.order_type,
-        time_in_force=row.time_in_force,
-        stp_mode=row.stp_mode,
-        price_ticks=row.price_ticks,
-        quantity_lots=row.quantity_lots,
-        executed_lots=row.executed_lots,
-        executed_quote_atoms=row.executed_quote_atoms,
-        accepted_ns=row.accepted_ns,
-        updated_ns=row.updated_ns,
-        client_id=row.client_id.encode(),
-        reason=row.reason,
-        by_quote=row.by_quote,
-    )
-    return view if view.reason != OPEN else OrderView(*view[:_COMMON], working_ns=row.accepted_ns)
+    shared: dict[str, Any] = {name: getattr(row, name) for name in _SHARED}
+    shared["client_id"] = row.client_id.encode()
+    if row.reason == OPEN:
+        return OrderView(**shared, state=row.state)
+    return ClosedOrderView(**shared, reason=row.reason, by_quote=row.by_quote)
 
 
 def _account_trade(row: Row[Any], *, is_maker: bool) -> AccountTradeView:

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from cambist import app
 from cambist._matching import Engine
 from cambist.accounts import users
+from cambist.app_data import VIEWS_LOCK
 from cambist.control.exchange import Caller, Exchange
 from cambist.control.markets import AddAsset, AddMarket
 from cambist.control.sandbox import CreditSandbox
@@ -252,7 +253,7 @@ def test_without_views_the_ledger_check_says_how_to_get_them(settings, operator)
 
 
 def test_only_one_process_keeps_the_views(settings, operator):
-    lock = DirectoryLock(settings.home, app.VIEWS_LOCK)
+    lock = DirectoryLock(settings.home, VIEWS_LOCK)
     try:
         assert operator.call("rebuild").status == 69
     finally:
