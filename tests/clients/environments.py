@@ -74,7 +74,6 @@ def run(
         env={
             **inherited,
             "PYTHONPATH": f"{GUARD}{os.pathsep}{CHECKOUT}",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "CAMBIST_TEST_ELSEWHERE": str(elsewhere),
             **(variables or {}),
         },
