@@ -23,6 +23,7 @@ from cambist.engine.events import (
     OrderAccepted,
     OrderAmended,
     OrderClosed,
+    OrderList,
     OrderTriggered,
     PreventedMatch,
     Trade,
@@ -72,6 +73,8 @@ class Projection:
         self._consumers = consumers
         self._trades: list[Row] = []
         self._postings: list[Row] = []
+        self._matches: list[Row] = []
+        self._lists: dict[int, Row] = {}
         self._balances: dict[tuple[int, int], tuple[Balance, int]] = {}
         self._levels: dict[tuple[int, int, int], int] = {}
         self._books: dict[int, int] = {}
@@ -84,6 +87,7 @@ class Projection:
             OrderClosed: self._closed,
             OrderAmended: self._amended,
             OrderTriggered: self._triggered,
+            OrderList: self._listed,
             PreventedMatch: self._prevented,
             Level: self._level,
             Balance: self._balance,
@@ -131,6 +135,8 @@ class Projection:
         self.orders.flush(db)
         insert_rows(db, views.trades, self._trades)
         insert_rows(db, views.postings, self._postings)
+        insert_rows(db, views.prevented_matches, self._matches)
+        replace_rows(db, views.order_lists, list(self._lists.values()))
         replace_rows(db, views.balances, [_balance_row(*last) for last in self._balances.values()])
         gone = [key for key, lots in self._levels.items() if not lots]
         delete_rows(db, views.levels, gone)
@@ -147,8 +153,10 @@ class Projection:
             consumer.flush(db)
         position = (POSITION, self._log_id, last.last_sequence, f"{last.event_hash:016x}", last.time_ns)
         replace_rows(db, views.positions, [position])
-        for pending in (self._trades, self._postings, self._balances, self._levels, self._books):
+        for pending in (self._trades, self._postings, self._matches):
             pending.clear()
+        for latest in (self._balances, self._levels, self._books, self._lists):
+            latest.clear()
 
     def _last_aggregate(self, market: int) -> int:
         trades = views.trades
@@ -191,9 +199,49 @@ class Projection:
     def _triggered(self, sequence: int, time_ns: int, event: OrderTriggered) -> None:
         self.orders.trigger(event, sequence, time_ns)
 
+    def _listed(self, sequence: int, time_ns: int, event: OrderList) -> None:
+        """Placed, going on, or done; the time of the first is kept."""
+        key = event.list_id
+        placed_ns = self._lists[key][-2] if key in self._lists else self._list_placed_ns(key, time_ns)
+        order_ids = " ".join(map(str, event.order_ids))
+        self._lists[key] = (
+            key,
+            event.account,
+            event.market,
+            int(event.contingency),
+            int(event.status),
+            event.client_id.decode("ascii"),
+            order_ids,
+            placed_ns,
+            time_ns,
+        )
+
+    def _list_placed_ns(self, list_id: int, time_ns: int) -> int:
+        lists = views.order_lists
+        placed_ns = self._db.scalar(select(lists.c.placed_ns).where(lists.c.list_id == list_id))
+        return time_ns if placed_ns is None else placed_ns
+
     def _prevented(self, sequence: int, time_ns: int, match: PreventedMatch) -> None:
         self.orders.prevent(match.taker_order, match.taker_prevented_lots, sequence, time_ns)
         self.orders.prevent(match.maker_order, match.maker_prevented_lots, sequence, time_ns)
+        self._matches.append(
+            (
+                match.market,
+                match.prevented_match_id,
+                time_ns,
+                int(match.taker_side),
+                match.price_ticks,
+                match.taker_order,
+                match.maker_order,
+                match.taker_account,
+                match.maker_account,
+                match.taker_prevented_lots,
+                match.maker_prevented_lots,
+                match.stp_group,
+                int(match.stp_mode),
+                sequence,
+            )
+        )
 
     def _level(self, sequence: int, time_ns: int, level: Level) -> None:
         self._levels[level.market, int(level.side), level.price_ticks] = level.quantity_lots

@@ -159,6 +159,45 @@ orders = Table(
     Index(None, "account", "client_id"),
 )
 
+# `order_ids` are separated by blanks, in the order in which they were placed.
+order_lists = Table(
+    "order_lists",
+    metadata,
+    _id("list_id"),
+    _number("account"),
+    _number("market"),
+    _code("contingency"),
+    _code("status"),
+    Column("client_id", String(64), nullable=False),
+    Column("order_ids", String(255), nullable=False),
+    _number("placed_ns"),
+    _number("updated_ns"),
+    Index(None, "account", "list_id"),
+)
+
+# Trades that self-trade prevention did not let happen.
+prevented_matches = Table(
+    "prevented_matches",
+    metadata,
+    _key("market"),
+    _key("prevented_match_id"),
+    _number("time_ns"),
+    _code("taker_side"),
+    _number("price_ticks"),
+    _number("taker_order"),
+    _number("maker_order"),
+    _number("taker_account"),
+    _number("maker_account"),
+    _number("taker_prevented_lots"),
+    _number("maker_prevented_lots"),
+    _number("stp_group"),
+    _code("stp_mode"),
+    _number("sequence"),
+    Index(None, "taker_account", "market", "prevented_match_id"),
+    Index(None, "maker_account", "market", "prevented_match_id"),
+    sqlite_with_rowid=False,
+)
+
 # Trade and aggregate ids are contiguous per market and grow together with time. An aggregate is what one
 # taker order traded at one price in one command.
 trades = Table(
