@@ -74,6 +74,7 @@ class Projection:
         self._trades: list[Row] = []
         self._postings: list[Row] = []
         self._matches: list[Row] = []
+        self._amendments: list[Row] = []
         self._lists: dict[int, Row] = {}
         self._balances: dict[tuple[int, int], tuple[Balance, int]] = {}
         self._levels: dict[tuple[int, int, int], int] = {}
@@ -136,6 +137,7 @@ class Projection:
         insert_rows(db, views.trades, self._trades)
         insert_rows(db, views.postings, self._postings)
         insert_rows(db, views.prevented_matches, self._matches)
+        insert_rows(db, views.amendments, self._amendments)
         replace_rows(db, views.order_lists, list(self._lists.values()))
         replace_rows(db, views.balances, [_balance_row(*last) for last in self._balances.values()])
         gone = [key for key, lots in self._levels.items() if not lots]
@@ -153,7 +155,7 @@ class Projection:
             consumer.flush(db)
         position = (POSITION, self._log_id, last.last_sequence, f"{last.event_hash:016x}", last.time_ns)
         replace_rows(db, views.positions, [position])
-        for pending in (self._trades, self._postings, self._matches):
+        for pending in (self._trades, self._postings, self._matches, self._amendments):
             pending.clear()
         for latest in (self._balances, self._levels, self._books, self._lists):
             latest.clear()
@@ -195,6 +197,19 @@ class Projection:
 
     def _amended(self, sequence: int, time_ns: int, event: OrderAmended) -> None:
         self.orders.amend(event, sequence, time_ns)
+        self._amendments.append(
+            (
+                event.order_id,
+                sequence,
+                event.account,
+                event.market,
+                event.old_client_id.decode("ascii"),
+                event.client_id.decode("ascii"),
+                event.old_quantity_lots,
+                event.quantity_lots,
+                time_ns,
+            )
+        )
 
     def _triggered(self, sequence: int, time_ns: int, event: OrderTriggered) -> None:
         self.orders.trigger(event, sequence, time_ns)

@@ -23,6 +23,7 @@ from cambist.gateway import (
     errors,
     listen_key,
     market_data,
+    order_history,
     order_lists,
     orders,
     own_history,
@@ -126,7 +127,16 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
     "/api/v3/orderList/oco": {"POST": Endpoint(order_lists.place_oco, 1, TRADE, is_free=True)},
     "/api/v3/orderList/oto": {"POST": Endpoint(order_lists.place_oto, 1, TRADE, is_free=True)},
     "/api/v3/orderList/otoco": {"POST": Endpoint(order_lists.place_otoco, 1, TRADE, is_free=True)},
-    "/api/v3/orderList": {"DELETE": Endpoint(order_lists.cancel, 1, TRADE, is_free=True)},
+    "/api/v3/orderList": {
+        "DELETE": Endpoint(order_lists.cancel, 1, TRADE, is_free=True),
+        "GET": Endpoint(order_history.order_list, 4, READ),
+    },
+    "/api/v3/allOrderList": {"GET": Endpoint(order_history.all_lists, 20, READ)},
+    "/api/v3/openOrderList": {"GET": Endpoint(order_history.open_lists, 6, READ)},
+    "/api/v3/order/amendments": {"GET": Endpoint(order_history.order_amendments, 4, READ)},
+    "/api/v3/myPreventedMatches": {
+        "GET": Endpoint(order_history.own_prevented_matches, order_history.prevented_weight, READ)
+    },
     "/api/v3/openOrders": {
         "GET": Endpoint(orders.open_orders, orders.open_orders_weight, READ),
         "DELETE": Endpoint(orders.cancel_all, 1, TRADE, is_free=True),

@@ -110,6 +110,7 @@ NOT_REPLACED = Refusal(-2022, "Order cancel-replace failed.")
 AMEND_CHANGES_NOTHING = Refusal(-2038, "The requested action would change no state; rejecting")
 UNKNOWN_ORDER_SENT = Refusal(-2011, "Unknown order sent.")
 NO_SUCH_ORDER = Refusal(-2013, "Order does not exist.")
+NO_SUCH_LIST = Refusal(-2018, "Order list does not exist.")
 BAD_SYMBOL_STATUS = Refusal(-1122, "Invalid symbolStatus.")
 OTHER_SYMBOL_STATUS = Refusal(-1220, "The symbol's status does not match the requested symbolStatus.")
 

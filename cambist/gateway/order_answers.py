@@ -185,28 +185,36 @@ def show_cancelled(
 
 def show_order(call: Call, market: Market, order: OrderView | ClosedOrderView) -> Order:
     by_quote = isinstance(order, ClosedOrderView) and bool(order.by_quote)
+    asked_lots = order.executed_lots + order.prevented_lots if by_quote else order.quantity_lots
     shown = Order(
         symbol=market.symbol,
         order_id=order.order_id,
+        order_list_id=order.list_id or NO_LIST,
         client_order_id=order.client_id.decode(),
         price=market.price(order.price_ticks),
-        orig_qty=market.quantity(order.executed_lots if by_quote else order.quantity_lots),
+        orig_qty=market.quantity(asked_lots),
         executed_qty=market.quantity(order.executed_lots),
         cummulative_quote_qty=market.value(order.executed_quote_atoms),
         status=_status(order),
         time_in_force=names.time_in_force_name(order.order_type, order.time_in_force),
         type=names.ORDER_TYPE_NAMES[order.order_type],
         side=names.SIDE_NAMES[order.side],
-        stop_price=market.price(0),
-        iceberg_qty=market.quantity(0),
+        stop_price=market.price(order.stop_price_ticks),
+        iceberg_qty=market.quantity(order.iceberg_lots),
         time=call.time(order.accepted_ns),
         update_time=call.time(order.updated_ns),
-        working_time=call.time(order.accepted_ns),
+        is_working=isinstance(order, ClosedOrderView) or order.state == OrderState.RESTING,
+        working_time=_time_or_not_yet(call, order.working_ns),
         orig_quote_order_qty=market.value(0),
         self_trade_prevention_mode=names.STP_NAMES[order.stp_mode],
     )
-    if isinstance(order, OrderView):
-        _show_what_is_special(call, market, order, shown)
+    if order.trailing_delta:
+        shown.trailing_delta = order.trailing_delta
+        shown.trailing_time = (
+            NOT_YET if isinstance(order, ClosedOrderView) else _time_or_not_yet(call, order.trailing_ns)
+        )
+    if order.prevented_lots:
+        shown.prevented_quantity = market.quantity(order.prevented_lots)
     return shown
 
 
@@ -216,18 +224,8 @@ def _status(order: OrderView | ClosedOrderView) -> str:
     return "PENDING_NEW" if order.state == OrderState.PENDING else names.open_name(order.executed_lots)
 
 
-def _show_what_is_special(call: Call, market: Market, order: OrderView, shown: Order) -> None:
-    """Stops, icebergs, orders of lists, and what self-trade prevention took."""
-    shown.order_list_id = order.list_id or NO_LIST
-    shown.stop_price = market.price(order.stop_price_ticks)
-    shown.iceberg_qty = market.quantity(order.iceberg_lots)
-    shown.is_working = order.state == OrderState.RESTING
-    shown.working_time = call.time(order.working_ns) if order.working_ns else NOT_YET
-    if order.trailing_delta:
-        shown.trailing_delta = order.trailing_delta
-        shown.trailing_time = call.time(order.trailing_ns) if order.trailing_ns else NOT_YET
-    if order.prevented_lots:
-        shown.prevented_quantity = market.quantity(order.prevented_lots)
+def _time_or_not_yet(call: Call, time_ns: int) -> int:
+    return call.time(time_ns) if time_ns else NOT_YET
 
 
 def require_ok(record: bytes) -> events.Result:

@@ -22,7 +22,7 @@ class Schema(NamedTuple):
 
 
 RECORDS = Schema("records", "0002", _MIGRATIONS / "records")
-VIEWS = Schema("views", "0003", _MIGRATIONS / "views")
+VIEWS = Schema("views", "0004", _MIGRATIONS / "views")
 
 
 class DatabaseTooNew(Refused):

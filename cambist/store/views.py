@@ -175,6 +175,21 @@ order_lists = Table(
     Index(None, "account", "list_id"),
 )
 
+amendments = Table(
+    "amendments",
+    metadata,
+    _key("order_id"),
+    _key("sequence"),
+    _number("account"),
+    _number("market"),
+    Column("old_client_id", String(64), nullable=False),
+    Column("client_id", String(64), nullable=False),
+    _number("old_quantity_lots"),
+    _number("quantity_lots"),
+    _number("time_ns"),
+    sqlite_with_rowid=False,
+)
+
 # Trades that self-trade prevention did not let happen.
 prevented_matches = Table(
     "prevented_matches",

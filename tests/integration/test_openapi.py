@@ -66,6 +66,9 @@ REQUESTS: dict[tuple[str, str], list[dict[str, str]]] = {
             "pendingBelowStopPrice": "80",
         }
     ],
+    ("GET", "/api/v3/orderList"): [{"origClientOrderId": "pair"}],
+    ("GET", "/api/v3/order/amendments"): [{"symbol": "BTCUSDT", "orderId": "1"}],
+    ("GET", "/api/v3/myPreventedMatches"): [{"symbol": "BTCUSDT", "orderId": "1"}],
     ("DELETE", "/api/v3/orderList"): [{"symbol": "BTCUSDT", "listClientOrderId": "pair"}],
     ("GET", "/api/v3/exchangeInfo"): [{}, {"symbol": "BTCUSDT"}, {"permissions": "SPOT"}],
     ("POST", "/sapi/v1/capital/withdraw/apply"): [{"coin": "BTC", "address": "a", "amount": "1"}],

@@ -371,3 +371,84 @@ def test_pairs_that_make_no_sense_are_refused(ann, params, code):
     }
     assert ann.refused("POST", OCO, **wanted | params)[1] == code
     assert ann.get("/api/v3/openOrders") == []
+
+
+# What became of them
+
+
+def test_lists_are_found_by_id_and_name_open_and_done(market, shared_data):
+    ann = market.trader(USDT="10000", BTC="100")
+    first, second = oco(ann, listClientOrderId="first"), oco(ann, listClientOrderId="second")
+    shown_first = ann.get("/api/v3/orderList", orderListId=first["orderListId"])
+    assert shown_first == ann.get("/api/v3/orderList", origClientOrderId="first")
+    assert shown_first["orders"] == first["orders"]
+    assert (shown_first["contingencyType"], shown_first["listOrderStatus"]) == ("OCO", "EXECUTING")
+    ann.delete("/api/v3/orderList", symbol=SYMBOL, orderListId=first["orderListId"])
+    assert ann.get("/api/v3/orderList", origClientOrderId="first")["listOrderStatus"] == "ALL_DONE"
+    assert [each["orderListId"] for each in ann.get("/api/v3/openOrderList")] == [second["orderListId"]]
+    assert [each["listClientOrderId"] for each in ann.get("/api/v3/allOrderList")] == ["first", "second"]
+    newest = ann.get("/api/v3/allOrderList", limit=1)
+    assert [each["listClientOrderId"] for each in newest] == ["second"]
+    from_id = ann.get("/api/v3/allOrderList", fromId=first["orderListId"], limit=1)
+    assert [each["listClientOrderId"] for each in from_id] == ["first"]
+    assert ann.refused("GET", "/api/v3/orderList", orderListId=404) == (
+        400,
+        -2018,
+        "Order list does not exist.",
+    )
+    assert ann.refused("GET", "/api/v3/allOrderList", fromId=1, startTime=1)[1] == -1128
+    bob = market.trader(USDT="1")
+    assert bob.refused("GET", "/api/v3/orderList", orderListId=first["orderListId"])[1] == -2018
+    assert bob.get("/api/v3/allOrderList") == []
+    for path in ("orderList", "allOrderList", "openOrderList"):
+        section = {
+            "orderList": "Query Order list (USER_DATA)",
+            "allOrderList": "Query all Order lists (USER_DATA)",
+            "openOrderList": "Query Open Order lists (USER_DATA)",
+        }[path]
+        params = {"origClientOrderId": "second"} if path == "orderList" else {}
+        assert_same_shape(ann.get(f"/api/v3/{path}", **params), official_example(shared_data, section))
+
+
+def test_amendments_are_told_oldest_first(ann, shared_data):
+    order = ann.order("BUY", "3", "50", newClientOrderId="one")
+    for quantity, name in (("2", "two"), ("1", "three")):
+        amended = ann.request(
+            "PUT",
+            "/api/v3/order/amend/keepPriority",
+            symbol=SYMBOL,
+            orderId=order["orderId"],
+            newQty=quantity,
+            newClientOrderId=name,
+        ).json()
+    told = ann.get("/api/v3/order/amendments", symbol=SYMBOL, orderId=order["orderId"])
+    assert [
+        (each["origClientOrderId"], each["newClientOrderId"], each["origQty"], each["newQty"])
+        for each in told
+    ] == [
+        ("one", "two", "3.00000000", "2.00000000"),
+        ("two", "three", "2.00000000", "1.00000000"),
+    ]
+    assert told[1]["executionId"] == amended["executionId"]
+    later = ann.get(
+        "/api/v3/order/amendments",
+        symbol=SYMBOL,
+        orderId=order["orderId"],
+        fromExecutionId=told[1]["executionId"],
+    )
+    assert later == told[1:]
+    assert_same_shape(told, official_example(shared_data, "Query Order Amendments (USER_DATA)"))
+
+
+def test_prevented_matches_are_told_by_order_or_id(ann, shared_data):
+    maker = ann.order("BUY", "2", "100")
+    taker = ann.order("SELL", "3", "100", selfTradePreventionMode="EXPIRE_MAKER")
+    path = "/api/v3/myPreventedMatches"
+    (match,) = ann.get(path, symbol=SYMBOL, orderId=maker["orderId"])
+    assert match["takerOrderId"] == taker["orderId"]
+    assert (match["makerPreventedQuantity"], match["price"]) == ("2.00000000", "100.00000000")
+    assert (match["tradeGroupId"], match["selfTradePreventionMode"]) == (-1, "EXPIRE_MAKER")
+    assert ann.get(path, symbol=SYMBOL, preventedMatchId=match["preventedMatchId"]) == [match]
+    assert ann.get(path, symbol=SYMBOL, orderId=taker["orderId"], limit=1) == [match]
+    assert ann.refused("GET", path, symbol=SYMBOL)[1] == -1128
+    assert_same_shape([match], official_example(shared_data, "Query Prevented Matches (USER_DATA)"))

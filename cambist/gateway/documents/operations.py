@@ -12,6 +12,7 @@ from cambist.gateway import (
     commission,
     countdown,
     listen_key,
+    order_history,
     order_lists,
     schemas,
     tickers,
@@ -127,6 +128,24 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         order_lists.OrderListCancelled,
         "symbol",
         "orderListId listClientOrderId newClientOrderId",
+    ),
+    ("GET", "/api/v3/orderList"): Operation(
+        "One order list", order_lists.OrderListShown, "", "orderListId origClientOrderId"
+    ),
+    ("GET", "/api/v3/allOrderList"): Operation(
+        "Order lists, open and done", list[order_lists.OrderListShown], "", f"fromId {_PERIOD} limit"
+    ),
+    ("GET", "/api/v3/openOrderList"): Operation(
+        "Order lists that are not done", list[order_lists.OrderListShown]
+    ),
+    ("GET", "/api/v3/order/amendments"): Operation(
+        "How an order was amended", list[order_history.Amendment], "symbol orderId", "fromExecutionId limit"
+    ),
+    ("GET", "/api/v3/myPreventedMatches"): Operation(
+        "Trades that self-trade prevention did not let happen",
+        list[order_history.OwnPreventedMatch],
+        "symbol",
+        "preventedMatchId orderId fromPreventedMatchId limit",
     ),
     ("POST", "/api/v3/countdownCancelAll"): Operation(
         "Cancel all orders unless asked again in time", countdown.CountdownSet, "countdownTime", "symbol"

@@ -95,6 +95,9 @@ PARAMETERS: dict[str, Schema] = {
     "cancelOrigClientOrderId": CLIENT_ID,
     "cancelNewClientOrderId": CLIENT_ID,
     "orderRateLimitExceededMode": one_of(("DO_NOTHING", "CANCEL_ONLY")),
+    "fromExecutionId": INTEGER,
+    "preventedMatchId": INTEGER,
+    "fromPreventedMatchId": INTEGER,
     # Order lists
     "orderListId": INTEGER,
     "listClientOrderId": CLIENT_ID,
