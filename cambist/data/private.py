@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, and_, case, func, or_, select
 
 from cambist.data.orders import Order, Orders
 from cambist.data.reports import Asset, Market, Report, Reporter
@@ -212,9 +212,22 @@ def _before(db: Connection, orders: Orders, sequence: int) -> Callable[[int], Or
         ).all()
         order.executed_lots = sum(row.quantity_lots for row in rows)
         order.executed_quote_atoms = sum(row.quote_atoms for row in rows)
+        order.prevented_lots = _prevented_lots(db, order, sequence)
         return order
 
     return read
+
+
+def _prevented_lots(db: Connection, order: Order, sequence: int) -> int:
+    """What self-trade prevention had taken from it before a command."""
+    matches = views.prevented_matches
+    is_taker = and_(matches.c.taker_account == order.account, matches.c.taker_order == order.order_id)
+    is_maker = and_(matches.c.maker_account == order.account, matches.c.maker_order == order.order_id)
+    taken = case((is_taker, matches.c.taker_prevented_lots), else_=matches.c.maker_prevented_lots)
+    query = select(func.sum(taken)).where(
+        matches.c.market == order.market, matches.c.sequence < sequence, or_(is_taker, is_maker)
+    )
+    return db.scalar(query) or 0
 
 
 def _send(gateway: Gateway, account: int, sequence: int, reports: list[Report]) -> None:

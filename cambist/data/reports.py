@@ -285,15 +285,15 @@ class _Command:
     def _accepted(self, event: OrderAccepted) -> None:
         order = Order.accepted(event, self._sequence, self._time_ns)
         self._orders[order.order_id] = order
-        works = event.state == OrderState.RESTING
         status = "PENDING_NEW" if event.state == OrderState.PENDING else "NEW"
-        self._report(order, "NEW", status, is_on_book=works, working_ns=self._time_ns if works else 0)
+        self._report(order, "NEW", status, is_on_book=event.state == OrderState.RESTING)
 
     def _triggered(self, event: OrderTriggered) -> None:
         """It is new once more: on the book from now on, or waiting for its price."""
         works = event.state == OrderState.RESTING
         order = self._order(event.order_id)
-        self._report(order, "NEW", "NEW", is_on_book=works, working_ns=self._time_ns if works else 0)
+        order.working_ns = self._time_ns if works else 0
+        self._report(order, "NEW", "NEW", is_on_book=works)
 
     def _listed(self, event: OrderList) -> None:
         symbol = self._markets[event.market].symbol
@@ -405,12 +405,7 @@ class _Command:
             order = self._orders[order_id] = copy(self._before(order_id))
         return order
 
-    def _report(
-        self, order: Order, execution: str, status: str, *, working_ns: int | None = None, **more: Any
-    ) -> None:
-        """Of a stop it is only known here when it began to work while that happens."""
-        if working_ns is None and not order.stop_price_ticks and not order.trailing_delta:
-            working_ns = order.accepted_ns
+    def _report(self, order: Order, execution: str, status: str, **more: Any) -> None:
         market = self._markets[order.market]
         nothing = market.quote.amount(0)
         shown = {
@@ -441,7 +436,7 @@ class _Command:
                 created=order.accepted_ns // NS_PER_US,
                 executed_quote=market.quote.amount(order.executed_quote_atoms),
                 quote_quantity=market.quote.amount(order.quote_budget_atoms),
-                working_time=working_ns // NS_PER_US if working_ns else UNSET,
+                working_time=order.working_ns // NS_PER_US if order.working_ns else UNSET,
                 stp_mode=names.STP_NAMES[order.stp_mode],
                 trailing_delta=order.trailing_delta or UNSET,
                 position="",
