@@ -24,9 +24,17 @@ class DataServer:
     """`position` is the last sequence that the views hold."""
 
     def __init__(
-        self, journal: Path, views: Path, log_id: bytes, projection: Projection, *, rebuild: bool = False
+        self,
+        journal: Path,
+        views: Path,
+        log_id: bytes,
+        projection: Projection,
+        *,
+        rebuild: bool = False,
+        group_bytes: int = GROUP_BYTES,
     ) -> None:
         self._projection = projection
+        self._group_bytes = group_bytes
         engine, place = open_views(views, log_id, rebuild=rebuild)
         self._db = engine.connect()
         self._follower = Follower(journal, place.sequence, place.event_hash if place.sequence else None)
@@ -36,7 +44,7 @@ class DataServer:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set. Raises ViewsForeign, JournalDamaged, and what a consumer or SQL raises."""
         while not stop.is_set():
-            await _sleep(stop, IDLE_S if self.catch_up() < GROUP_BYTES // 2 else 0)
+            await _sleep(stop, IDLE_S if self.catch_up() < self._group_bytes // 2 else 0)
 
     def catch_up(self) -> int:
         """Takes what has been written since, a group at most; returns how many bytes of events that were.
@@ -44,7 +52,7 @@ class DataServer:
         Raises as `run` does.
         """
         try:
-            records = self._follower.poll(GROUP_BYTES)
+            records = self._follower.poll(self._group_bytes)
         except JournalForeign as problem:
             if self.position > self._opened_at:
                 raise
