@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cambist.data.orders import Orders
+from cambist.data.private import PrivateEvents
 from cambist.data.projection import Projection
 from cambist.data.server import DataServer
-from cambist.feed.server import FeedServer, NoAccounts
+from cambist.feed.server import FeedServer
 from cambist.price.server import PriceServer
 
 POLL_S = 0.001
@@ -23,8 +24,10 @@ class DataThread:
         self, journal: Path, views: Path, feed: Path, log_id: bytes, clock: Callable[[], int] = time.time_ns
     ) -> None:
         self._price = PriceServer(journal, clock)
-        self._feed = FeedServer(feed, self._price, NoAccounts(), self._price.questions)
-        self._server = DataServer(journal, views, log_id, Projection(Orders(), [self._price]))
+        orders = Orders()
+        private = PrivateEvents(journal, orders)
+        self._feed = FeedServer(feed, self._price, private, self._price.questions | private.questions)
+        self._server = DataServer(journal, views, log_id, Projection(orders, [private, self._price]))
         self._clock = clock
         self._may_run = threading.Event()
         self._may_run.set()

@@ -53,14 +53,6 @@ class AccountSide(Protocol):
     def gone(self, gateway: "Connection") -> None: ...
 
 
-class NoAccounts:
-    """Where nobody publishes private events."""
-
-    def watch_account(self, gateway: "Connection", account: int, after_sequence: int | None) -> None: ...
-    def unwatch_account(self, gateway: "Connection", account: int) -> None: ...
-    def gone(self, gateway: "Connection") -> None: ...
-
-
 Question = Callable[[Any], bytes]  # parameters in, JSON out; raises ExchangeError for what it refuses
 
 
