@@ -58,6 +58,7 @@ class PriceServer:
         self._aggregates = AggregateIds(lambda market: self.markets[market].last_aggregate)
         self._watched = Watched()
         self._time_ns = 0  # of the newest command
+        self._tick = 0  # the number of the last one
         self._published = Published()
         self._traded: set[Market] = set()  # since the last flush
         self._touched: set[Market] = set()  # since the last commit; then on to the two below, tick by tick
@@ -148,10 +149,14 @@ class PriceServer:
 
     def tick(self, now_ns: int) -> None:
         """Publishes what has been gathered; each tenth tick also what is gathered for a second."""
+        number = (now_ns + TICK_NS // 2) // TICK_NS  # a timer may be a little early, and then comes again
+        if number == self._tick:
+            return
+        self._tick = number
         self._tell_fast(now_ns)
         over_ns = max(self._time_ns, now_ns - BAR_GRACE_NS)
         self._publish(self._watched.said_of_bars(now_ns, over_ns))
-        if now_ns // TICK_NS % 10 == 0:
+        if number % 10 == 0:
             self._tell_slow(now_ns)
             self._publish(self._watched.said_each_second(now_ns))
             self._tell_position(time_ns=over_ns)

@@ -131,6 +131,15 @@ def test_depth_is_gathered_at_two_paces_with_ids_that_follow_each_other(exchange
     assert exchange.take("ac@depth") == exchange.take("ac@depth@100ms") == []
 
 
+def test_a_timer_that_comes_early_and_again_publishes_a_second_once(exchange):
+    exchange.watch("ac@depth5")
+    exchange.pass_time(0.9)
+    exchange.now_ns += NS_PER_S // 10
+    for early_ns in (1_000_000, 500_000, 0):
+        exchange.price.tick(exchange.now_ns - early_ns)
+    assert len(exchange.take("ac@depth5")) == 1
+
+
 def test_a_first_update_covers_what_happened_just_before_the_stream_was_asked_for(exchange):
     """Or a snapshot taken a moment earlier could not be continued."""
     exchange.level(Side.BUY, 98, 5)
@@ -211,7 +220,7 @@ def test_a_bar_is_over_as_soon_as_a_later_command_is_seen(exchange):
     exchange.pass_time(60)
     exchange.take("ac@kline_1m")
     exchange.level(Side.BUY, 1, 1)
-    exchange.price.tick(exchange.now_ns)
+    exchange.pass_time(0.1)
     assert [each["k"]["x"] for each in exchange.take("ac@kline_1m")] == [True]
 
 
