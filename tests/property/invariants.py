@@ -1,4 +1,4 @@
-"""Invariants 1 to 12: what must hold after every command, whoever keeps the book.
+"""Invariants 1 to 9 and 12, and two of stops and lists: what holds after each command, whoever keeps the book.
 
 Each takes a `Witness`, which knows a venue only through its queries and events. Money in atoms throughout.
 """
@@ -294,7 +294,7 @@ def invariant_9_a_refusal_changes_nothing(witness: Witness) -> None:
         assert witness.business_now == witness.business_before
 
 
-def invariant_10_stops_are_true(witness: Witness) -> None:
+def stops_are_true(witness: Witness) -> None:
     """A stop at a fixed price works only after a trade since it began to wait has reached that price."""
     for event in witness.events:
         match event:
@@ -313,7 +313,7 @@ def invariant_10_stops_are_true(witness: Witness) -> None:
                         stop.prices.add(event.price_ticks)
 
 
-def invariant_11_lists_end_with_their_orders(witness: Witness) -> None:
+def lists_end_with_their_orders(witness: Witness) -> None:
     """A list is open while one of its orders is; of a pair that is executed in part, the other has ended."""
     members = Counter(order.list_id for order in witness.now.orders if order.list_id)
     for order in witness.now.orders:
@@ -346,7 +346,7 @@ ALL = (
     invariant_7_postings_are_the_trades,
     invariant_8_one_result_each_and_names_are_unique,
     invariant_9_a_refusal_changes_nothing,
-    invariant_10_stops_are_true,
-    invariant_11_lists_end_with_their_orders,
+    stops_are_true,
+    lists_end_with_their_orders,
     invariant_12_time_never_goes_back,
 )

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from cambist.engine.codes import MarketStatus, Side, Status, StpMode
+from cambist.engine.codes import MarketStatus, OrderType, Side, Status, StpMode
 from cambist.engine.commands import Place
-from tests.model import deadlines, limits, markets, model, money, plans, shapes, trading
+from tests.model import deadlines, limits, markets, model, money, plans, shapes, special, stops, trading
 from tests.model.state import Account, Ledger, Market, Order, State
 
 from .mixes import Mix
@@ -34,6 +34,16 @@ GUARDS: dict[ModuleType, list[Status]] = {
         Status.AMEND_NOT_SMALLER,
         Status.LOT_SIZE,
         Status.MAX_NUM_ORDER_AMENDS,
+    ],
+    special: [
+        Status.PRICE_FILTER,
+        Status.LOT_SIZE,
+        Status.NO_LAST_PRICE,
+        Status.WOULD_TRIGGER,
+        Status.BAD_LIST_PRICES,
+        Status.INSUFFICIENT_BALANCE,
+        Status.DUPLICATE_CLIENT_ID,
+        Status.UNKNOWN_LIST,
     ],
     limits: [Status.PERCENT_PRICE_BY_SIDE, Status.MAX_POSITION, Status.BAD_LIMITS],
     markets: [
@@ -118,10 +128,19 @@ def _forgotten(*_: Any, **__: Any) -> None:
     return None
 
 
+def _the_other_way(order_type: OrderType, side: Side) -> bool:
+    return not UNBENT_WAY(order_type, side)
+
+
+def _nobody(*_: Any, **__: Any) -> int:
+    return 0
+
+
 def _always(*_: Any, **__: Any) -> bool:
     return True
 
 
+UNBENT_WAY = stops.waits_for_rise
 UNBENT_FEE, UNBENT_PLAN = markets.fee_atoms, plans.make_plan
 
 FAULTS: dict[str, tuple[object, str, Any]] = {
@@ -140,6 +159,13 @@ FAULTS: dict[str, tuple[object, str, Any]] = {
     "nobody may owe": (Account, "may_owe", False),
     "a reversal freezes in silence": (money, "tell_account", _forgotten),
     "holds are kept in silence": (money, "_tell_hold", _forgotten),
+    "a stop waits for the other direction": (stops, "waits_for_rise", _the_other_way),
+    "prices trigger nothing": (stops, "_make_due", _forgotten),
+    "what follows the price forgets where it was": (stops, "_follow", _forgotten),
+    "triggers are told in silence": (stops, "tell_start", _forgotten),
+    "both of a pair are executed": (special, "part_with_other", _forgotten),
+    "the others of a list stay when one ends": (special, "leave_list", _nobody),
+    "a pair holds twice": (special, "other_of_pair", _forgotten),
     "prevented matches are not told": (trading, "_tell_prevented", _forgotten),
     "markets trade at every price": (plans, "may_trade_at", _always),
     "markets never pause": (trading, "pause", _forgotten),
