@@ -1,4 +1,4 @@
-"""Invariants 1 to 9 and 12, and two of stops and lists: what holds after each command, whoever keeps the book.
+"""Invariants 1 to 9 and 12, and two of stops and lists: what holds after each command in any venue.
 
 Each takes a `Witness`, which knows a venue only through its queries and events. Money in atoms throughout.
 """
