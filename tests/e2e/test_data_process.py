@@ -1,0 +1,136 @@
+"""`cambist run` and its data process: stopped, killed, orphaned, and the views made anew beside it."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cambist.flow.rest import ApiError, Client, Credentials
+from tests.e2e.harness import WAIT_SECONDS, Exchange, cambist, running
+from tests.e2e.market import SYMBOL, create_exchange
+
+NOT_IN_TIME = -1007
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def ann_and_bob(home):
+    return [owner.credentials for owner in create_exchange(home)]
+
+
+def data_process(exchange: Exchange) -> int:
+    """Its process id, once it runs: the exchange has no other child."""
+    deadline_s = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline_s:
+        children = Path(f"/proc/{exchange.pid}/task/{exchange.pid}/children").read_text().split()
+        if children:
+            return int(children[0])
+        time.sleep(0.05)
+    raise AssertionError("the exchange has no data process")
+
+
+def place(client: Client, owner: Credentials, side: str) -> int:
+    order = client.signed(
+        owner,
+        "POST",
+        "/api/v3/order",
+        symbol=SYMBOL,
+        side=side,
+        type="LIMIT",
+        timeInForce="GTC",
+        quantity=1,
+        price=100,
+    )
+    return int(order["orderId"])
+
+
+def status(client: Client, owner: Credentials, order_id: int) -> str:
+    found = client.signed(owner, "GET", "/api/v3/order", symbol=SYMBOL, orderId=order_id)
+    return str(found["status"])
+
+
+def status_in_time(client: Client, owner: Credentials, order_id: int) -> str:
+    """Once the data process is there, however often it must be asked."""
+    deadline_s = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            return status(client, owner, order_id)
+        except ApiError as refused:
+            assert refused.reason[0] == NOT_IN_TIME, refused
+            assert time.monotonic() < deadline_s, "the views do not come"
+
+
+def test_a_filled_order_is_found_while_the_data_process_stands_still_and_is_never_missing(home, ann_and_bob):
+    ann, bob = ann_and_bob
+    with running(home) as exchange:
+        client = exchange.client()
+        first = place(client, ann, "BUY")
+        place(client, bob, "SELL")
+        assert status_in_time(client, ann, first) == "FILLED"
+        data = data_process(exchange)
+
+        place(client, bob, "SELL")
+        os.kill(data, signal.SIGSTOP)
+        order_id = place(client, ann, "BUY")
+        threading.Timer(0.5, os.kill, (data, signal.SIGCONT)).start()
+        assert status(client, ann, order_id) == "FILLED"
+
+        place(client, bob, "SELL")
+        os.kill(data, signal.SIGSTOP)
+        order_id = place(client, ann, "BUY")
+        for _ in range(3):
+            with pytest.raises(ApiError) as refused:
+                status(client, ann, order_id)
+            assert refused.value.reason[0] == NOT_IN_TIME
+            assert "HTTP 504" in str(refused.value)
+        assert status(client, ann, place(client, ann, "BUY")) == "NEW"  # commands and open orders go on
+        os.kill(data, signal.SIGCONT)
+        assert status_in_time(client, ann, order_id) == "FILLED"
+
+
+def test_a_killed_data_process_comes_back_and_has_missed_nothing(home, ann_and_bob):
+    ann, bob = ann_and_bob
+    with running(home) as exchange:
+        client = exchange.client()
+        for _ in range(2):
+            data = data_process(exchange)
+            os.kill(data, signal.SIGKILL)
+            order_id = place(client, ann, "BUY")
+            place(client, bob, "SELL")
+            assert status_in_time(client, ann, order_id) == "FILLED"
+            assert data_process(exchange) != data
+        trades = client.signed(ann, "GET", "/api/v3/myTrades", symbol=SYMBOL)
+        assert [each["id"] for each in trades] == [1, 2]
+        assert "the data server has ended (status -9)" in exchange.output.read_text()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_no_data_process_outlives_its_exchange(home, ann_and_bob, how):
+    with running(home) as exchange:
+        data = data_process(exchange)
+        os.kill(exchange.pid, how)
+        exchange.wait()
+        deadline_s = time.monotonic() + WAIT_SECONDS
+        while Path(f"/proc/{data}").exists():
+            assert time.monotonic() < deadline_s, "the data process goes on"
+            time.sleep(0.05)
+
+
+def test_views_are_checked_and_made_anew_beside_a_running_exchange(home, ann_and_bob):
+    ann, bob = ann_and_bob
+    with running(home) as exchange:
+        client = exchange.client()
+        order_id = place(client, ann, "BUY")
+        place(client, bob, "SELL")
+        assert status_in_time(client, ann, order_id) == "FILLED"
+        assert cambist(home, "ledger", "check")["problems"] == []
+        assert cambist(home, "rebuild")["sequence"] > 0
+        assert status_in_time(client, ann, order_id) == "FILLED"
+        assert cambist(home, "ledger", "check")["problems"] == []
