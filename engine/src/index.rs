@@ -64,13 +64,12 @@ impl Table {
         }
     }
 
-    /// The first place of a tag. Multiplication by the golden ratio spreads counters evenly over the high bits. In a
-    /// table that does not fit the near caches, eight counters in a row share a cache line.
+    /// The first place of a tag. Multiplication by the golden ratio spreads counters evenly over the high bits. Eight
+    /// counters in a row share a cache line, which is in the nearest cache when the newest of them comes.
     #[inline]
     fn home(&self, tag: u32) -> usize {
         let spread = |number: u32| number.wrapping_mul(0x9E37_79B9) >> self.shift;
-        let home = if self.is_small { spread(tag) } else { spread(tag >> 3) & !7 | tag & 7 };
-        home as usize
+        (spread(tag >> 3) & !7 | tag & 7) as usize
     }
 
     #[inline]

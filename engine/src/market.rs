@@ -40,8 +40,12 @@ impl Fees {
     #[inline]
     pub fn fee(&self, received: Atoms, tier: u8, is_taker: bool, is_seller: bool) -> Atoms {
         let (role, trade_side) = (is_taker as usize, 2 + is_seller as usize);
-        let part = |rates: &Rates| part_fee(received, rates[role] as u64 + rates[trade_side] as u64);
-        let fee = part(&self.standard[tier as usize]) + part(&self.special) + part(&self.tax);
+        let rate = |rates: &Rates| rates[role] as u64 + rates[trade_side] as u64;
+        let (special, tax) = (rate(&self.special), rate(&self.tax));
+        let mut fee = part_fee(received, rate(&self.standard[tier as usize]));
+        if special | tax != 0 {
+            fee += part_fee(received, special) + part_fee(received, tax);
+        }
         fee.min(received)
     }
 
@@ -56,12 +60,18 @@ impl Fees {
     }
 }
 
-/// ceil(received * rate / 1e8), exactly; by whole hundred-millions first, so that it stays in 64 bits almost always.
+/// ceil(received * rate / 1e8), exactly.
 #[inline]
 fn part_fee(received: Atoms, rate: u64) -> Atoms {
-    if rate == 0 {
-        return 0;
+    match u64::try_from(received).ok().and_then(|received| received.checked_mul(rate)) {
+        Some(product) => product.div_ceil(RATE_ONE) as Atoms,
+        None => part_fee_of_much(received, rate),
     }
+}
+
+/// The same by whole hundred-millions first, so that it stays in 64 bits as long as it may.
+#[inline(never)]
+fn part_fee_of_much(received: Atoms, rate: u64) -> Atoms {
     if let Ok(small) = u64::try_from(received) {
         let (whole, rest) = (small / RATE_ONE, small % RATE_ONE);
         return product(whole, rate) + (rest * rate).div_ceil(RATE_ONE) as Atoms;
