@@ -52,6 +52,8 @@ def market_data(spot: Any, report: Report) -> None:
         ask(operation, symbols=[SYMBOL, "ETHUSDT"])
     for operation in (spot.depth, spot.get_trades, spot.historical_trades, spot.agg_trades, spot.avg_price):
         ask(operation, symbol=SYMBOL)
+    for operation in (spot.execution_rules, spot.reference_price):
+        ask(operation, symbol=SYMBOL)
     for operation in (spot.klines, spot.ui_klines):
         ask(operation, symbol=SYMBOL, interval="1m")
 
@@ -83,7 +85,7 @@ def orders(spot: Any, report: Report) -> None:
         **{**LIMIT, "type": "STOP_LOSS_LIMIT"},
         quantity=0.001,
         price=low,
-        stop_price=price * 1.1,
+        stop_price=round(price * 1.1, 2),
     )
     order_id = order.order_id if replaced is None else replaced.new_order_response.order_id
     ask(spot.get_order, symbol=SYMBOL, order_id=order_id)

@@ -63,7 +63,7 @@ async def market_data(api: Any, report: Report) -> None:
         await ask(operation, symbol=SYMBOL)
     for operation in (
         *(api.depth, api.trades_recent, api.trades_historical, api.trades_aggregate, api.avg_price),
-        api.ticker_trading_day,
+        *(api.ticker_trading_day, api.execution_rules, api.reference_price),
     ):
         await ask(operation, symbol=SYMBOL)
     for operation in (api.klines, api.ui_klines):
@@ -142,7 +142,7 @@ async def user_data(api: Any, report: Report) -> None:
     await ask(api.session_status)
     for subscribe in (api.user_data_stream_subscribe_signature, api.user_data_stream_subscribe):
         seen.clear()
-        if subscribe is api.user_data_stream_subscribe:
+        if subscribe == api.user_data_stream_subscribe:
             await ask(api.session_logon)
         with report.noted(subscribe.__name__):
             answer = await subscribe()

@@ -17,6 +17,8 @@ METHODS: dict[str, tuple[str, str]] = {
     "ticker.tradingDay": ("GET", "/api/v3/ticker/tradingDay"),
     "ticker.price": ("GET", "/api/v3/ticker/price"),
     "ticker.book": ("GET", "/api/v3/ticker/bookTicker"),
+    "executionRules": ("GET", "/api/v3/executionRules"),
+    "referencePrice": ("GET", "/api/v3/referencePrice"),
     # Orders
     "order.place": ("POST", "/api/v3/order"),
     "order.test": ("POST", "/api/v3/order/test"),
