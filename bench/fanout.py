@@ -3,6 +3,8 @@
 Both servers send the same message of about 1 kB to everybody at a fixed rate, on one core; this process
 listens on another one. What counts is the server's CPU time for a delivery; what a delivery takes from being
 written to being read is shown beside it, and what a listener costs in memory.
+
+python bench/fanout.py ROUNDS SECONDS          ends with one JSON line
 """
 
 import asyncio
@@ -198,10 +200,11 @@ def measure(kind: str, listeners: int, rate: int, seconds: int) -> Figures:
     )
 
 
-def ratios(rounds: int, seconds: int) -> dict[int, list[float]]:
-    """Bare picows' CPU time for a delivery by ours, per number of listeners; prints every figure."""
+def compare(rounds: int, seconds: int) -> tuple[list[str], dict[int, list[float]]]:
+    """Figures to read, and bare picows' CPU time for a delivery by ours per number of listeners."""
     os.sched_setaffinity(0, {CLIENT_CORE})
     _more_files()
+    lines: list[str] = []
     found: dict[int, list[float]] = {listeners: [] for listeners, _ in SCENES}
     for listeners, rate in SCENES:
         figures: dict[str, list[Figures]] = {"ours": [], "bare": []}
@@ -211,11 +214,11 @@ def ratios(rounds: int, seconds: int) -> dict[int, list[float]]:
             found[listeners].append(figures["bare"][-1].us / figures["ours"][-1].us)
         for kind, kept in figures.items():
             us, p50, p99, memory = (median(column) for column in zip(*kept, strict=True))
-            print(
+            lines.append(
                 f"fan-out to {listeners:>5} {kind}: {us:5.2f} us a delivery = {1e6 / us:>6.0f}/s of a core, "
                 f"p50 {p50:5.1f} ms, p99 {p99:5.1f} ms, {memory:5.1f} kB a listener"
             )
-    return found
+    return lines, found
 
 
 def _ask(process: "subprocess.Popen[str]", rate: int, seconds: int) -> int:
@@ -249,4 +252,5 @@ if __name__ == "__main__":
         _more_files()
         uvloop.run(serve(sys.argv[2], int(sys.argv[3])))
     else:
-        ratios(rounds=3, seconds=4)
+        figures, ratios = compare(int(sys.argv[1]), int(sys.argv[2]))
+        print(json.dumps({"figures": figures, "ratios": ratios}))

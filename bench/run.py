@@ -177,10 +177,35 @@ def rest(options: Options) -> Iterator[Goal]:
         ratios.append(found["exchange"] / found["bare"])
         print(
             f"  exchange {found['exchange']:,.0f}/s, bare {found['bare']:,.0f}/s; "
-            f"p50/p99 {found['p50_us']}/{found['p99_us']} us; limits {found['limits']}",
+            f"p50/p99 {found['p50_us']}/{found['p99_us']} us; views {found['lag_s']} s behind at the end; "
+            f"limits {found['limits']}",
             flush=True,
         )
-    yield Goal("durable REST orders / bare HTTP requests", ratios, 0.08, 0.2)
+    yield Goal("durable REST orders / bare HTTP requests", ratios, 0.25, 0.4)
+
+
+def sockets(options: Options) -> Iterator[Goal]:
+    """the same orders over the WebSocket API, against bare picows that only parses"""
+    ratios = []
+    for _ in range(options.rounds):
+        found = run_json([sys.executable, "-m", "bench.socket_orders", str(options.rest_seconds)])
+        ratios.append(found["exchange"] / found["bare"])
+        print(
+            f"  exchange {found['exchange']:,.0f}/s, bare {found['bare']:,.0f}/s; "
+            f"p50/p99 {found['p50_us']:.0f}/{found['p99_us']:.0f} us",
+            flush=True,
+        )
+    yield Goal("durable WebSocket orders / bare picows", ratios, 0.08, 0.2)
+
+
+def fanout(options: Options) -> Iterator[Goal]:
+    """one stream to 1,000 and 5,000 listeners, against bare picows"""
+    rounds, seconds = str(options.rounds), str(options.rest_seconds)
+    found = run_json([sys.executable, "-m", "bench.fanout", rounds, seconds])
+    for figures in found["figures"]:
+        print(f"  {figures}")
+    for listeners, ratios in found["ratios"].items():
+        yield Goal(f"fan-out to {listeners}: bare picows' CPU time / ours", ratios, 0.8, 1)
 
 
 def views(options: Options) -> Iterator[Goal]:
@@ -208,6 +233,8 @@ PARTS: dict[str, Part] = {
     "accounts": accounts,
     "restart": restart,
     "rest": rest,
+    "sockets": sockets,
+    "fanout": fanout,
     "market_data": market_data,
 }
 
