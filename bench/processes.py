@@ -14,7 +14,9 @@ START_SECONDS_MAX = 60
 
 
 @contextmanager
-def server(command: list[str], port: int, environment: dict[str, str], *, core: int | None) -> Iterator[None]:
+def server(
+    command: list[str], port: int, environment: dict[str, str], *, core: int | None
+) -> "Iterator[subprocess.Popen[bytes]]":
     """A server that listens on `port`, pinned to a core if one is given, ended afterwards."""
     pinned = [] if core is None else ["taskset", "-c", str(core)]
     process = subprocess.Popen(
@@ -25,7 +27,7 @@ def server(command: list[str], port: int, environment: dict[str, str], *, core: 
     )
     try:
         wait_for(port, process)
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(START_SECONDS_MAX)
@@ -41,6 +43,13 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
         else:
             return
     raise SystemExit(f"{process.args!r} does not listen on port {port}")
+
+
+def move_children(pid: int, *, core: int) -> None:
+    """A process that was pinned has pinned those that it started, too."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            subprocess.run(["taskset", "-apc", str(core), child], check=True, stdout=subprocess.DEVNULL)
 
 
 def free_port() -> int:

@@ -3,8 +3,9 @@ core.
 
 python bench/rest.py SECONDS          ends with one JSON line
 
-The server has core 0 and wrk core 1. Every order is signed, checked, matched, and durable before its answer;
-buyers and sellers take turns at one price, so nearly every second order trades and the book stays short.
+The gateway and the match server have core 0, wrk and the data process core 1. Every order is signed, checked,
+matched, and durable before its answer; buyers and sellers take turns at one price, so nearly every second
+order trades and the book stays short. How far the views are behind at the end is told.
 """
 
 import hashlib
@@ -19,8 +20,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
-from bench.processes import CAMBIST, free_port, server
+from bench.processes import CAMBIST, free_port, move_children, server
 from cambist.cli.flow_market import Terms, clients
 from cambist.flow.rest import Credentials
 from cambist.settings import Settings
@@ -30,6 +33,8 @@ CONNECTIONS = 64
 USERS = 16
 REQUESTS = 4_096
 WARM_UP_SECONDS = 1
+LAG_SECONDS_MAX = 300
+TIMEOUT = 504  # the views are not there yet
 TERMS = Terms("LOAD", "COIN", 8, 8, tick=Decimal("0.01"), lot=Decimal("0.0001"))
 ORDER = {"symbol": TERMS.symbol, "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": "100"}
 UNLIMITED = {
@@ -55,6 +60,7 @@ def main() -> None:
                 "bare": bare["requests"] / bare["seconds"],
                 "p50_us": ours["p50_us"],
                 "p99_us": ours["p99_us"],
+                "lag_s": ours["lag_s"],
                 "limits": UNLIMITED,
             }
         )
@@ -65,12 +71,32 @@ def exchange_round(home: Path, seconds: int) -> dict[str, Any]:
     port = free_port()
     environment = {**os.environ, **UNLIMITED, "CAMBIST_HOME": str(home / "var"), "CAMBIST_PORT": str(port)}
     subprocess.run([CAMBIST, "init", "--sandbox"], env=environment, check=True, stdout=subprocess.DEVNULL)
-    with server([str(CAMBIST), "run"], port, environment, core=0):
+    with server([str(CAMBIST), "run"], port, environment, core=0) as process:
+        with urlopen(f"http://127.0.0.1:{port}/api/v3/ping"):
+            pass  # it listens before it answers
+        move_children(process.pid, core=1)
         settings = Settings.load(home / "var", environment)
         with clients(settings, TERMS, USERS) as owners:
             orders = home / "orders.txt"
             orders.write_text("".join(f"/api/v3/order {order}\n" for order in signed_orders(owners)))
-            return load(port, orders, seconds)
+            found = load(port, orders, seconds)
+            return found | {"lag_s": views_lag(port, owners[0])}
+
+
+def views_lag(port: int, owner: Credentials) -> float:
+    """Seconds after the last order until the views hold everything that this owner was told."""
+    began = time.monotonic()
+    while time.monotonic() < began + LAG_SECONDS_MAX:
+        query = f"symbol={TERMS.symbol}&limit=1&recvWindow=60000&timestamp={time.time_ns() // 1_000_000}"
+        signature = hmac.new(owner.secret_key.encode(), query.encode(), hashlib.sha256).hexdigest()
+        url = f"http://127.0.0.1:{port}/api/v3/myTrades?{query}&signature={signature}"
+        try:
+            with urlopen(Request(url, headers={"X-MBX-APIKEY": owner.api_key})):
+                return round(time.monotonic() - began, 3)
+        except HTTPError as not_yet:
+            if not_yet.code != TIMEOUT:
+                raise
+    raise SystemExit(f"the views are more than {LAG_SECONDS_MAX} s behind")
 
 
 def bare_round(home: Path, seconds: int) -> dict[str, Any]:
