@@ -11,8 +11,9 @@ from cambist.engine.codes import Contingency, ListStatus, StpMode
 from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_S, Call
 from cambist.gateway.errors import ApiError
+from cambist.gateway.list_answers import CONTINGENCY_NAMES, ListedOrder, OrderListShown
 from cambist.gateway.markets import Market
-from cambist.gateway.order_lists import CONTINGENCY_NAMES, ListedOrder, OrderListShown, named_list
+from cambist.gateway.order_lists import named_list
 from cambist.gateway.params import Params
 from cambist.gateway.schemas import Answer, encode
 from cambist.store.views import amendments, order_lists, orders, prevented_matches

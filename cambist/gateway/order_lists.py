@@ -10,7 +10,6 @@ from cambist.engine.events import (
     Event,
     OrderAccepted,
     OrderClosed,
-    OrderList,
     OrderTriggered,
     Trade,
 )
@@ -18,8 +17,9 @@ from cambist.engine.views import OrderView
 from cambist.gateway import errors
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
+from cambist.gateway.list_answers import CONTINGENCY_NAMES, ListedOrder, OrderListShown, cancelled_list
 from cambist.gateway.markets import Market
-from cambist.gateway.order_answers import NOT_YET, require_ok, show_cancelled, show_new
+from cambist.gateway.order_answers import NOT_YET, require_ok, show_new
 from cambist.gateway.order_limits import OrderLimits, Tally
 from cambist.gateway.order_params import (
     ACK,
@@ -33,8 +33,6 @@ from cambist.gateway.order_params import (
 from cambist.gateway.orders import take_place
 from cambist.gateway.params import Params
 from cambist.gateway.schemas import (
-    Answer,
-    CancelledOrder,
     OrderAck,
     OrderResult,
     encode,
@@ -44,34 +42,12 @@ STOP_LOSSES = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
 TAKE_PROFITS = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
 _IN_PAIRS = STOP_LOSSES | TAKE_PROFITS | {OrderType.LIMIT_MAKER}
 _WORKING = frozenset({OrderType.LIMIT, OrderType.LIMIT_MAKER})
-CONTINGENCY_NAMES = {Contingency.OCO: "OCO", Contingency.OTO: "OTO", Contingency.OTOCO: "OTO"}
-
-
-class ListedOrder(Answer):
-    symbol: str
-    order_id: int
-    client_order_id: str
-
-
-class OrderListShown(Answer, kw_only=True):
-    order_list_id: int
-    contingency_type: str
-    list_status_type: str = "EXEC_STARTED"
-    list_order_status: str = "EXECUTING"
-    list_client_order_id: str
-    transaction_time: int
-    symbol: str
-    orders: list[ListedOrder]
 
 
 class OrderListPlaced(OrderListShown, kw_only=True):
     """Only the first five fields of each report if an acknowledgement was wanted."""
 
     order_reports: list[OrderResult]
-
-
-class OrderListCancelled(OrderListShown, kw_only=True):
-    order_reports: list[CancelledOrder]
 
 
 async def place_oco(call: Call) -> bytes:
@@ -146,28 +122,8 @@ async def cancel(call: Call) -> bytes:
     )
     record = await call.services.core.execute(command.encode())
     result = require_ok(record)
-    happened = events.decode(record)
-    (done,) = (each for each in happened if isinstance(each, OrderList))
-    closed = [each for each in happened if isinstance(each, OrderClosed)]
-    views = {row[0]: OrderView(*row) for row in before}
-    for each in closed:
-        call.services.orders.closed(account, each.order_id)
-    return encode(
-        OrderListCancelled(
-            order_list_id=done.list_id,
-            contingency_type=CONTINGENCY_NAMES[done.contingency],
-            list_status_type="ALL_DONE",
-            list_order_status="ALL_DONE",
-            list_client_order_id=done.client_id.decode(),
-            transaction_time=call.time(result.time_ns),
-            symbol=market.symbol,
-            orders=[ListedOrder(market.symbol, each.order_id, each.client_id.decode()) for each in closed],
-            order_reports=[
-                _cancelled(call, market, each, done.list_id, views.get(each.order_id), result.time_ns)
-                for each in closed
-            ],
-        )
-    )
+    views = [OrderView(*row) for row in before]
+    return encode(cancelled_list(call, market, events.decode(record), views, result.time_ns))
 
 
 def named_list(params: Params, by_client_id: str) -> tuple[int, str]:
@@ -324,18 +280,3 @@ def _tell_what_happened(market: Market, report: OrderResult, happened: list[Even
         elif isinstance(event, OrderClosed) and event.order_id == order_id:
             report.status = names.CLOSED_NAMES[event.reason]
     report.executed_qty, report.cummulative_quote_qty = market.quantity(lots), market.value(atoms)
-
-
-def _cancelled(
-    call: Call, market: Market, closed: OrderClosed, list_id: int, before: OrderView | None, time_ns: int
-) -> CancelledOrder:
-    shown = show_cancelled(call, market, closed, closed.request_id.decode(), time_ns)
-    shown.order_list_id = list_id
-    shown.status = names.CLOSED_NAMES[closed.reason]
-    if before is not None and before.stop_price_ticks:
-        shown.stop_price = market.price(before.stop_price_ticks)
-    if before is not None and before.iceberg_lots:
-        shown.iceberg_qty = market.quantity(before.iceberg_lots)
-    if before is not None and before.trailing_delta:
-        shown.trailing_delta = before.trailing_delta
-    return shown

@@ -5,10 +5,12 @@ from functools import partial
 from cambist._matching import Engine
 from cambist.engine import events
 from cambist.engine.commands import Cancel, CancelAll
+from cambist.engine.events import OrderClosed, OrderList
 from cambist.engine.views import OrderView
 from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_S, Call
 from cambist.gateway.errors import ApiError
+from cambist.gateway.list_answers import cancelled_list
 from cambist.gateway.order_answers import (
     Placed,
     closed_orders,
@@ -84,7 +86,10 @@ async def cancel(call: Call) -> bytes:
     )
     record = await call.services.core.execute(command.encode())
     result = require_ok(record)
-    (closed,) = closed_orders(record)
+    happened = events.decode(record)
+    if any(isinstance(each, OrderList) for each in happened):  # the list that the order was in has ended
+        return encode(cancelled_list(call, market, happened, (), result.time_ns))
+    (closed,) = (each for each in happened if isinstance(each, OrderClosed))
     call.services.orders.closed(call.account, closed.order_id)
     return encode(show_cancelled(call, market, closed, request_id, result.time_ns))
 

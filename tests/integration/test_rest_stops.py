@@ -255,6 +255,14 @@ def test_a_list_is_cancelled_whole(ann, shared_data):
     assert_same_shape(done, official_example(shared_data, "Cancel Order list (TRADE)"))
 
 
+def test_cancelling_one_order_of_a_list_tells_of_the_whole_list(ann):
+    placed = oco(ann, aboveClientOrderId="above", belowClientOrderId="below")
+    done = ann.delete(ORDER, symbol=SYMBOL, origClientOrderId="below", newClientOrderId="bye")
+    assert (done["orderListId"], done["listOrderStatus"]) == (placed["orderListId"], "ALL_DONE")
+    assert {each["clientOrderId"] for each in done["orders"]} == {"above", "below"}
+    assert ann.get("/api/v3/openOrders") == []
+
+
 def test_a_list_is_cancelled_by_its_name(ann):
     placed = oco(ann, listClientOrderId="mine")
     done = ann.delete("/api/v3/orderList", symbol=SYMBOL, listClientOrderId="mine", newClientOrderId="bye")

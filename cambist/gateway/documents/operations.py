@@ -11,6 +11,7 @@ from cambist.gateway import (
     candles,
     commission,
     countdown,
+    list_answers,
     listen_key,
     order_history,
     order_lists,
@@ -75,7 +76,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Place an order", schemas.OrderResult, "symbol side type", _ORDER, (schemas.OrderAck,)
     ),
     ("DELETE", "/api/v3/order"): Operation(
-        "Cancel an order", schemas.CancelledOrder, "symbol", f"{_NAMED} newClientOrderId cancelRestrictions"
+        "Cancel an order, and the list that it is in",
+        schemas.CancelledOrder,
+        "symbol",
+        f"{_NAMED} newClientOrderId cancelRestrictions",
+        (list_answers.OrderListCancelled,),
     ),
     ("GET", "/api/v3/order"): Operation("One order, open or closed", schemas.Order, "symbol", _NAMED),
     ("POST", "/api/v3/order/test"): Operation(
@@ -125,18 +130,18 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     ("DELETE", "/api/v3/orderList"): Operation(
         "Cancel an order list",
-        order_lists.OrderListCancelled,
+        list_answers.OrderListCancelled,
         "symbol",
         "orderListId listClientOrderId newClientOrderId",
     ),
     ("GET", "/api/v3/orderList"): Operation(
-        "One order list", order_lists.OrderListShown, "", "orderListId origClientOrderId"
+        "One order list", list_answers.OrderListShown, "", "orderListId origClientOrderId"
     ),
     ("GET", "/api/v3/allOrderList"): Operation(
-        "Order lists, open and done", list[order_lists.OrderListShown], "", f"fromId {_PERIOD} limit"
+        "Order lists, open and done", list[list_answers.OrderListShown], "", f"fromId {_PERIOD} limit"
     ),
     ("GET", "/api/v3/openOrderList"): Operation(
-        "Order lists that are not done", list[order_lists.OrderListShown]
+        "Order lists that are not done", list[list_answers.OrderListShown]
     ),
     ("GET", "/api/v3/order/amendments"): Operation(
         "How an order was amended", list[order_history.Amendment], "symbol orderId", "fromExecutionId limit"
