@@ -10,6 +10,7 @@ mod admin;
 pub mod book;
 pub mod command;
 mod deadlines;
+mod dry_run;
 pub mod engine;
 pub mod event;
 pub mod index;
@@ -31,5 +32,6 @@ pub mod stops;
 mod trading;
 pub mod triggers;
 pub mod wire;
+mod working;
 
 pub use engine::{Broken, Engine};

@@ -306,7 +306,9 @@ mod tests {
                     "at {last}, order {id}"
                 );
                 triggered += expected.len();
-                expected.iter().for_each(|(_, id)| drop(plain.remove(id)));
+                for (_, id) in &expected {
+                    plain.remove(id);
+                }
             }
             for order in plain.values_mut() {
                 order.best = if order.side == side::BUY { order.best.min(last) } else { order.best.max(last) };

@@ -2,11 +2,10 @@
 //!
 //! An order's funds are held before it can match; a fill moves base, quote and fees in the same step.
 
-use std::collections::VecDeque;
-
 use crate::book::{accepts, Book, Order, NIL, NO_ORDER};
 use crate::command::{self, CancelReplace, Header, Target, Terms, Wanted};
 use crate::deadlines::pause_of;
+use crate::dry_run::{market_hold, walk};
 use crate::engine::{Engine, Pending};
 use crate::event::{Closed, Fill, Outcome, Prevented};
 use crate::ledger::Ledger;
@@ -16,7 +15,7 @@ use crate::special::has_limit;
 use crate::wire::*;
 
 /// Makers that one command may touch, so that it ends within a few milliseconds. What is left then expires.
-const MAKERS_MAX: u32 = 20_000;
+pub(crate) const MAKERS_MAX: u32 = 20_000;
 /// Orders that one step of a cancel-all closes.
 const CANCELS_PER_STEP: u64 = 64;
 /// Lots that may rest on one side of a market, so that no sum overflows.
@@ -76,7 +75,7 @@ impl Taker<'_> {
 }
 
 #[inline]
-fn affordable(budget: Atoms, lot_value: Atoms) -> Lots {
+pub(crate) fn affordable(budget: Atoms, lot_value: Atoms) -> Lots {
     (budget / lot_value).min(Lots::MAX as Atoms) as Lots
 }
 
@@ -862,113 +861,6 @@ pub(crate) fn reason_to_end(taker: &Taker, stop: Stop) -> Option<u8> {
     }
 }
 
-/// What an arriving MARKET order must hold before it may match.
-#[inline(never)]
-fn market_hold(
-    book: &Book,
-    ledger: &Ledger,
-    market: &mut Market,
-    header: &Header,
-    terms: &Terms,
-    time_ns: i64,
-) -> Atoms {
-    let bounds = market.execution_bounds(terms.side, time_ns);
-    let walked = || walk(book, ledger, market, (header.account, header.market), terms, bounds);
-    match (terms.side, terms.budget) {
-        (side::BUY, 0) => walked().1,
-        (side::BUY, budget) => budget,
-        (_, 0) => market.base_atoms(terms.quantity),
-        (_, _) => market.base_atoms(walked().0),
-    }
-}
-
-/// A dry run of matching: the lots that would execute, their value, and the makers that it met; with the same stops as
-/// the real one.
-pub(crate) fn walk(
-    book: &Book,
-    ledger: &Ledger,
-    market: &Market,
-    (account, market_id): (u32, u32),
-    terms: &Terms,
-    (lowest, highest): Bounds,
-) -> (Lots, Atoms, u32) {
-    let stp_group = ledger.accounts[account as usize].stp_group;
-    let (mut lots, mut value, mut makers) = (0, 0, 0);
-    // What self-trade prevention takes off the taker, which executes nothing.
-    let (mut prevented_lots, mut prevented_value) = (0, 0);
-    for level in book.levels(market_id, terms.side ^ 1) {
-        if !(lowest..=highest).contains(&level.price) {
-            break;
-        }
-        if terms.order_type != order_type::MARKET && !accepts(terms.side, terms.price, level.price) {
-            break;
-        }
-        let lot_value = market.lot_value(level.price);
-        let mut queue = book.queue(level);
-        // What icebergs hide comes behind everything that the level shows, part by part.
-        let mut hidden = VecDeque::new();
-        while let Some(part) = queue.next().map(|slot| Part::of(book, slot)).or_else(|| hidden.pop_front()) {
-            let left = if terms.budget > 0 {
-                affordable(terms.budget - value - prevented_value, lot_value)
-            } else {
-                terms.quantity - lots - prevented_lots
-            };
-            if left == 0 || makers == MAKERS_MAX {
-                return (lots, value, makers);
-            }
-            makers += 1;
-            let taken = left.min(part.shown);
-            let is_own = terms.stp != stp::NONE && part.stp_group(book, ledger) == stp_group;
-            match terms.stp {
-                stp::EXPIRE_MAKER if is_own => continue,
-                stp::DECREMENT if is_own => {
-                    prevented_lots += taken;
-                    prevented_value += lot_value * taken as Atoms;
-                }
-                _ if is_own => return (lots, value, makers),
-                _ => {
-                    lots += taken;
-                    value += lot_value * taken as Atoms;
-                }
-            }
-            hidden.extend(part.next());
-        }
-    }
-    (lots, value, makers)
-}
-
-/// What a dry run meets of an order at once: all of it, or what it shows at a time.
-struct Part {
-    slot: u32,
-    shown: Lots,
-    hidden: Lots,
-    iceberg: Lots,
-}
-
-impl Part {
-    #[inline]
-    fn of(book: &Book, slot: u32) -> Self {
-        let order = book.order(slot);
-        let mut part = Part { slot, shown: order.remaining, hidden: 0, iceberg: 0 };
-        if order.is_special() {
-            let special = &book.specials[&order.id];
-            (part.hidden, part.iceberg) = (special.hidden, special.iceberg);
-        }
-        part
-    }
-
-    fn stp_group(&self, book: &Book, ledger: &Ledger) -> u32 {
-        stp_group_of(book, ledger, book.order(self.slot))
-    }
-
-    /// What is shown when this is gone.
-    #[inline]
-    fn next(self) -> Option<Self> {
-        let shown = self.iceberg.min(self.hidden);
-        (shown > 0).then(|| Part { shown, hidden: self.hidden - shown, ..self })
-    }
-}
-
 /// The limits that look at nothing but the order, the reference price and the account's position.
 #[inline(never)]
 fn check_limits(
@@ -1004,7 +896,7 @@ fn check_limits(
 }
 
 #[inline]
-fn stp_group_of(book: &Book, ledger: &Ledger, order: &Order) -> u32 {
+pub(crate) fn stp_group_of(book: &Book, ledger: &Ledger, order: &Order) -> u32 {
     let account = book.seats[order.seat as usize].account;
     ledger.accounts[account as usize].stp_group
 }
