@@ -374,17 +374,20 @@ impl Book {
 
     /// What an account's open orders on one side of a market have left.
     pub fn open_lots(&self, account: u32, market: u32, side: u8) -> Atoms {
-        let Some(seat) = self.look_up_seat(account, market) else { return 0 };
-        let (mut lots, mut slot) = (0, self.seats[seat as usize].head);
-        while slot != NO_ORDER {
-            let order = self.order(slot);
-            if order.side == side {
-                let hidden = if order.is_special() { self.specials[&order.id].hidden } else { 0 };
-                lots += (order.remaining + hidden) as Atoms;
-            }
+        let orders = self.orders_of(account, market).filter(|order| order.side == side);
+        let hidden = |order: &Order| if order.is_special() { self.specials[&order.id].hidden } else { 0 };
+        orders.map(|order| (order.remaining + hidden(order)) as Atoms).sum()
+    }
+
+    /// An account's open orders in a market, oldest first.
+    pub fn orders_of(&self, account: u32, market: u32) -> impl Iterator<Item = &Order> {
+        let seat = self.look_up_seat(account, market);
+        let mut slot = seat.map_or(NO_ORDER, |seat| self.seats[seat as usize].head);
+        std::iter::from_fn(move || {
+            let order = (slot != NO_ORDER).then(|| self.order(slot))?;
             slot = order.seat_next;
-        }
-        lots
+            Some(order)
+        })
     }
 
     pub fn add_seat(&mut self, account: u32, market: u32, base_row: u32, quote_row: u32) -> u32 {

@@ -1,7 +1,12 @@
 //! What a market limits beyond its filters (rules version 2), and the reference price that some of it is measured by.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
+use crate::book::Order;
+use crate::command::{Header, Wanted};
+use crate::engine::Engine;
+use crate::special::{is_stop, Special};
+use crate::stops::{direction_of, RISING};
 use crate::wire::*;
 
 /// Bytes of a limits block.
@@ -240,5 +245,67 @@ impl Limited {
             range if range.is_set() => range.bounds(self.reference(time_ns, last_price)),
             _ => UNBOUNDED,
         }
+    }
+}
+
+impl Engine {
+    /// The limits of stops and icebergs that look at nothing but these orders and the account's open ones.
+    pub(crate) fn check_special_limits(&self, header: &Header, wanted: &[Wanted]) -> Result<(), Status> {
+        let Some(limited) = &self.markets[place_of(header.market)].limited else { return Ok(()) };
+        let limits = &limited.limits;
+        for order in wanted {
+            limits.check_parts(order)?;
+            limits.check_delta(order)?;
+        }
+        let more = |most: u32, is_wanted: fn(&Wanted) -> bool, is_such: fn(&Order, &Special) -> bool| {
+            let added = wanted.iter().filter(|order| is_wanted(order)).count();
+            let open = || self.specials_of(header).filter(|(order, special)| is_such(order, special)).count();
+            most > 0 && added > 0 && added + open() > most as usize
+        };
+        let waits =
+            |order: &Order, special: &Special| is_stop(order.order_type) && special.state != order_state::RESTING;
+        if more(limits.max_algo_orders, |order| is_stop(order.terms.order_type), waits) {
+            return Err(status::MAX_NUM_ALGO_ORDERS);
+        }
+        if more(limits.max_iceberg_orders, |order| order.iceberg > 0, |_, special| special.iceberg > 0) {
+            return Err(status::MAX_NUM_ICEBERG_ORDERS);
+        }
+        Ok(())
+    }
+
+    /// An account has few open orders in a market, so its lists are counted by them.
+    pub(crate) fn check_number_of_lists(&self, header: &Header) -> Result<(), Status> {
+        let Some(limited) = &self.markets[place_of(header.market)].limited else { return Ok(()) };
+        let most = limited.limits.max_order_lists as usize;
+        let lists = || self.specials_of(header).map(|(_, special)| special.list).filter(|&list| list > 0);
+        if most > 0 && lists().collect::<BTreeSet<u64>>().len() >= most {
+            return Err(status::MAX_NUM_ORDER_LISTS);
+        }
+        Ok(())
+    }
+
+    /// An account's open orders in a market that are more than plain.
+    fn specials_of(&self, header: &Header) -> impl Iterator<Item = (&Order, &Special)> {
+        let orders = self.book.orders_of(header.account, header.market).filter(|order| order.is_special());
+        orders.map(|order| (order, &self.book.specials[&order.id]))
+    }
+}
+
+impl Limits {
+    fn check_parts(&self, order: &Wanted) -> Result<(), Status> {
+        let is_bounded = order.iceberg > 0 && self.iceberg_parts > 0;
+        if is_bounded && order.terms.quantity.div_ceil(order.iceberg) > self.iceberg_parts as u64 {
+            return Err(status::ICEBERG_PARTS);
+        }
+        Ok(())
+    }
+
+    fn check_delta(&self, order: &Wanted) -> Result<(), Status> {
+        let waits_for_rise = direction_of(order.terms.order_type, order.terms.side) == RISING;
+        let [least, most] = if waits_for_rise { self.trailing_above } else { self.trailing_below };
+        if order.delta > 0 && most > 0 && !(least..=most).contains(&order.delta) {
+            return Err(status::TRAILING_DELTA);
+        }
+        Ok(())
     }
 }

@@ -76,6 +76,8 @@ impl Engine {
         for (nth, leg) in wanted.legs.iter().enumerate() {
             seat = self.admit_special(header, leg, !is_pair && nth > 0, nth as u32)?;
         }
+        self.check_special_limits(header, &wanted.legs)?;
+        self.check_number_of_lists(header)?;
         self.check_list_names(header, &wanted)?;
         if is_pair {
             self.check_pair_prices(header.market, &wanted.legs[1])?;

@@ -108,6 +108,7 @@ impl Engine {
 
     pub(crate) fn place_special(&mut self, header: &Header, wanted: &Wanted) -> Result<u64, Status> {
         let seat = self.admit_special(header, wanted, false, 0)?;
+        self.check_special_limits(header, std::slice::from_ref(wanted))?;
         let need = self.need_of_wanted(header.market, wanted);
         self.require_available(header, wanted.terms.side, need)?;
         let state = if is_stop(wanted.terms.order_type) { order_state::WAITING } else { order_state::RESTING };

@@ -1,9 +1,11 @@
 """What a market limits by rules version 2: prices around a reference, positions, amends, executions."""
 
+from typing import Any
+
 import pytest
 
 from cambist.engine import commands
-from cambist.engine.codes import MarketStatus, Status
+from cambist.engine.codes import Contingency, MarketStatus, OrderType, Side, Status, TimeInForce
 from cambist.engine.commands import Limits
 from cambist.engine.events import LimitsEvent, MarketEvent
 
@@ -275,3 +277,107 @@ class TestSettingLimits:
     def test_version_1_has_none(self, venue):
         book = BookScript(venue, rules=1)
         assert book.send(commands.MarketLimits(market=MARKET, limits=Limits())) == Status.UNKNOWN_KIND
+
+
+class TestStopsIcebergsAndLists:
+    """By the market's limits of them; the last price is 100."""
+
+    @pytest.fixture
+    def market(self, book_v2: BookScript) -> BookScript:
+        trade_at(book_v2, 100)
+        return book_v2
+
+    def test_an_iceberg_has_so_many_parts(self, market: BookScript):
+        market.limits(iceberg_parts=3)
+        assert market.send(place(market, iceberg_lots=3, quantity_lots=9)) == Status.OK
+        assert market.send(place(market, iceberg_lots=3, quantity_lots=10)) == Status.ICEBERG_PARTS
+
+    def test_an_account_has_so_many_icebergs(self, market: BookScript):
+        market.limits(max_iceberg_orders=2)
+        for expected in (Status.OK, Status.OK, Status.MAX_NUM_ICEBERG_ORDERS):
+            assert market.send(place(market, iceberg_lots=1, quantity_lots=2)) == expected
+        market.run("ann sell 1 @ 500\nann cancel all")
+        assert market.send(place(market, iceberg_lots=1, quantity_lots=2)) == Status.OK
+
+    @pytest.mark.parametrize(
+        ("order_type", "side", "delta", "status"),
+        [
+            (OrderType.STOP_LOSS_LIMIT, Side.BUY, 20, Status.OK),
+            (OrderType.STOP_LOSS_LIMIT, Side.BUY, 30, Status.OK),
+            (OrderType.STOP_LOSS_LIMIT, Side.BUY, 19, Status.TRAILING_DELTA),
+            (OrderType.TAKE_PROFIT_LIMIT, Side.SELL, 31, Status.TRAILING_DELTA),
+            (OrderType.STOP_LOSS_LIMIT, Side.SELL, 50, Status.OK),
+            (OrderType.TAKE_PROFIT_LIMIT, Side.BUY, 60, Status.OK),
+            (OrderType.STOP_LOSS_LIMIT, Side.SELL, 61, Status.TRAILING_DELTA),
+            (OrderType.TAKE_PROFIT_LIMIT, Side.BUY, 49, Status.TRAILING_DELTA),
+        ],
+    )
+    def test_trailing_deltas_from_above_and_from_below(
+        self, market: BookScript, order_type, side, delta, status
+    ):
+        market.limits(
+            trailing_above_min=20, trailing_above_max=30, trailing_below_min=50, trailing_below_max=60
+        )
+        order = place(market, order_type=order_type, side=side, trailing_delta=delta, price_ticks=100)
+        assert market.send(order) == status
+
+    def test_an_account_has_so_many_stops_that_do_not_work_yet(self, market: BookScript):
+        market.limits(max_algo_orders=2)
+        rising = {"order_type": OrderType.STOP_LOSS_LIMIT, "side": Side.BUY, "price_ticks": 120}
+        assert market.send(place(market, stop_price_ticks=101, **rising)) == Status.OK
+        assert market.send(place(market, stop_price_ticks=110, **rising)) == Status.OK
+        assert market.send(place(market, stop_price_ticks=111, **rising)) == Status.MAX_NUM_ALGO_ORDERS
+        market.run("ann buy 1 @ 50")
+        trade_at(market, 105)
+        assert market.send(place(market, stop_price_ticks=111, **rising)) == Status.OK
+
+    def test_an_account_has_so_many_lists(self, market: BookScript):
+        market.limits(max_order_lists=1, max_algo_orders=9)
+        assert market.send(one_cancels_the_other(market)) == Status.OK
+        assert market.send(one_cancels_the_other(market)) == Status.MAX_NUM_ORDER_LISTS
+        market.run("ann cancel all")
+        assert market.send(one_cancels_the_other(market)) == Status.OK
+
+    def test_a_lists_stops_count_like_others(self, market: BookScript):
+        market.limits(max_algo_orders=1)
+        assert market.send(one_cancels_the_other(market)) == Status.OK
+        assert market.send(one_cancels_the_other(market)) == Status.MAX_NUM_ALGO_ORDERS
+
+    def test_a_stop_without_a_limit_has_no_price_to_look_at(self, market: BookScript):
+        market.limits(ask_down_e4=9_000)
+        falling = {"order_type": OrderType.STOP_LOSS, "time_in_force": TimeInForce.IOC, "price_ticks": 0}
+        assert market.send(place(market, stop_price_ticks=50, **falling)) == Status.OK
+
+
+def place(book: BookScript, **terms: Any) -> commands.Place:
+    usual = {
+        "account": book.account("ann"),
+        "market": MARKET,
+        "side": Side.SELL,
+        "order_type": OrderType.LIMIT,
+        "time_in_force": TimeInForce.GTC,
+        "price_ticks": 500,
+        "quantity_lots": 1,
+    }
+    return commands.Place(**usual | terms)
+
+
+def one_cancels_the_other(book: BookScript) -> commands.ListPlace:
+    falls = commands.Leg(
+        side=Side.SELL,
+        order_type=OrderType.STOP_LOSS_LIMIT,
+        time_in_force=TimeInForce.GTC,
+        price_ticks=80,
+        stop_price_ticks=90,
+        quantity_lots=1,
+    )
+    gains = commands.Leg(
+        side=Side.SELL,
+        order_type=OrderType.LIMIT_MAKER,
+        time_in_force=TimeInForce.GTC,
+        price_ticks=110,
+        quantity_lots=1,
+    )
+    return commands.ListPlace(
+        account=book.account("ann"), market=MARKET, contingency=Contingency.OCO, legs=(falls, gains)
+    )

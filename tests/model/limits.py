@@ -1,11 +1,13 @@
 """What a market limits beyond its filters (rules version 2), and its reference price."""
 
-from cambist.engine.codes import MarketStatus, Side, Status
-from cambist.engine.commands import Limits, MarketLimits, Place
+from collections.abc import Sequence
+
+from cambist.engine.codes import MarketStatus, OrderState, OrderType, Side, Status
+from cambist.engine.commands import Limits, ListPlace, MarketLimits, Place
 from cambist.engine.events import LimitsEvent
 
 from .markets import tell_market
-from .state import AMOUNT_LIMIT, Market, State, Traded, has_limit, require
+from .state import AMOUNT_LIMIT, Market, State, Traded, has_limit, is_stop, require
 
 MULTIPLIER_ONE = 10_000
 AVERAGE_MINUTES_MAX = 60
@@ -97,6 +99,45 @@ def check_position(state: State, market: Market, order: Place, bought_lots: int)
     wanted = state.open_orders(account=order.account, market=order.market, side=Side.BUY)
     lots = bought_lots + sum(each.remaining_lots for each in wanted)
     require(has + lots * market.lot_atoms <= most, Status.MAX_POSITION)
+
+
+def check_special(state: State, wanted: Sequence[Place]) -> None:
+    """Stops and icebergs that one command places together."""
+    market = state.market(wanted[0].market)
+    for order in wanted:
+        _check_parts(market.limits, order)
+        _check_delta(market.limits, order)
+    open_orders = state.open_orders(account=wanted[0].account, market=wanted[0].market)
+    added = sum(is_stop(order.order_type) for order in wanted)
+    waiting = sum(order.is_stop and order.state != OrderState.RESTING for order in open_orders)
+    most = market.limits.max_algo_orders
+    require(not most or not added or waiting + added <= most, Status.MAX_NUM_ALGO_ORDERS)
+    added = sum(order.iceberg_lots > 0 for order in wanted)
+    icebergs = sum(order.iceberg_lots > 0 for order in open_orders)
+    most = market.limits.max_iceberg_orders
+    require(not most or not added or icebergs + added <= most, Status.MAX_NUM_ICEBERG_ORDERS)
+
+
+def _check_parts(limits: Limits, order: Place) -> None:
+    if order.iceberg_lots and limits.iceberg_parts:
+        parts = -(-order.quantity_lots // order.iceberg_lots)
+        require(parts <= limits.iceberg_parts, Status.ICEBERG_PARTS)
+
+
+def _check_delta(limits: Limits, order: Place) -> None:
+    takes_profit = order.order_type in (OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
+    least, most = limits.trailing_below_min, limits.trailing_below_max
+    if takes_profit == (order.side == Side.SELL):  # it waits for a rise
+        least, most = limits.trailing_above_min, limits.trailing_above_max
+    is_bounded = order.trailing_delta > 0 and most > 0
+    require(not is_bounded or least <= order.trailing_delta <= most, Status.TRAILING_DELTA)
+
+
+def check_number_of_lists(state: State, command: ListPlace) -> None:
+    most = state.market(command.market).limits.max_order_lists
+    place = (command.account, command.market)
+    count = sum((each.account, each.market) == place for each in state.lists.values())
+    require(not most or count < most, Status.MAX_NUM_ORDER_LISTS)
 
 
 def pause(state: State, market_id: int) -> None:

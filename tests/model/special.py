@@ -24,13 +24,14 @@ from cambist.engine.events import OrderAccepted
 from cambist.engine.events import OrderList as OrderListEvent
 
 from . import plans, stops, trading
-from .limits import pause
+from .limits import check_number_of_lists, check_special, pause
 from .state import Market, Order, OrderList, Phase, Refused, State, has_limit, is_stop, require
 
 
 def place(state: State, command: Place) -> int:
     """Returns the new order's id."""
     _check(state, command)
+    check_special(state, [command])
     market = state.market(command.market)
     hold_price = _hold_price(market, command)
     need = _need(market, command, hold_price)
@@ -264,6 +265,8 @@ def place_list(state: State, command: ListPlace) -> int:
     wanted = [_place_of(command, leg) for leg in command.legs]
     for nth, leg in enumerate(wanted):
         _check(state, leg, is_pending=not is_pair and nth > 0, beside=nth)
+    check_special(state, wanted)
+    check_number_of_lists(state, command)
     names = [leg.client_id for leg in wanted if leg.client_id]
     require(len(names) == len(set(names)), Status.DUPLICATE_CLIENT_ID)
     is_new = command.client_id == b"" or _find_list(state, command.account, command.client_id) is None

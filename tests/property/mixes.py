@@ -340,7 +340,7 @@ class Mix:
             self._market_reopen: 3,
             self._market_filters: 4,
             self._market_fees: 3,
-            self._market_limits: 8,
+            self.limits: 8,
             self._market_unlimited: 4,
         }
         return self._random.choices([*weights], weights=[*weights.values()])[0]()
@@ -441,7 +441,7 @@ class Mix:
             seller=rate(),
         )
 
-    def _market_limits(self) -> Command:
+    def limits(self) -> Command:
         usual = Limits(
             bid_up_e4=self._one(0, 10_300, 50_000),
             bid_down_e4=self._one(0, 9_600),
@@ -455,6 +455,13 @@ class Mix:
             pause_seconds=self._one(0, 1, 2),
             max_amends=self._one(0, 1, 2),
             max_position_atoms=self._one(0, 3_010, 1_000_000, 1_000_080),
+            max_algo_orders=self._one(0, 1, 3),
+            max_iceberg_orders=self._one(0, 1, 2),
+            iceberg_parts=self._one(0, 2, 4),
+            max_order_lists=self._one(0, 1, 2),
+            trailing_above_min=self._one(0, 100),
+            trailing_above_max=self._one(100, 300),
+            trailing_below_max=self._one(0, 200),
         )
         odd = [
             {"average_minutes": 61},
