@@ -231,6 +231,14 @@ class Api:
             headers.append((b"x-sapi-used-ip-weight-1m", used))
         return Answer(status, headers, body)
 
+    def still_permits(self, api_key: str, scope: Scope, client_ip: str) -> bool:
+        """Whether what a key once opened may go on: it was not revoked, and has not expired."""
+        try:
+            identify(self._records, api_key=api_key, scope=scope, client_ip=client_ip, now_ns=self._clock())
+        except ApiError:
+            return False
+        return True
+
     def refuse(self, refusal: Refusal) -> Answer:
         """For what is turned away before it is read."""
         return Answer(refusal.http, [(b"connection", b"close")], errors.body(refusal))

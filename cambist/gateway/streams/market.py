@@ -34,7 +34,7 @@ class Streams(msgspec.Struct, frozen=True):
 class StreamConnection(Connection):
     """`combined` messages name their stream. A name that no stream has is taken, and nothing ever comes."""
 
-    __slots__ = ("_combined", "_in_microseconds", "_names", "_opening", "_streams")
+    __slots__ = ("_combined", "_in_microseconds", "_names", "_opening", "_streams", "_tasks")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class StreamConnection(Connection):
         self._combined = combined
         self._in_microseconds = in_microseconds
         self._names: dict[str, StreamName | AccountStream | None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def on_open(self) -> None:
         assert self.transport is not None, "it has just been opened"
@@ -121,7 +122,9 @@ class StreamConnection(Connection):
             if account is not None:
                 self._names[name] = None
                 self._streams.by_listen_key.setdefault(name, set()).add(self)
-                self._loop.create_task(self._open_account(name, account))
+                task = self._loop.create_task(self._open_account(name, account))
+                self._tasks.add(task)  # the loop alone would not keep it
+                task.add_done_callback(self._tasks.discard)
                 continue
             stream = None if "?" in name else parse(name)
             if stream is not None:
@@ -145,7 +148,7 @@ class StreamConnection(Connection):
             stream = await self._streams.accounts.open(
                 account, lambda body: self._tell(name, body), in_microseconds=self._in_microseconds
             )
-        except (ExchangeError, asyncio.CancelledError):
+        except ExchangeError:
             self.close(WSCloseCode.TRY_AGAIN_LATER, "the account's events are not available")
             return
         if name in self._names:

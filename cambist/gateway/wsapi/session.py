@@ -106,6 +106,7 @@ class Session(Connection):
         "_is_leaving",
         "_next_subscription",
         "_of_session",
+        "_opened_by",
         "_shared",
         "_shows_limits",
         "_subscriptions",
@@ -128,6 +129,7 @@ class Session(Connection):
         self._subscriptions: dict[int, AccountStream] = {}
         self._next_subscription = 0
         self._of_session: set[int] = set()  # subscriptions that a log-out ends
+        self._opened_by: dict[int, str] = {}  # subscriptions, by which key
 
     # The connection
 
@@ -156,6 +158,14 @@ class Session(Connection):
             task = self._loop.create_task(self._cancel_all(self._cancels_on_end))
             self._in_work.add(task)
             task.add_done_callback(self._in_work.discard)
+
+    def beat(self, now_s: float, payload: bytes) -> None:
+        """Also ends the account events of keys that may not read any more."""
+        permits = self._shared.api.still_permits
+        keys = {key for key in self._opened_by.values() if not permits(key, Scope.READ, self.client_ip)}
+        if keys:
+            self._terminate([number for number, key in self._opened_by.items() if key in keys])
+        super().beat(now_s, payload)
 
     def shutdown(self) -> None:
         """Requests in work are answered first."""
@@ -239,6 +249,7 @@ class Session(Connection):
             self._shared.accounts.close(stream)
             return b"{}"
         self._subscriptions[number] = stream
+        self._opened_by[number] = request.api_key
         if request.is_known:
             self._of_session.add(number)
         request.after = stream.start
@@ -274,6 +285,7 @@ class Session(Connection):
         event = msgspec.json.encode({"e": "eventStreamTerminated", "E": self._now()})
         for number in tuple(numbers):
             stream = self._subscriptions.pop(number, None)
+            self._opened_by.pop(number, None)
             self._of_session.discard(number)
             if stream is not None:
                 self._shared.accounts.close(stream)
