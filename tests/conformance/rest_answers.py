@@ -39,6 +39,13 @@ def public(user: User) -> Answers:
     yield "rest: Compressed/Aggregate trades list #1", user.public(f"{V3}/aggTrades", **one)
     yield "rest: Kline/Candlestick data #1", user.public(f"{V3}/klines", **one, interval="1m")
     yield "rest: UIKlines #1", user.public(f"{V3}/uiKlines", **one, interval="1m")
+    rules, referred = user.public(f"{V3}/executionRules", **one), user.public(f"{V3}/referencePrice", **one)
+    range_rule = "price_range_execution_rules: How does the Price Range Execution Rule work?"
+    for name, answer in (("rest: Query Execution Rules", rules), (range_rule, rules)):
+        yield f"{name} #1", answer
+    yield f"{range_rule} #2", referred
+    yield "rest: Query Reference Price #1", referred
+    yield "rest: Query Reference Price #2", user.public(f"{V3}/referencePrice", symbol="ETPUSDT")
     yield "rest: Current average price #1", user.public(f"{V3}/avgPrice", **one)
     day, window = f"{V3}/ticker/24hr", f"{V3}/ticker"
     for number, chosen in enumerate((one, two), start=1):

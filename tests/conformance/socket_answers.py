@@ -120,8 +120,11 @@ async def market_data(api: Socket) -> Answers:
         ("Klines", "klines", {"interval": "1m"}),
         ("UI Klines", "uiKlines", {"interval": "1m"}),
         ("Current average price", "avgPrice", {}),
+        ("Query Execution Rules", "executionRules", {}),
+        ("Query Reference Price", "referencePrice", {}),
     ):
         yield f"ws: {name} #2", await api.ask(method, one | params)
+    yield "ws: Query Reference Price #3", await api.ask("referencePrice", {"symbol": "ETPUSDT"})
     day = "ws: 24hr ticker price change statistics"
     window = "ws: Rolling window price change statistics"
     for number, kind in ((2, "FULL"), (3, "MINI")):
@@ -349,11 +352,21 @@ async def market_events(exchange: Exchange) -> Answers:
     }
     async with connected(exchange, f"/stream?streams={'/'.join(wanted).replace('+', '%2B')}") as streams:
         async with connected(exchange, "/ws-api/v3") as api:
-            for quantity in ("0.0002", "0.0003"):
-                await api.sign("order.place", symbol=BUSY, side="BUY", type="MARKET", quantity=quantity)
+            await stir(api)
         for stream, section in wanted.items():
             event = await streams.until(_whole_event_of(stream))
             yield f"streams: {section} #1", None if event is None else event["data"]
+
+
+async def stir(api: Socket) -> None:
+    """Trades, and changes on both sides of the book that are close enough to be told in one event."""
+    price = float((await api.ask("ticker.price", {"symbol": BUSY}))["result"]["price"])
+    resting = {"symbol": BUSY, "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.0002"}
+    for _ in range(5):
+        await api.sign("order.place", symbol=BUSY, side="BUY", type="MARKET", quantity="0.0002")
+        for side, factor in (("BUY", 0.9), ("SELL", 1.1)):
+            await api.sign("order.place", **resting, side=side, price=f"{price * factor:.2f}")
+        await api.sign("openOrders.cancelAll", symbol=BUSY)
 
 
 def _whole_event_of(stream: str) -> Callable[[Any], bool]:
