@@ -31,11 +31,13 @@ from cambist.control.views import RebuildViews
 from cambist.data.child import DataProcess
 from cambist.data.projection import Projection
 from cambist.demo import setup as demo_setup
+from cambist.describe import asyncapi
 from cambist.engine.commands import RULES_NEWEST, Role
 from cambist.engine.views import MarketView
 from cambist.errors import OutcomeUnknown, Refused
 from cambist.flow import demo as demo_flow
 from cambist.gateway.app import create_app
+from cambist.gateway.documents.pages import page_of
 from cambist.gateway.fast import trading_protocol
 from cambist.gateway.history import History
 from cambist.gateway.http import server_config
@@ -199,7 +201,8 @@ async def _serve(
     exchange.data = _data_process(exchange.settings)
     data = asyncio.create_task(exchange.data.run(data_stop))
     history = History(exchange.settings.views_file)
-    app = create_app(exchange.settings, exchange.records, exchange.server, port, history)
+    documents = {"/asyncapi.json": page_of(asyncapi.document)}
+    app = create_app(exchange.settings, exchange.records, exchange.server, port, history, documents=documents)
     web = _Uvicorn(server_config(app, exchange.settings, http=trading_protocol(app, exchange.settings)))
     sockets = asyncio.create_task(app.sockets.run())
     sockets.add_done_callback(lambda _: stop.set())

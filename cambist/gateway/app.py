@@ -1,7 +1,8 @@
 """The gateway as one ASGI application: the first page, and the API for everything else."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
@@ -39,9 +40,13 @@ def create_app(
     port: Port,
     history: History,
     *,
+    documents: Mapping[str, pages.Handler] = MappingProxyType({}),
     clock: Callable[[], int] = time.time_ns,
 ) -> "Gateway":
-    """`port` must have the role trade: nothing that comes in here may do more."""
+    """`port` must have the role trade: nothing that comes in here may do more.
+
+    `documents` are pages about the exchange that others than the gateway know, by path.
+    """
     core = Core(match_server, port)
     markets = Markets(core, match_server.query_blocking(read_markets))
     begin = match_server.query_blocking(_last_sequence)
@@ -49,9 +54,8 @@ def create_app(
     services = Services(
         settings, core, markets, streaming.feed, streaming.listen_keys, OrderLimits(settings.limits), history
     )
-    routes = [
-        Route(path, endpoint, methods=["GET"]) for path, endpoint in (page.ROUTES | pages.ROUTES).items()
-    ]
+    served = {**page.ROUTES, **pages.ROUTES, **documents}
+    routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in served.items()]
     api = Api(services, records, clock)
     sockets = Sockets(api, services, streaming)
     return Gateway(api, settings.api.body_max_bytes, routes, sockets)

@@ -66,6 +66,11 @@ def test_the_table_of_clients_names_every_page() -> None:
     assert pages == set(re.findall(r"\]\(([a-z-]+\.md)\)", (PAGES / "README.md").read_text()))
 
 
+def test_the_documents_that_the_page_promises_are_served(exchange: Exchange) -> None:
+    assert exchange.json("/openapi.json")["openapi"] == "3.1.0"
+    assert exchange.json("/asyncapi.json")["asyncapi"] == "3.0.0"
+
+
 def paths(urls: Any) -> set[str]:
     return {path for path, _ in leaves(urls)}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import cache
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -12,16 +13,17 @@ from cambist.gateway.documents import openapi
 _HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-cache"}
 
 
-@cache
-def _openapi() -> bytes:
-    return msgspec.json.encode(openapi.document())
+Handler = Callable[[Request], Awaitable[Response]]
 
 
-def _sends(make: Callable[[], bytes]) -> Callable[[Request], Awaitable[Response]]:
+def page_of(document: Callable[[], dict[str, Any]]) -> Handler:
+    """Sends a document that is made when it is first asked for."""
+    encoded = cache(lambda: msgspec.json.encode(document()))
+
     async def send(_: Request) -> Response:
-        return Response(make(), media_type="application/json", headers=_HEADERS)
+        return Response(encoded(), media_type="application/json", headers=_HEADERS)
 
     return send
 
 
-ROUTES: dict[str, Callable[[Request], Awaitable[Response]]] = {"/openapi.json": _sends(_openapi)}
+ROUTES: dict[str, Handler] = {"/openapi.json": page_of(openapi.document)}

@@ -1,0 +1,1 @@
+"""What the exchange says of itself that no single part knows."""
