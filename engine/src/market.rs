@@ -206,6 +206,10 @@ impl Market {
     #[inline(never)]
     fn check_market_filters(&self, terms: &Terms) -> Result<(), Status> {
         let filters = &self.filters;
+        // Of a stop order without a limit price, this is its stop price.
+        if terms.price > 0 && !(filters.price_min..=filters.price_max).contains(&terms.price) {
+            return Err(status::PRICE_FILTER);
+        }
         if terms.budget == 0 {
             if !(filters.lot_min..=filters.lot_max).contains(&terms.quantity) {
                 return Err(status::LOT_SIZE);

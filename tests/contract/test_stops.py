@@ -69,6 +69,7 @@ def test_a_stop_keeps_the_filters_with_its_stop_price(traded: BookScript):
         ann buy 1 @ 120 stop 151 -> PRICE_FILTER
         ann buy 1 @ 151 stop 120 -> PRICE_FILTER
         ann buy 1 stop 150
+        ann sell 1 stop 49 -> PRICE_FILTER
         ann sell 1 stop 89 -> NOTIONAL
         ann sell 1 stop 90
     """)

@@ -196,7 +196,7 @@ def _are_sound(filters: Filters, tick_lot_atoms: int, lot_atoms: int) -> bool:
 def check_filters(market: Market, order: Place) -> None:
     """The filters that look at nothing but the order and the last price."""
     filters, is_market = market.filters, not has_limit(order.order_type)
-    if not is_market:
+    if order.price_ticks:
         in_range = filters.price_min_ticks <= order.price_ticks <= filters.price_max_ticks
         require(in_range, Status.PRICE_FILTER)
     if not order.quote_budget_atoms:

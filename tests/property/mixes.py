@@ -113,7 +113,9 @@ class Mix:
         last = max((market.last_price_ticks for market in self._state.markets), default=0) or 100
         away = self._random.randint(1, 4)
         terms: dict[str, Any] = {"order_type": order_type, "time_in_force": TimeInForce.IOC}
-        terms["stop_price_ticks"] = self._mostly(lambda: last + away if rises else last - away, 0, 79, 121)
+        terms["stop_price_ticks"] = self._mostly(
+            lambda: last + away if rises else last - away, 0, 79, 121, 1 << 63
+        )
         if self._random.random() < 0.3:
             terms["trailing_delta"] = self._mostly(lambda: self._random.randint(50, 400), 9_999, 10_000)
             if self._random.random() < 0.5:
