@@ -4,7 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -84,6 +84,23 @@ def test_a_refusal_carries_the_code_that_the_exchange_gave(as_user):
     run(scene)
 
 
+def test_market_and_private_events_tell_of_a_trade(as_user):
+    async def scene() -> None:
+        async with as_user("alice") as alice, as_user("bob") as bob:
+            public = asyncio.ensure_future(anext(bob.stream("etpbtc@trade")))
+            private = asyncio.ensure_future(first(bob.private_events(), "TRADE"))
+            while not (public.done() and private.done()):  # neither says when it listens
+                await alice.place_limit("ETPBTC", "BUY", QUANTITY, PRICE)
+                await bob.place_market("ETPBTC", "SELL", QUANTITY)
+                await asyncio.sleep(0.1)
+            stream, trade = public.result()
+            assert (stream, Decimal(trade["q"]), Decimal(trade["p"])) == ("etpbtc@trade", QUANTITY, PRICE)
+            report = private.result()
+            assert (report["s"], report["S"], Decimal(report["L"])) == ("ETPBTC", "SELL", PRICE)
+
+    run(scene)
+
+
 def test_without_a_key_nothing_signed_is_sent(exchange):
     async def scene() -> None:
         async with Client(f"http://{HOST}:{exchange.port}") as everybody:
@@ -110,6 +127,13 @@ def test_the_lines_in_its_readme_run(exchange):
         timeout=30,
     )
     assert done.stdout.startswith("NEW "), done.stderr
+
+
+async def first(events: AsyncIterator[Any], execution: str) -> Any:
+    async for event in events:
+        if event.get("x") == execution:
+            return event
+    raise AssertionError("the events have ended")
 
 
 async def balance(client: Client, asset: str) -> Decimal:
