@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from cambist.data.reports import AccountPosition, BalanceUpdate, ExecutionReport, ListReport
+from cambist.data.account_events import AccountPosition, BalanceUpdate, ExecutionReport, ListReport
 from cambist.feed.names import WINDOWS_NS, Kind
 from cambist.gateway.documents import openapi
 from cambist.gateway.documents.parameters import REF, Schema, reference
