@@ -237,6 +237,25 @@ class TestPause:
         paused.run("bob buy 2 @ 115")
         assert paused.closed()[-1] == "bob filled 2/2"
 
+    def test_a_stop_whose_turn_came_in_the_pause_works_after_it(self, book_v2: BookScript):
+        """The trade at 110 triggers it; the taker then leaves the range before its turn comes."""
+        trade_at(book_v2, 100)
+        book_v2.limits(range_bid_up_e4=11_000, pause_seconds=60)
+        stop = place(
+            book_v2,
+            order_type=OrderType.STOP_LOSS_LIMIT,
+            side=Side.BUY,
+            stop_price_ticks=110,
+            price_ticks=115,
+        )
+        book_v2.run("eve sell 1 @ 110\neve sell 9 @ 115")
+        assert book_v2.send(stop) == Status.OK
+        book_v2.run("bob buy 2 @ 120")
+        assert book_v2.trades()[-1] == "bob takes 1 from eve @ 110"
+        book_v2.wait(60)
+        book_v2.send(commands.Continue())
+        assert book_v2.trades()[-1] == "ann takes 1 from eve @ 115"
+
     def test_both_changes_of_state_are_told(self, paused: BookScript):
         paused.wait(60)
         states = [event.state for event in paused.events if isinstance(event, MarketEvent)]

@@ -4,6 +4,7 @@ from cambist.engine.codes import CountdownState, MarketStatus
 from cambist.engine.commands import Countdown
 from cambist.engine.events import CountdownEvent
 
+from . import stops
 from .markets import tell_market
 from .state import Pending, State
 from .trading import cancel_step
@@ -34,6 +35,7 @@ def time_passes(state: State) -> tuple[int, bool]:
         else:
             state.market(market).state = MarketStatus.TRADING
             tell_market(state, market)
+            stops.resume(state, market)
     return min(len(due), DUE_PER_STEP), len(due) > DUE_PER_STEP
 
 
