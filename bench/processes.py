@@ -34,11 +34,14 @@ def server(
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Until it answers: an exchange takes connections before it serves them."""
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except ConnectionRefusedError:
+            with socket.create_connection(("127.0.0.1", port), START_SECONDS_MAX) as connection:
+                connection.sendall(b"GET /api/v3/ping HTTP/1.1\r\nHost: bench\r\n\r\n")
+                connection.recv(1)
+        except ConnectionError:
             time.sleep(0.05)
         else:
             return
