@@ -105,7 +105,8 @@ def test_after_a_kill_the_left_over_socket_is_in_nobodys_way(stopped):
         assert [each["email"] for each in stopped.ask("user", "list")] == [ANN]
 
 
-def test_a_log_that_fails_ends_the_process_with_its_own_status(stopped):
+def test_a_log_that_fails_ends_the_process_with_its_own_status(stopped, monkeypatch):
+    monkeypatch.setenv("CAMBIST_LOG_SEAL_IDLE_MS", "60000")  # or a seal might find the other leader first
     with stopped.exchange(ends_with=75) as process:
         assert process.stdout is not None
         (stopped.home / "log" / "epoch-2").touch()  # to this log, that is another leader
