@@ -62,6 +62,7 @@ impl Deadlines {
         })
     }
 
+    #[cfg(feature = "python")] // only a query asks
     pub fn of_account(&self, account: u32) -> impl Iterator<Item = (u32, i64)> + '_ {
         let owners = (account, 0)..=(account, u32::MAX);
         self.by_owner.range(owners).map(|(&(_, market), &at_ns)| (market, at_ns))
