@@ -11,7 +11,7 @@ from tests.e2e.control import ask
 from tests.e2e.flowing import flowing
 from tests.e2e.harness import Exchange
 
-BOB = "bob@demo.cambist.invalid"
+ALICE = "alice@demo.cambist.invalid"
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,6 @@ def list_more_markets(exchange: Exchange) -> None:
     for base in ("LTC", "BNB"):
         ask(exchange.home, AddAsset(name=base))
         ask(exchange.home, AddMarket(base=base, quote="USDT", tick="0.01", lot="0.001"))
-    ask(exchange.home, CreditSandbox(email=BOB, asset="LTC", amount="100", reference="clients"))
-    with User(exchange, "bob") as bob:
-        bob.order("SELL", "100", "80", symbol="LTCUSDT")
+    ask(exchange.home, CreditSandbox(email=ALICE, asset="LTC", amount="100", reference="clients"))
+    with User(exchange, "alice") as alice:
+        alice.order("SELL", "100", "80", symbol="LTCUSDT")
