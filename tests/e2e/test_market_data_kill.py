@@ -79,6 +79,14 @@ async def killed_data_process(exchange: Exchange, old: int | None = None) -> int
     return pid
 
 
+def buy(exchange: Exchange) -> list[int]:
+    """Trades at once; the ids of the trades."""
+    alice = next(iter(exchange.users().values()))
+    order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.001"}
+    placed = exchange.client().signed(alice, "POST", "/api/v3/order", **order)
+    return [fill["tradeId"] for fill in placed["fills"]]
+
+
 async def follow(exchange: Exchange) -> None:
     url = f"http://{HOST}:{exchange.port}"
     async with (
@@ -90,14 +98,15 @@ async def follow(exchange: Exchange) -> None:
         begin_id, book = await client.snapshot()
         assert first["U"] <= begin_id + 1
         updates = [first]
-        pid = None
+        pid, bought = None, set[int]()
         for _ in range(KILLS):
             pid = await killed_data_process(exchange, pid)
+            bought |= {*await asyncio.to_thread(buy, exchange)}
             killed_at = await client.snapshot()
             while updates[-1]["u"] <= killed_at[0]:
                 updates.append(await client.next_update())
         end_id, other = await client.snapshot()
-        while updates[-1]["u"] <= end_id:
+        while updates[-1]["u"] <= end_id or not bought <= {*client.trades}:
             updates.append(await client.next_update())
     for update in updates:
         if update["u"] > begin_id:
