@@ -414,9 +414,15 @@ def test_an_engine_that_does_not_answer_leaves_the_outcome_unknown(tmp_path, mon
         ann = market.trader(USDT="1000")
         ann.get("/api/v3/openOrders", symbol="BTCUSDT")
         monkeypatch.setattr(core, "ANSWER_WITHIN_S", 0.05)
-        gate = threading.Event()
-        held = threading.Thread(target=market.server.query_blocking, args=(lambda engine: gate.wait(10),))
+        is_held, gate = threading.Event(), threading.Event()
+
+        def hold(_: object) -> None:
+            is_held.set()
+            gate.wait(10)
+
+        held = threading.Thread(target=market.server.query_blocking, args=(hold,))
         held.start()
+        assert is_held.wait(10)
         try:
             wanted = limit_order("BUY", "1", "10", "BTCUSDT") | {"newClientOrderId": "late"}
             assert ann.refused("POST", ORDER, **wanted)[:2] == (504, -1007)
