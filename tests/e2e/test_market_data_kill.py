@@ -63,7 +63,7 @@ class Client:
 def apply(book: dict[str, dict[str, str]], update: dict[str, Any]) -> None:
     for side, levels in book.items():
         for price, quantity in update[side]:
-            if float(quantity):
+            if quantity.strip("0."):
                 levels[price] = quantity
             else:
                 levels.pop(price, None)
