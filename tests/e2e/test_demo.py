@@ -45,6 +45,13 @@ def wait_for(what: str, seen: Callable[[], object], seconds: int = WAIT_SECONDS)
         time.sleep(0.1)
 
 
+def public_trades(exchange: Exchange) -> Any:
+    """The tape is as new as the views are, so what was just traded is waited for."""
+    path = "/api/v3/trades?symbol=ETPBTC"
+    wait_for("the trade", lambda: exchange.json(path))
+    return exchange.json(path)
+
+
 def test_two_users_stand_ready_in_a_file_for_the_owner_alone(demo: Exchange) -> None:
     file = demo.home / "demo" / "users.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -108,7 +115,7 @@ def test_after_a_restart_balances_and_orders_are_where_they_were(tmp_path: Path)
         before = {
             name: (balances(exchange, user), open_orders(exchange, user)) for name, user in users.items()
         }
-        trades = exchange.json("/api/v3/trades?symbol=ETPBTC")
+        trades = public_trades(exchange)
         assert exchange.stop() == 0
     assert before["alice"][0]["BTC"] == ("0.99000000", "0.00600000")
     assert len(trades) == 1
@@ -119,7 +126,7 @@ def test_after_a_restart_balances_and_orders_are_where_they_were(tmp_path: Path)
             name: (balances(exchange, user), open_orders(exchange, user)) for name, user in users.items()
         }
         assert after == before
-        assert exchange.json("/api/v3/trades?symbol=ETPBTC") == trades
+        assert public_trades(exchange) == trades
         found = cambist(home, "verify")
         assert found["ledger_balanced"] and not found["problems"]
 
