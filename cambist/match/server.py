@@ -218,20 +218,30 @@ class MatchServer:
     # From here on: the match thread.
 
     def _run(self) -> None:
+        while self.turn():
+            pass
+
+    def turn(self, sleep_max_s: float = 1) -> bool:
+        """One round: what waits is logged, applied and answered. False once the server has ended.
+
+        The match thread does nothing else. Who never calls `start` can take the rounds itself; one that finds
+        nothing to do within `sleep_max_s` seals the log.
+        """
         try:
-            while not self._is_stopping or self._queue.qsize() or self._engine.pending:
-                self._turn()
+            if not self._is_stopping or self._queue.qsize() or self._engine.pending:
+                self._turn(sleep_max_s)
+                return True
             self._seal()
         except LogFailed as problem:
             self.problem = problem
         except BaseException as problem:  # noqa: BLE001  whatever it is, nobody may be left waiting
             self.problem = Broken(f"match thread: {problem!r}")
             self.problem.__cause__ = problem
-        finally:
-            self._end()
+        self._end()
+        return False
 
-    def _turn(self) -> None:
-        taken = self._take()
+    def _turn(self, sleep_max_s: float) -> None:
+        taken = self._take(sleep_max_s)
         self._disk.check()
         waiting = [item for item in taken if item.__class__ is tuple]
         if waiting or self._engine.pending or self._is_due():
@@ -244,19 +254,20 @@ class MatchServer:
         deadline_ns = self._engine.next_deadline_ns
         return deadline_ns is not None and deadline_ns <= max(self._engine.time_ns, self._clock())
 
-    def _take(self) -> list[_Item]:
+    def _take(self, sleep_max_s: float) -> list[_Item]:
         """Everything that waits, at most a batch. Sleeps only if there is nothing else to do."""
         count = self._queue.qsize()
         if count == 0 and not self._engine.pending and not self._is_due():
-            return self._sleep()
+            return self._sleep(sleep_max_s)
         return [self._queue.get_nowait() for _ in range(min(count, self._batch_max))]
 
-    def _sleep(self) -> list[_Item]:
+    def _sleep(self, max_s: float) -> list[_Item]:
         """Until something comes, or (with a log to seal, or the disk to look at again) for a while.
 
         Deadlines are met on the way.
         """
-        timeout_s, deadline_ns = 1 if self._is_sealed else self._seal_after_s, self._engine.next_deadline_ns
+        timeout_s = max_s if self._is_sealed else min(max_s, self._seal_after_s)
+        deadline_ns = self._engine.next_deadline_ns
         if deadline_ns is not None:
             timeout_s = min(timeout_s, max(0, deadline_ns - self._clock()) / 1_000_000_000)
         try:
