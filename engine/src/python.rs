@@ -295,6 +295,12 @@ impl PyEngine {
         py.detach(|| self.engine.check()).map_err(EngineBroken::new_err)
     }
 
+    /// Role, name and last number of a session that lives, or None.
+    fn session<'py>(&self, py: Python<'py>, session: u32) -> Option<(u8, Bound<'py, PyBytes>, u64)> {
+        let found = self.engine.sessions.get(session)?;
+        Some((found.role, PyBytes::new(py, &found.name), found.last_number))
+    }
+
     fn account(&self, account: u32) -> Option<(u8, u8, u8, bool, u32, u64)> {
         let found = self.engine.ledger.account(account)?;
         Some((found.class, found.tier, found.permissions, found.frozen, found.stp_group, found.owner))

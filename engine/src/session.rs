@@ -63,6 +63,10 @@ pub struct Sessions {
 }
 
 impl Sessions {
+    pub fn get(&self, id: u32) -> Option<&Session> {
+        self.list.binary_search_by_key(&id, |session| session.id).ok().map(|at| &self.list[at])
+    }
+
     #[inline]
     fn find(&mut self, id: u32) -> Option<usize> {
         if self.list.get(self.newest).is_none_or(|session| session.id != id) {
