@@ -97,6 +97,23 @@ class Snapshots(Struct, frozen=True, kw_only=True):
 
     directory: Annotated[_Path, _says("Where they are kept, relative to the data directory.")] = "snapshots"
     keep: Annotated[int, _between(2, 1_000), _says("Generations kept; the older ones are the fallback.")] = 2
+    every_commands: Annotated[_Limit, _says("Commands after which the next one is made; 0: never.")] = 500_000
+    every_minutes: Annotated[
+        int, _between(0, 100_000), _says("Minutes after which the next one is made; 0: never.")
+    ] = 60
+
+
+class Keep(Struct, frozen=True, kw_only=True):
+    """How much of the past stays: `prune` removes log and journal behind the oldest snapshot."""
+
+    prune: Annotated[bool, _says("Remove log and journal that no start and no consumer needs.")] = False
+    archive: Annotated[
+        str, Meta(max_length=4_096), _says("Directory they are copied to before; empty: gone for good.")
+    ] = ""
+    commands: Annotated[_Limit, _says("Newest commands that stay in any case.")] = 1_000_000
+    consumer_max_days: Annotated[
+        int, _between(1, 10_000), _says("Days for which a consumer that is gone holds the log.")
+    ] = 7
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -110,6 +127,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     api: Api = Api()
     snapshots: Snapshots = Snapshots()
+    keep: Keep = Keep()
 
     @classmethod
     def load(cls, home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:
@@ -156,6 +174,16 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def snapshots_directory(self) -> Path:
         return self.home / self.snapshots.directory
+
+    @property
+    def archive_directory(self) -> Path | None:
+        """Where pruned files of all logs go, one directory for each; None if they are not kept."""
+        return self.home / self.keep.archive if self.keep.archive else None
+
+    @property
+    def run_directory(self) -> Path:
+        """What only running processes need: sockets and positions."""
+        return self.home / "run"
 
     @property
     def feed_file(self) -> Path:
