@@ -120,8 +120,14 @@ class Port:
         commands.stamp(command, self._session, self._number)
 
 
-class _SequencerPort(Port):
-    """For the sequencer's own commands, which belong to no session and carry no number."""
+class StampedPort(Port):
+    """For commands that carry a session and a number already, or (the sequencer's own) neither.
+
+    Who sends them sees to it that the numbers of a session grow.
+    """
+
+    def __init__(self, server: "MatchServer") -> None:
+        super().__init__(server, session=0)
 
     def stamp(self, command: bytearray) -> None:
         pass
@@ -150,7 +156,7 @@ class MatchServer:
         self._disk = disk
         self._clock = clock
         self._queue: SimpleQueue[_Item] = SimpleQueue()
-        self._sequencer = _SequencerPort(self, session=0)
+        self._sequencer = StampedPort(self)
         self._in_flight: list[_Command] = []
         self._unfinished: dict[int, Unfinished] = {}  # by the cancel-all's sequence
         self._is_sealed = False  # a log that was opened may end in a batch without a seal
@@ -175,11 +181,15 @@ class MatchServer:
 
     def open_port(self, role: Role, name: str) -> Port:
         """Blocks until the session is in the log."""
+        return Port(self, self.open_session(role, name))
+
+    def open_session(self, role: Role, name: str) -> int:
+        """The number of a new session, once it is in the log."""
         command = commands.SessionOpen(role=role, name=name.encode()).encode()
         answer = events.result(self._sequencer.call(command))
         if answer.status != Status.OK:
             raise ValueError(f"no session {name!r} as {role!r}: {Status(answer.status).name}")
-        return Port(self, answer.value)
+        return answer.value
 
     def activate_rules(self, version: int) -> None:
         """For good. Blocks until it is in the log; Refused if the engine does not know the version."""
