@@ -46,6 +46,7 @@ from cambist.log.journal_writer import JournalWriter
 from cambist.log.lock import DirectoryLock
 from cambist.match import recovery
 from cambist.match.disk import LowDiskMark, free_bytes
+from cambist.match.queries import Listed
 from cambist.match.server import MatchServer
 from cambist.price.server import PriceServer
 from cambist.settings import FILE_NAME, Settings, write_default
@@ -202,7 +203,8 @@ async def _serve(
     data = asyncio.create_task(exchange.data.run(data_stop))
     history = History(exchange.settings.views_file)
     documents = {"/asyncapi.json": page_of(asyncapi.document)}
-    app = create_app(exchange.settings, exchange.records, exchange.server, port, history, documents=documents)
+    listing = await exchange.server.query(Listed())
+    app = create_app(exchange.settings, exchange.records, port, listing, history, documents=documents)
     web = _Uvicorn(server_config(app, exchange.settings, http=trading_protocol(app, exchange.settings)))
     sockets = asyncio.create_task(app.sockets.run())
     sockets.add_done_callback(lambda _: stop.set())

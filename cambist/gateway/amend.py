@@ -1,8 +1,5 @@
 """Lessening an order that rests: it keeps its place in the queue."""
 
-from functools import partial
-
-from cambist._matching import Engine
 from cambist.engine import events, names
 from cambist.engine.commands import Amend
 from cambist.engine.events import OrderAmended, Status
@@ -14,6 +11,7 @@ from cambist.gateway.markets import Market
 from cambist.gateway.order_answers import refusal_of
 from cambist.gateway.order_params import client_id_in, named_order
 from cambist.gateway.schemas import NO_LIST, Answer, encode
+from cambist.match.queries import OpenOrder
 
 
 class AmendedOrder(Answer, kw_only=True):
@@ -48,7 +46,7 @@ async def keep_priority(call: Call) -> bytes:
     order_id, client_id = named_order(call.params)
     quantity_lots = market.lots(call.params.require("newQty"), "newQty")
     new_client_id = client_id_in(call.params, "newClientOrderId")
-    before = await call.services.core.query(partial(_open_order, call.account, order_id, client_id.encode()))
+    before = await _own_order(call, OpenOrder(call.account, order_id, client_id.encode()))
     if before is not None and quantity_lots == before.quantity_lots:
         raise ApiError(errors.AMEND_CHANGES_NOTHING)
     command = Amend(
@@ -77,9 +75,9 @@ def _as_amend(refusal: errors.Refusal) -> errors.Refusal:
     return refusal
 
 
-def _open_order(account: int, order_id: int, client_id: bytes, engine: Engine) -> OrderView | None:
-    row = engine.order(order_id) if order_id else engine.order_by_client_id(account, client_id)
-    return None if row is None or row[1] != account else OrderView(*row)
+async def _own_order(call: Call, wanted: OpenOrder) -> OrderView | None:
+    order = (await call.services.core.query(wanted)).order
+    return None if order is None or order.account != call.account else order
 
 
 def _show(call: Call, market: Market, before: OrderView, amended: OrderAmended) -> AmendedOrder:

@@ -8,18 +8,17 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import Message, Receive, Scope, Send
 
-from cambist._matching import Engine
 from cambist.gateway import errors, page
 from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.calls import Services
-from cambist.gateway.core import Core
+from cambist.gateway.core import Core, Port
 from cambist.gateway.documents import pages
 from cambist.gateway.history import History
-from cambist.gateway.markets import Markets, read_markets
+from cambist.gateway.markets import Markets
 from cambist.gateway.order_limits import OrderLimits
 from cambist.gateway.sockets import Sockets
 from cambist.gateway.streams.streaming import Streaming
-from cambist.match.server import MatchServer, Port
+from cambist.match.queries import LastSequence, Listing
 from cambist.settings import Settings
 from cambist.store.records import Records
 
@@ -36,21 +35,20 @@ HEADERS = [
 def create_app(
     settings: Settings,
     records: Records,
-    match_server: MatchServer,
     port: Port,
+    listing: Listing,
     history: History,
     *,
     documents: Mapping[str, pages.Handler] = MappingProxyType({}),
     clock: Callable[[], int] = time.time_ns,
 ) -> "Gateway":
-    """`port` must have the role trade: nothing that comes in here may do more.
+    """`port` must have the role trade: nothing that comes in here may do more. `listing` is what it says now.
 
     `documents` are pages about the exchange that others than the gateway know, by path.
     """
-    core = Core(match_server, port)
-    markets = Markets(core, match_server.query_blocking(read_markets))
-    begin = match_server.query_blocking(_last_sequence)
-    streaming = Streaming(settings.feed_file, begin, lambda: core.query(_last_sequence))
+    core = Core(port, listing.sequence)
+    markets = Markets(core, listing)
+    streaming = Streaming(settings.feed_file, listing.sequence, lambda: core.query(LastSequence()))
     services = Services(
         settings, core, markets, streaming.feed, streaming.listen_keys, OrderLimits(settings.limits), history
     )
@@ -59,10 +57,6 @@ def create_app(
     api = Api(services, records, clock)
     sockets = Sockets(api, services, streaming)
     return Gateway(api, settings.api.body_max_bytes, routes, sockets)
-
-
-def _last_sequence(engine: Engine) -> int:
-    return engine.sequence
 
 
 class Gateway(Starlette):

@@ -3,7 +3,6 @@
 import msgspec
 
 from cambist import money
-from cambist._matching import Engine
 from cambist.engine.commands import Side
 from cambist.engine.views import FeesView
 from cambist.gateway.calls import Call
@@ -11,6 +10,7 @@ from cambist.gateway.markets import Market
 from cambist.gateway.order_params import read_order
 from cambist.gateway.params import Params
 from cambist.gateway.schemas import Answer, CommissionRates, TradeFee, encode
+from cambist.match.queries import Fees
 
 
 class Discount(msgspec.Struct, rename="camel", frozen=True):
@@ -82,14 +82,7 @@ def rate(rate_e8: int) -> str:
 
 async def _fees(call: Call, markets: list[Market]) -> list[FeesView]:
     """Standard, special and tax rates of the account's tier; of each market, one after the other."""
-    number = call.account
-
-    def read(engine: Engine) -> list[FeesView]:
-        row = engine.account(number)
-        tier = 0 if row is None else row[1]
-        return [FeesView(*fees) for market in markets for fees in engine.fees(market.id, tier)]
-
-    return await call.services.core.query(read)
+    return await call.services.core.query(Fees(call.account, [market.id for market in markets]))
 
 
 def _shown(fees: FeesView) -> CommissionRates:

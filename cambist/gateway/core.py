@@ -2,14 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from cambist._matching import Engine
 from cambist.engine import events
 from cambist.engine.commands import account_of
 from cambist.errors import OutcomeUnknown
-from cambist.match.server import MatchServer, Port
+from cambist.match.queries import Query
 
 ANSWER_WITHIN_S = 10
 LOOK_EVERY_S = 1
@@ -17,16 +15,23 @@ LOOK_EVERY_S = 1
 T = TypeVar("T")
 
 
+class Port(Protocol):
+    """The way to the match server, wherever that is. Questions and commands keep their order."""
+
+    def submit(self, command: bytearray) -> "asyncio.Future[bytes]": ...
+    def query(self, ask: Query[T]) -> "asyncio.Future[T]": ...
+
+
 class Core:
     """Commands and questions go through one queue, so a question sees every command sent before it."""
 
-    def __init__(self, server: MatchServer, port: Port) -> None:
-        self._server = server
+    def __init__(self, port: Port, begin: int) -> None:
+        """`begin` is the engine's sequence now."""
         self._port = port
         self._answered: dict[int, int] = {}  # by account
         self._is_watching = False
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()  # until when, in that order
-        self._begin = server.query_blocking(lambda engine: engine.sequence)
+        self._begin = begin
 
     async def execute(self, command: bytearray) -> bytes:
         """RESULT and events. A client that goes away meanwhile changes nothing: the command is on its way."""
@@ -40,8 +45,8 @@ class Core:
         """The last sequence that this account's owner may know of from an answer."""
         return self._answered.get(account, self._begin)
 
-    async def query(self, ask: Callable[[Engine], T]) -> T:
-        return await self._in_time(self._server.query(ask))
+    async def query(self, ask: Query[T]) -> T:
+        return await self._in_time(self._port.query(ask))
 
     async def _in_time(self, future: "asyncio.Future[T]") -> T:
         loop, waiting = asyncio.get_running_loop(), self._waiting

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from cambist._matching import Engine
 from cambist.engine import commands as engine_commands
 from cambist.engine import names
 from cambist.engine.views import MarketView
@@ -25,6 +24,7 @@ from cambist.gateway.schemas import (
     SymbolRules,
     encode,
 )
+from cambist.match import queries
 from cambist.settings import Limits
 
 DEPTH_DEFAULT, DEPTH_MAX = 100, 5_000
@@ -52,7 +52,7 @@ async def exchange_info(call: Call) -> bytes:
     if permissions is not None and PERMISSION not in permissions:
         wanted = []
     views, limits = await _views(call), await _limits(call, wanted)
-    rules = await call.services.core.query(lambda engine: engine.rules)
+    rules = await call.services.core.query(queries.Rules())
     symbols = [_symbol(market, views[market.id], limits[market.id], rules) for market in wanted]
     if params.get("showPermissionSets") is not None and not params.flag("showPermissionSets"):
         for symbol in symbols:
@@ -73,8 +73,8 @@ def depth_weight(params: Params) -> int:
 async def depth(call: Call) -> bytes:
     market = await call.services.markets.of_status(call.params)
     limit = call.params.limit(default=DEPTH_DEFAULT, most=DEPTH_MAX)
-    update_id, bids, asks = await call.services.core.query(lambda engine: engine.depth(market.id, limit))
-    return encode(Depth(update_id, _levels(market, bids), _levels(market, asks)))
+    book = await call.services.core.query(queries.Depth(market.id, limit))
+    return encode(Depth(book.update_id, _levels(market, book.bids), _levels(market, book.asks)))
 
 
 def ticker_weight(params: Params) -> int:
@@ -91,11 +91,10 @@ async def price_ticker(call: Call) -> bytes:
 
 async def book_ticker(call: Call) -> bytes:
     wanted = await call.services.markets.wanted(call.params)
-    books = await call.services.core.query(
-        lambda engine: [engine.depth(market.id, 1)[1:] for market in wanted]
-    )
+    books = await call.services.core.query(queries.BestLevels([market.id for market in wanted]))
     return _one_or_all(
-        call, [_book_ticker(market, *sides) for market, sides in zip(wanted, books, strict=True)]
+        call,
+        [_book_ticker(market, book.bids, book.asks) for market, book in zip(wanted, books, strict=True)],
     )
 
 
@@ -123,7 +122,7 @@ async def execution_rules(call: Call) -> bytes:
 async def reference_price(call: Call) -> bytes:
     """What price limits are measured by; null before the first trade."""
     market = await call.services.markets.of(call.params)
-    ticks = await call.services.core.query(lambda engine: engine.reference_price(market.id))
+    ticks = await call.services.core.query(queries.ReferencePrice(market.id))
     price = market.price(ticks) if ticks else None
     return encode(ReferencePrice(market.symbol, price, call.time(call.now_ns)))
 
@@ -139,17 +138,13 @@ def rate_limits(limits: Limits) -> list[RateLimit]:
 
 
 async def _views(call: Call) -> dict[int, MarketView]:
-    def read(engine: Engine) -> dict[int, MarketView]:
-        return {row[0]: MarketView.of(row) for row in engine.markets()}
-
-    return await call.services.core.query(read)
+    return {view.market: view for view in await call.services.core.query(queries.Markets())}
 
 
 async def _limits(call: Call, markets: list[Market]) -> dict[int, engine_commands.Limits]:
-    def read(engine: Engine) -> dict[int, engine_commands.Limits]:
-        return {each.id: engine_commands.Limits.unpack(engine.limits(each.id)) for each in markets}
-
-    return await call.services.core.query(read)
+    numbers = [market.id for market in markets]
+    limits = await call.services.core.query(queries.MarketLimits(numbers))
+    return dict(zip(numbers, limits, strict=True))
 
 
 def _exchange_info(call: Call, symbols: list[Symbol]) -> ExchangeInfo:

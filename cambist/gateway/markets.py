@@ -8,7 +8,6 @@ they are shown.
 import msgspec
 
 from cambist import money
-from cambist._matching import Engine
 from cambist.candles import mean_atoms
 from cambist.engine.names import MARKET_STATUS_NAMES
 from cambist.engine.views import AssetView, MarketView
@@ -16,6 +15,8 @@ from cambist.gateway import errors
 from cambist.gateway.core import Core
 from cambist.gateway.errors import ApiError, Refusal
 from cambist.gateway.params import Params
+from cambist.match import queries
+from cambist.match.queries import Listing
 
 SYMBOL_RANGE = "^[A-Z0-9-_.]{1,32}$"
 _PRICE_FILTER = errors.filter_failure("PRICE_FILTER")
@@ -78,9 +79,9 @@ class Markets:
     A cancel must not depend on a question that a full queue may turn away, so the start knows them all.
     """
 
-    def __init__(self, core: Core, known: list[Market]) -> None:
+    def __init__(self, core: Core, listing: Listing) -> None:
         self._core = core
-        self._keep(known)
+        self._keep(_markets(listing))
 
     async def named(self, symbol: str) -> Market:
         """Raises ApiError (-1121)."""
@@ -89,7 +90,7 @@ class Markets:
             if not (len(symbol) <= 32 and _SYMBOL_CHARACTERS.issuperset(symbol)):
                 raise ApiError(errors.illegal("symbol", SYMBOL_RANGE))
             # Reading all markets for a name that nobody has is what a flood would ask for.
-            if await self._core.query(_market_count) != len(self._by_symbol):
+            if await self._core.query(queries.MarketCount()) != len(self._by_symbol):
                 await self.refresh()
             market = self._by_symbol.get(symbol)
         if market is None:
@@ -125,7 +126,7 @@ class Markets:
             return markets
         if wanted not in MARKET_STATUS_NAMES.values():
             raise ApiError(errors.BAD_SYMBOL_STATUS)
-        states = await self._core.query(_states)
+        states = {view.market: view.state for view in await self._core.query(queries.Markets())}
         found = [market for market in markets if MARKET_STATUS_NAMES[states[market.id]] == wanted]
         if "symbol" in params and not found:
             raise ApiError(errors.OTHER_SYMBOL_STATUS)
@@ -136,7 +137,7 @@ class Markets:
 
     async def refresh(self) -> list[Market]:
         """All markets, oldest first."""
-        found = await self._core.query(read_markets)
+        found = _markets(await self._core.query(queries.Listed()))
         self._keep(found)
         return found
 
@@ -144,17 +145,9 @@ class Markets:
         self._by_symbol = {market.symbol: market for market in markets}
 
 
-def _market_count(engine: Engine) -> int:
-    return engine.market_count
-
-
-def _states(engine: Engine) -> dict[int, int]:
-    return {view.market: view.state for view in map(MarketView.of, engine.markets())}
-
-
-def read_markets(engine: Engine) -> list[Market]:
-    assets = {row[0]: AssetView(*row) for row in engine.assets()}
-    return [_market(view, assets) for view in map(MarketView.of, engine.markets())]
+def _markets(listing: Listing) -> list[Market]:
+    assets = {asset.asset: asset for asset in listing.assets}
+    return [_market(view, assets) for view in listing.markets]
 
 
 def _market(view: MarketView, assets: dict[int, AssetView]) -> Market:

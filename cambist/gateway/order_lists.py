@@ -13,7 +13,6 @@ from cambist.engine.events import (
     OrderTriggered,
     Trade,
 )
-from cambist.engine.views import OrderView
 from cambist.gateway import errors
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
@@ -37,6 +36,7 @@ from cambist.gateway.schemas import (
     OrderResult,
     encode,
 )
+from cambist.match.queries import OpenOrders
 
 STOP_LOSSES = frozenset({OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT})
 TAKE_PROFITS = frozenset({OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT})
@@ -111,10 +111,9 @@ async def cancel(call: Call) -> bytes:
     params, market = call.params, await call.services.markets.of(call.params)
     list_id, client_id = named_list(params, "listClientOrderId")
     request_id = client_id_in(params, "newClientOrderId")
-    account = call.account
-    before = await call.services.core.query(lambda engine: engine.open_orders(account, market.id))
+    before = await call.services.core.query(OpenOrders(call.account, market.id))
     command = ListCancel(
-        account=account,
+        account=call.account,
         market=market.id,
         list_id=list_id,
         client_id=client_id.encode(),
@@ -122,8 +121,7 @@ async def cancel(call: Call) -> bytes:
     )
     record = await call.services.core.execute(command.encode())
     result = require_ok(record)
-    views = [OrderView(*row) for row in before]
-    return encode(cancelled_list(call, market, events.decode(record), views, result.time_ns))
+    return encode(cancelled_list(call, market, events.decode(record), before, result.time_ns))
 
 
 def named_list(params: Params, by_client_id: str) -> tuple[int, str]:

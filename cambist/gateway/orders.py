@@ -1,12 +1,8 @@
 """Placing, cancelling and asking for orders: where a request waits for the engine."""
 
-from functools import partial
-
-from cambist._matching import Engine
 from cambist.engine import events
 from cambist.engine.commands import Cancel, CancelAll
 from cambist.engine.events import OrderClosed, OrderList
-from cambist.engine.views import OrderView
 from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_S, Call
 from cambist.gateway.errors import ApiError
@@ -30,6 +26,7 @@ from cambist.gateway.order_params import (
 )
 from cambist.gateway.params import Params
 from cambist.gateway.schemas import encode
+from cambist.match.queries import OpenOrders, Untouched
 
 
 async def place(call: Call) -> bytes:
@@ -54,7 +51,8 @@ async def take_place(call: Call, orders: int = 1) -> Tally:
     limits, now_s = call.services.orders, call.now_ns // NS_PER_S
     tally = limits.of(call.account, now_s)
     if check := limits.to_check(tally, now_s, orders):
-        limits.checked(tally, check, await call.services.core.query(partial(untouched, check)))
+        untouched = await call.services.core.query(Untouched(check))
+        limits.checked(tally, check, untouched)
     limits.begin(tally, now_s, orders)
     return tally
 
@@ -115,17 +113,10 @@ def open_orders_weight(params: Params) -> int:
 
 
 async def open_orders(call: Call) -> bytes:
-    account, markets = call.account, call.services.markets
+    markets = call.services.markets
     wanted = None if call.params.get("symbol") is None else await markets.of(call.params)
     only = 0 if wanted is None else wanted.id
-    rows = await call.services.core.query(lambda engine: engine.open_orders(account, only))
+    found = await call.services.core.query(OpenOrders(call.account, only))
     # Asked for after the orders: so every order's market is among them.
     known = await markets.by_id() if wanted is None else {wanted.id: wanted}
-    found = sorted(OrderView(*row) for row in rows)
-    return encode([show_order(call, known[order.market], order) for order in found])
-
-
-def untouched(order_ids: list[int], engine: Engine) -> set[int]:
-    """Those of the orders that rest and have no fill."""
-    rows = ((order_id, engine.order(order_id)) for order_id in order_ids)
-    return {order_id for order_id, row in rows if row and not OrderView(*row).executed_lots}
+    return encode([show_order(call, known[order.market], order) for order in sorted(found)])

@@ -2,7 +2,6 @@
 
 from functools import partial
 
-from cambist._matching import Engine
 from cambist.engine.commands import Side
 from cambist.engine.views import AccountTradeView, ClosedOrderView, OrderView
 from cambist.gateway import errors, history_queries
@@ -13,6 +12,7 @@ from cambist.gateway.order_answers import show_order
 from cambist.gateway.order_params import named_order
 from cambist.gateway.params import Params
 from cambist.gateway.schemas import AccountTrade, encode
+from cambist.match.queries import OpenOrder
 
 LIMIT_DEFAULT, LIMIT_MAX = 500, 1_000
 DAY_NS = 86_400 * NS_PER_S
@@ -45,7 +45,8 @@ async def find(call: Call, market: int, order_id: int, client_id: str) -> OrderV
     Raises OutcomeUnknown if they are not in time.
     """
     core, history, account = call.services.core, call.services.history, call.account
-    row, sequence = await core.query(partial(_open_order, account, order_id, client_id.encode()))
+    looked = await core.query(OpenOrder(account, order_id, client_id.encode()))
+    row = looked.order
     if row is not None and row.market == market:  # else one elsewhere may have the client id by now
         return row if row.account == account and client_id.encode() in (b"", row.client_id) else None
     query = partial(
@@ -54,7 +55,7 @@ async def find(call: Call, market: int, order_id: int, client_id: str) -> OrderV
     found = await history.read(query, after=core.answered(account))
     if isinstance(found, ClosedOrderView):
         return found
-    return await history.read(query, after=sequence)
+    return await history.read(query, after=looked.sequence)
 
 
 async def all_orders(call: Call) -> bytes:
@@ -108,14 +109,6 @@ def _times(call: Call) -> tuple[int | None, int | None]:
     if end_ns is not None:
         end_ns += call.unit_ns - 1  # a whole millisecond is meant
     return start_ns, end_ns
-
-
-def _open_order(
-    account: int, order_id: int, client_id: bytes, engine: Engine
-) -> tuple[OrderView | None, int]:
-    """The open order, and the sequence at which it was looked for."""
-    row = engine.order(order_id) if order_id else engine.order_by_client_id(account, client_id)
-    return None if row is None else OrderView(*row), engine.sequence
 
 
 def _trade(call: Call, market: Market, trade: AccountTradeView) -> AccountTrade:

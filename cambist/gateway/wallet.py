@@ -9,10 +9,10 @@ from cambist.accounts.api_keys import Scope
 from cambist.engine.commands import AssetStatus
 from cambist.engine.views import AssetView
 from cambist.gateway import errors
-from cambist.gateway.account import read_balances
 from cambist.gateway.calls import Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.schemas import Answer, encode
+from cambist.match.queries import Account, Assets, Balances, BalanceView
 
 
 class Coin(Answer, kw_only=True):
@@ -84,14 +84,14 @@ async def no_transfers(call: Call) -> bytes:
 
 
 async def coins(call: Call) -> bytes:
-    return encode([_coin(asset, *balance) for asset, balance in await _balances(call)])
+    return encode([_coin(*balance) for balance in await _balances(call)])
 
 
 async def asset_details(call: Call) -> bytes:
     wanted = call.params.get("asset")
     found = {
         asset.name: AssetDetail(money.format_atoms(0, asset.scale))
-        for asset, _ in await _balances(call)
+        for asset in await _assets(call)
         if wanted in (None, asset.name)
     }
     return encode(found)
@@ -102,9 +102,9 @@ async def user_assets(call: Call) -> bytes:
     wanted = call.params.get("asset")
     return encode(
         [
-            _user_asset(asset, *balance)
-            for asset, balance in await _balances(call)
-            if any(balance) and wanted in (None, asset.name)
+            _user_asset(*balance)
+            for balance in await _balances(call)
+            if (balance.available_atoms or balance.held_atoms) and wanted in (None, balance.asset.name)
         ]
     )
 
@@ -125,8 +125,8 @@ async def key_permissions(call: Call) -> bytes:
 
 
 async def account_status(call: Call) -> bytes:
-    row = await call.services.core.query(lambda engine: engine.account(call.account))
-    is_frozen = row is None or row[3]
+    found = await call.services.core.query(Account(call.account))
+    is_frozen = found is None or found.frozen
     return b'{"data":"Locked"}' if is_frozen else b'{"data":"Normal"}'
 
 
@@ -145,13 +145,16 @@ async def withdraw(call: Call) -> bytes:
 async def _require_asset(call: Call) -> None:
     """Raises ApiError for a `coin` that is not listed."""
     wanted = call.params.require("coin")
-    if all(asset.name != wanted for asset, _ in await _balances(call)):
+    if all(asset.name != wanted for asset in await _assets(call)):
         raise ApiError(errors.NO_SUCH_ASSET)
 
 
-async def _balances(call: Call) -> list[tuple[AssetView, tuple[int, int]]]:
-    number = call.account
-    return await call.services.core.query(lambda engine: read_balances(engine, number))
+async def _assets(call: Call) -> list[AssetView]:
+    return await call.services.core.query(Assets())
+
+
+async def _balances(call: Call) -> list[BalanceView]:
+    return await call.services.core.query(Balances(call.account))
 
 
 def _coin(asset: AssetView, available: int, held: int) -> Coin:

@@ -114,6 +114,10 @@ class Port:
         self._server._accept((command, future, None, self), command[_KIND])
         return future.result()
 
+    def query(self, ask: Callable[[Engine], T]) -> "asyncio.Future[T]":
+        """From the event loop: what `ask` gives, seen after every command submitted before."""
+        return self._server.query(ask)
+
     def stamp(self, command: bytearray) -> None:
         """Only the match thread does this, in queue order: so numbers grow without a lock."""
         self._number += 1

@@ -46,6 +46,7 @@ from cambist.gateway.app import create_app
 from cambist.gateway.history import History
 from cambist.log.journal_writer import JournalWriter
 from cambist.match.disk import LowDiskMark
+from cambist.match.queries import Listed
 from cambist.match.server import MatchServer
 from cambist.money import parse_atoms
 from cambist.settings import Limits, Settings
@@ -237,7 +238,8 @@ class RestMarket:
             self.settings.journal_directory, self.settings.views_file, self.settings.feed_file, LOG_ID, clock
         )
         self.history = History(self.settings.views_file)
-        app = create_app(self.settings, self.records, self.server, port, self.history, clock=clock)
+        listing = self.server.query_blocking(Listed())
+        app = create_app(self.settings, self.records, port, listing, self.history, clock=clock)
         self.client = client(app)
         self.client.run(app.sockets.run())
         self.client.before_get = self.settle
