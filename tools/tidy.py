@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-VOCABULARY = {"candles", "money", "ids", "errors", "intervals", "settings"}
+VOCABULARY = {"candles", "money", "ids", "errors", "frames", "intervals", "settings"}
 BELOW_SERVICES = {"_matching", "engine", "log", "store"} | VOCABULARY
 # A part of the package, and what it may import beside itself. Neighbours meet through events or in app.py.
 MAY_IMPORT: dict[str, set[str]] = {
@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ledger": BELOW_SERVICES,
     "match": BELOW_SERVICES,
     "data": {"feed"} | BELOW_SERVICES,
+    "intake": {"match"} | BELOW_SERVICES,
     "accounts": BELOW_SERVICES,
     "gateway": {"accounts", "feed", "match", "ledger"} | BELOW_SERVICES,
     "price": {"feed"} | BELOW_SERVICES,

@@ -16,10 +16,9 @@ import msgspec
 
 from cambist.errors import Refused, Unavailable
 from cambist.feed.messages import (
+    FRAME_MAX_BYTES,
     Answer,
     Ask,
-    Frames,
-    FrameTooLarge,
     Gap,
     Hello,
     Market,
@@ -35,6 +34,7 @@ from cambist.feed.messages import (
     frame,
     read_to_gateway,
 )
+from cambist.frames import Frames, FrameTooLarge
 
 ANSWER_WITHIN_S = 0.8  # client libraries give up after a second
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.02, 0.5
@@ -225,7 +225,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, client: FeedClient) -> None:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._client = client
-        self._frames = Frames()
+        self._frames = Frames(FRAME_MAX_BYTES)
         self._transport: asyncio.Transport | None = None
 
     def send(self, messages: list[Message]) -> None:

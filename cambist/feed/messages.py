@@ -1,17 +1,17 @@
-"""What goes over the feed, and its frames: u32 length (little-endian), then a MessagePack list of messages.
+"""What goes over the feed: frames of cambist/frames.py, each a MessagePack list of messages.
 
 A connection opens with Hello from the gateway. Bodies are JSON, encoded once by the data process and handed
 on untouched by the gateway.
 """
 
-from collections.abc import Iterator, Sequence
-from struct import Struct
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 
+from cambist.frames import LENGTH
+
 FRAME_MAX_BYTES = 256 << 20  # more is no frame of ours
-_LENGTH = Struct("<I")
 
 
 class Message(msgspec.Struct, array_like=True, tag=True, gc=False):
@@ -111,33 +111,6 @@ read_to_data = msgspec.msgpack.Decoder(list[ToData]).decode
 read_to_gateway = msgspec.msgpack.Decoder(list[ToGateway]).decode
 
 
-class FrameTooLarge(Exception):
-    """The other side does not speak this protocol."""
-
-
 def frame(messages: Sequence[Message]) -> bytes:
     payload = _encode(messages)
-    return _LENGTH.pack(len(payload)) + payload
-
-
-class Frames:
-    """Cuts what a socket gives into payloads of whole frames."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def fed(self, data: bytes) -> Iterator[bytes]:
-        """Raises FrameTooLarge."""
-        buffer = self._buffer
-        buffer += data
-        at = 0
-        while len(buffer) - at >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(buffer, at)
-            if length > FRAME_MAX_BYTES:
-                raise FrameTooLarge(f"a frame of {length} bytes")
-            end = at + _LENGTH.size + length
-            if end > len(buffer):
-                break
-            yield bytes(memoryview(buffer)[at + _LENGTH.size : end])
-            at = end
-        del buffer[:at]
+    return LENGTH.pack(len(payload)) + payload

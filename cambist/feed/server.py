@@ -16,10 +16,9 @@ import msgspec
 
 from cambist.errors import ExchangeError, Unavailable
 from cambist.feed.messages import (
+    FRAME_MAX_BYTES,
     Answer,
     Ask,
-    Frames,
-    FrameTooLarge,
     Hello,
     Message,
     ToData,
@@ -30,6 +29,7 @@ from cambist.feed.messages import (
     frame,
     read_to_data,
 )
+from cambist.frames import Frames, FrameTooLarge
 
 UNREAD_MAX_BYTES = 64 << 20  # of one gateway, beyond which it is cut off
 
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: FeedServer) -> None:
         self._server = server
-        self._frames = Frames()
+        self._frames = Frames(FRAME_MAX_BYTES)
         self._outgoing: list[Message] = []
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None

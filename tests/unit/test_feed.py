@@ -13,9 +13,8 @@ from cambist.errors import Refused, Unavailable
 from cambist.feed import client as client_module
 from cambist.feed.client import FeedClient, FeedRefused
 from cambist.feed.messages import (
+    FRAME_MAX_BYTES,
     Ask,
-    Frames,
-    FrameTooLarge,
     Gap,
     Hello,
     Market,
@@ -28,6 +27,7 @@ from cambist.feed.messages import (
     read_to_data,
 )
 from cambist.feed.server import Connection, FeedServer
+from cambist.frames import Frames, FrameTooLarge
 
 WITHIN_S = 10
 
@@ -312,7 +312,7 @@ def test_frames_are_found_however_the_socket_cuts_them(piece):
         [Watch(["a", "b"]), Ask(1, "echo", {"k": None})],
     ]
     wire = b"".join(frame(messages) for messages in sent)
-    frames = Frames()
+    frames = Frames(FRAME_MAX_BYTES)
     got = [
         read_to_data(payload)
         for at in range(0, len(wire), piece)
@@ -323,4 +323,4 @@ def test_frames_are_found_however_the_socket_cuts_them(piece):
 
 def test_a_frame_of_absurd_length_is_refused_before_it_is_awaited():
     with pytest.raises(FrameTooLarge):
-        list(Frames().fed(b"\xff\xff\xff\xff"))
+        list(Frames(FRAME_MAX_BYTES).fed(b"\xff\xff\xff\xff"))
