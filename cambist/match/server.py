@@ -36,7 +36,7 @@ from cambist.settings import Log, Match
 
 CANCELS_MAX = 1 << 16
 
-_CANCELS = frozenset({Kind.CANCEL, Kind.CANCEL_ALL})
+CANCELS = frozenset({Kind.CANCEL, Kind.CANCEL_ALL})
 _NEW_ORDERS = frozenset({Kind.PLACE, Kind.CANCEL_REPLACE})
 _HEADER_BYTES = 24  # of a command
 _KIND = 2  # offset in a command
@@ -220,7 +220,7 @@ class MatchServer:
     def _accept(self, item: _Item, kind: int = 0) -> None:
         if self._is_stopping:
             raise _stopped(self.problem)
-        room = self._queue_max + CANCELS_MAX if kind in _CANCELS else self._queue_max
+        room = self._queue_max + CANCELS_MAX if kind in CANCELS else self._queue_max
         if self._queue.qsize() >= room:
             raise Overloaded("the exchange is overloaded; the request was not executed")
         if self._disk.is_low and kind in _NEW_ORDERS:
