@@ -60,8 +60,15 @@ def segment_path(directory: Path, first_sequence: int) -> Path:
     return directory / f"{first_sequence:020}{SUFFIX}"
 
 
-def segments(directory: Path) -> list[tuple[int, Path]]:
-    """First sequence and file of every segment, oldest first."""
+def segments(directory: Path, archive: Path | None = None) -> list[tuple[int, Path]]:
+    """First sequence and file of every segment, oldest first; pruned ones too if the `archive` has them."""
+    kept = _segments(directory)
+    if archive is None:
+        return kept
+    return [found for found in _segments(archive) if not kept or found[0] < kept[0][0]] + kept
+
+
+def _segments(directory: Path) -> list[tuple[int, Path]]:
     found = [(_NAME.fullmatch(path.name), path) for path in directory.glob("*" + SUFFIX)]
     return sorted((int(name[1]), path) for name, path in found if name is not None)
 
@@ -128,9 +135,9 @@ def read_head(path: Path) -> Head:
     return head
 
 
-def read(directory: Path, after_sequence: int = 0) -> Iterator[JournalRecord]:
+def read(directory: Path, after_sequence: int = 0, *, archive: Path | None = None) -> Iterator[JournalRecord]:
     """The whole records behind `after_sequence` that are there now. Raises JournalDamaged."""
-    follower = Follower(directory, after_sequence, patience=1)
+    follower = Follower(directory, after_sequence, patience=1, archive=archive)
     while records := follower.poll():
         yield from records
 
@@ -139,7 +146,8 @@ class Follower:
     """Gives the records behind a place, as they come. `poll` never waits.
 
     With `event_hash`, the hash that the engine had at `after_sequence`, a journal that leads elsewhere is
-    refused (JournalForeign). Known limit: up to one segment is read to find the place.
+    refused (JournalForeign), as is one that was pruned beyond the place, unless the `archive` has the rest.
+    Known limit: up to one segment is read to find the place.
     """
 
     def __init__(
@@ -149,8 +157,10 @@ class Follower:
         event_hash: int | None = None,
         *,
         patience: int = _PATIENCE,
+        archive: Path | None = None,
     ) -> None:
         self._directory = directory
+        self._archive = archive
         self._sequence = after_sequence  # of the last record that was passed
         self._event_hash = event_hash
         self._patience = self._doubts = patience
@@ -220,7 +230,7 @@ class Follower:
                 raise JournalForeign(
                     f"{self._path}: sequence {record.first_sequence} follows {self._sequence}"
                 )
-            self._sequence = record.last_sequence
+            self._sequence, self._event_hash = record.last_sequence, record.event_hash
             return True
         if record.last_sequence == self._sequence:
             self._arrive(record.event_hash)
@@ -232,37 +242,48 @@ class Follower:
         if self._event_hash not in (None, event_hash):
             raise JournalForeign(f"{self._path}: other events lead to sequence {self._sequence}")
         self._is_at_place = True
+        self._event_hash = event_hash
 
     def _open(self) -> bool:
         """The segment in which the next record lies or will lie; False if there is none yet."""
-        at_or_before = [found for found in segments(self._directory) if found[0] <= self._sequence + 1]
-        return bool(at_or_before) and self._enter(at_or_before[-1][1])
+        found = segments(self._directory, self._archive)
+        at_or_before = [path for first_sequence, path in found if first_sequence <= self._sequence + 1]
+        if found and not at_or_before:
+            raise JournalForeign(
+                f"{self._directory}: the event journal begins with sequence {found[0][0]}; what lies between "
+                f"that and sequence {self._sequence} was pruned"
+            )
+        return bool(at_or_before) and self._enter(at_or_before[-1])
 
     def _enter(self, path: Path) -> bool:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False  # pruned since it was listed: the next look finds it in the archive, or says so
         raw = os.pread(descriptor, HEAD_BYTES, 0)
         head = decode_head(raw)
-        if head is None or path != segment_path(self._directory, head.first_sequence):
+        if head is None or path != segment_path(path.parent, head.first_sequence):
             os.close(descriptor)
             if len(raw) < HEAD_BYTES:
                 return False  # its writer is at it
             raise JournalDamaged("no segment head of this version")
         self.close()
         self._descriptor, self._path, self._offset = descriptor, path, HEAD_BYTES
-        if head.first_sequence == self._sequence + 1 and not self._is_at_place:
+        if head.first_sequence == self._sequence + 1:
             self._arrive(head.event_hash)
         return True
 
     def _advance(self) -> bool:
         """On to the next segment, if it has begun. Raises JournalDamaged if it is not the next."""
+        found = segments(self._directory, self._archive)
+        following = [segment for segment in found if segment[0] > _first_sequence(self._path)]
+        if following and self._is_at_place and following[0][0] == self._sequence + 1:
+            return self._enter(following[0][1])
         if os.fstat(self._descriptor).st_nlink == 0:
             raise JournalForeign(f"{self._path}: the journal has been written anew")
-        following = [found for found in segments(self._directory) if found[0] > _first_sequence(self._path)]
-        if not following:
-            return False
-        if not self._is_at_place or following[0][0] != self._sequence + 1:
+        if following:
             raise JournalDamaged(f"the next segment begins with sequence {following[0][0]}")
-        return self._enter(following[0][1])
+        return False
 
 
 def _first_sequence(path: Path) -> int:

@@ -85,20 +85,27 @@ class JournalWriter:
         except OSError as problem:
             raise _failed(self._directory, problem) from problem
 
+    @property
+    def first_sequence(self) -> int:
+        """Of the first record that is there, or that will be."""
+        found = segments(self._directory)
+        return found[0][0] if found else self.last_sequence + 1
+
     def mend(self) -> None:
         """Looks at everything and drops what lies behind the first damage. Raises JournalFailed."""
-        sequence = 0
+        sequence = self.first_sequence - 1
         try:
-            for record in read(self._directory):
+            for record in read(self._directory, sequence):
                 sequence = record.last_sequence
         except JournalDamaged as problem:
             log.warning("%s; what lies behind it is written anew", problem)
         if sequence < self.last_sequence:
             self.cut(sequence)
 
-    def clear(self) -> None:
-        """Drops everything."""
+    def clear(self, sequence: int, event_hash: int) -> None:
+        """Drops everything and goes on behind `sequence`, where the engine's hash is `event_hash`."""
         self.cut(0)
+        self.last_sequence, self.event_hash = sequence, event_hash
 
     def close(self) -> None:
         """Safe to repeat."""
@@ -110,11 +117,7 @@ class JournalWriter:
     def _find_end(self, until: int | None = None) -> None:
         self.close()
         self.last_sequence, self.event_hash = 0, self._genesis_hash
-        found = segments(self._directory)
-        if found and found[0][0] != 1:
-            log.warning("%s: the journal's beginning is missing; it is written anew", self._directory)
-            until = 0
-        for first_sequence, path in reversed(found):
+        for first_sequence, path in reversed(segments(self._directory)):
             is_wanted = until is None or first_sequence <= until
             if is_wanted and self._take_up(first_sequence, path, until):
                 return

@@ -29,16 +29,23 @@ class LogReport(NamedTuple):
     torn_bytes: int
 
 
-def read(directory: Path, after_sequence: int = 0, until_sequence: int | None = None) -> Iterator[bytes]:
+def read(
+    directory: Path,
+    after_sequence: int = 0,
+    until_sequence: int | None = None,
+    *,
+    archive: Path | None = None,
+) -> Iterator[bytes]:
     """Batches as they were appended, from the one that begins with `after_sequence` + 1.
 
     Ends with the batch that ends with `until_sequence`, or with the log. An unfinished last record counts as
     never written. A log that is being written is read with `until_sequence`, set to something acknowledged.
-    Raises LogDamaged, which names the record, at the first thing that cannot be; what came before it is good.
+    What was pruned is read from the `archive`. Raises LogDamaged, which names the record, at the first thing
+    that cannot be; what came before it is good.
     """
     if until_sequence is not None and until_sequence <= after_sequence:
         return
-    found = _from(directory, after_sequence)
+    found = _from(directory, after_sequence, archive)
     last_sequence = found[0].first_sequence - 1
     for header, payload in _batches([SegmentReader(segment) for segment in found]):
         last_sequence = header.last_sequence
@@ -75,11 +82,21 @@ def verify(directory: Path) -> LogReport:
     )
 
 
-def _from(directory: Path, after_sequence: int) -> list[Segment]:
+def reaches_back_to(directory: Path, sequence: int, archive: Path | None = None) -> bool:
+    """Whether the log, with what is in the `archive`, begins at or before `sequence`."""
+    found = segments(directory, archive)
+    return bool(found) and found[0].first_sequence <= sequence
+
+
+def _from(directory: Path, after_sequence: int, archive: Path | None = None) -> list[Segment]:
     """The segments from the one that holds what comes behind `after_sequence`."""
-    found = segments(directory)
+    found = segments(directory, archive)
     if not found or found[0].first_sequence > after_sequence + 1:
-        raise LogDamaged(f"{directory}: the log does not reach back to sequence {after_sequence + 1}")
+        begins = f"begins with sequence {found[0].first_sequence}" if found else "is empty"
+        raise LogDamaged(
+            f"{directory}: the log {begins} and does not reach back to sequence {after_sequence + 1}: "
+            "what was pruned is in the archive, if one was set (keep.archive)"
+        )
     while len(found) > 1 and found[1].first_sequence <= after_sequence + 1:
         del found[0]
     return found

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from xxhash import xxh3_64_intdigest
 
 from cambist.log.errors import LogDamaged
+from cambist.log.positions import pruned_through
 from cambist.log.records import (
     ALIGNMENT,
     VERSION,
@@ -47,12 +48,24 @@ class Segment(NamedTuple):
     path: Path
 
 
-def segments(directory: Path) -> list[Segment]:
-    """The segments that are in the chain, oldest first.
+def segments(directory: Path, archive: Path | None = None) -> list[Segment]:
+    """The segments that are in the chain, oldest first; those that were pruned too if the `archive` has them.
 
     A segment that begins at or behind the beginning of a newer epoch's was written by a leader that had been
-    replaced; nothing in it was acknowledged.
+    replaced; nothing in it was acknowledged. One that such a leader leaves behind after the newer epoch's
+    beginning was pruned lies wholly behind the mark.
     """
+    kept = _in_chain(directory)
+    needed = pruned_through(directory) + 1
+    while len(kept) > 1 and kept[1].first_sequence <= needed:
+        del kept[0]
+    if archive is None:
+        return kept
+    archived = _in_chain(archive)
+    return [found for found in archived if not kept or found.first_sequence < kept[0].first_sequence] + kept
+
+
+def _in_chain(directory: Path) -> list[Segment]:
     kept: list[Segment] = []
     for segment in sorted(map(_named, directory.glob("*" + SUFFIX)), reverse=True):
         if not kept or segment.first_sequence < kept[-1].first_sequence:

@@ -49,9 +49,16 @@ class Newest(NamedTuple):
 
 
 def save(
-    directory: Path, snapshot: Snapshot, disk: Disk | None = None, *, keep: int = GENERATIONS_MIN
+    directory: Path,
+    snapshot: Snapshot,
+    disk: Disk | None = None,
+    *,
+    keep: int = GENERATIONS_MIN,
+    needed: int = 0,
 ) -> Path:
     """Returns the path once the snapshot is durable; the newest `keep` stay, this one counted.
+
+    So does the one at sequence `needed`, behind which a pruned log begins.
 
     Raises OSError, or SnapshotDamaged if it reads back wrong; the older ones are still there then.
     """
@@ -76,7 +83,8 @@ def save(
     disk.rename(aside, path)
     disk.sync_directory(directory)
     for old in _paths(directory)[max(keep, GENERATIONS_MIN) :]:
-        disk.unlink(old)
+        if int(old.stem) != needed:
+            disk.unlink(old)
     return path
 
 
@@ -94,6 +102,15 @@ def newest(directory: Path, until_sequence: int | None = None) -> Newest:
         except SnapshotDamaged as problem:
             damaged.append(problem)
     return Newest(None, damaged)
+
+
+def oldest(directory: Path, from_sequence: int) -> Snapshot | None:
+    """The oldest snapshot that is whole, of those at or above `from_sequence`."""
+    for path in reversed(_paths(directory)):
+        if path.stem >= f"{from_sequence:020}":
+            with suppress(SnapshotDamaged):
+                return load(path)
+    return None
 
 
 def load(path: Path) -> Snapshot:
@@ -141,6 +158,11 @@ def _header(snapshot: Snapshot) -> bytes:
 
 def _checksum(fields: bytes) -> bytes:
     return _CHECKSUM.pack(xxh3_64_intdigest(fields))
+
+
+def sequences(directory: Path) -> list[int]:
+    """Of the snapshots that are there, whole or not; newest first."""
+    return [int(path.stem) for path in _paths(directory)]
 
 
 def _paths(directory: Path) -> list[Path]:

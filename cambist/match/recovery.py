@@ -1,7 +1,8 @@
 """Where the engine stands: the newest snapshot and the log behind it, or the whole log from the start.
 
 Who is to serve begins where the event journal can be completed from: at the newest snapshot at or below the
-journal's end. What the journal lacks is written on the way, what it has is compared.
+journal's end. What the journal lacks is written on the way, what it has is compared. A log that was pruned
+begins behind a snapshot, and so does a journal that has to be written anew then.
 """
 
 import logging
@@ -12,9 +13,12 @@ from typing import TypeAlias
 from cambist._matching import Engine, EngineBroken
 from cambist.errors import Broken
 from cambist.log import snapshots
-from cambist.log.file import read
+from cambist.log.disk import Disk
+from cambist.log.errors import LogDamaged
 from cambist.log.journal import JournalForeign, JournalRecord
 from cambist.log.journal_writer import JournalWriter
+from cambist.log.positions import pruned_through
+from cambist.log.reader import reaches_back_to, read
 from cambist.log.segments import SegmentReader, segments
 from cambist.log.snapshots import Snapshot
 from cambist.settings import Settings
@@ -41,7 +45,7 @@ def recover(settings: Settings, until_sequence: int | None, report: Report) -> E
 
 
 def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> Engine:
-    """The same at the log's end, and the journal says everything up to there.
+    """The same at the log's end, and the journal says everything that the log here leads to.
 
     A journal that is ahead of the log, or that says anything else than the engine, is dropped and written
     anew. Raises JournalFailed too.
@@ -51,23 +55,47 @@ def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int,
         log.warning("the event journal is ahead of the log, which ends with sequence %d", last_sequence)
         journal.cut(last_sequence)
     try:
+        if journal.first_sequence > pruned_through(settings.log_directory) + 1:
+            raise JournalForeign("the event journal's beginning is missing")
         return _complete(journal, settings, last_sequence, report)
     except JournalForeign as problem:
-        log.warning("%s; it is written anew from the log's beginning", problem)
-        journal.clear()
+        oldest = oldest_state(settings)
+        log.warning("%s; it is written anew behind sequence %d", problem, oldest.sequence)
+        journal.clear(oldest.sequence, oldest.event_hash)
         return _complete(journal, settings, last_sequence, report)
 
 
 def state_at(settings: Settings, sequence: int, report: Report) -> Engine:
     """The state after a batch that lies before the newest snapshot, or not. Raises as `recover` does."""
     engine = _newest(settings, sequence)
-    for _ in replay(engine, settings.log_directory, sequence, report):
+    archive = archive_of(settings)
+    for _ in replay(engine, settings.log_directory, sequence, report, archive=log_in(archive)):
         pass
     return engine
 
 
+def oldest_state(settings: Settings, archive: Path | None = None) -> Engine:
+    """The first state from which the log, with what is in its `archive`, leads on without a gap.
+
+    Raises LogDamaged if there is none.
+    """
+    found = segments(settings.log_directory, log_in(archive))
+    if found and found[0].first_sequence == 1:
+        return Engine()
+    begins = found[0].first_sequence if found else 1
+    snapshot = snapshots.oldest(settings.snapshots_directory, begins - 1)
+    if snapshot is None:
+        raise LogDamaged(
+            f"{settings.log_directory}: the log begins with sequence {begins}, and no whole snapshot leads "
+            "there: restore one from the backup"
+        )
+    return restored(snapshot, log_id(settings.log_directory))
+
+
 def _complete(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> Engine:
     engine = _newest(settings, journal.last_sequence)
+    if not reaches_back_to(settings.log_directory, engine.sequence + 1):
+        raise JournalForeign("the event journal ends before the oldest snapshot")
     _require_said(journal, engine.sequence, engine.event_hash)
     for record in replay(engine, settings.log_directory, last_sequence, report):
         if record.first_sequence > journal.last_sequence:
@@ -119,11 +147,16 @@ def restored(snapshot: Snapshot, of_log: bytes) -> Engine:
 
 
 def replay(
-    engine: Engine, log_directory: Path, until_sequence: int | None, report: Report
+    engine: Engine,
+    log_directory: Path,
+    until_sequence: int | None,
+    report: Report,
+    *,
+    archive: Path | None = None,
 ) -> Iterator[JournalRecord]:
     """Runs the log from where `engine` stands, and yields what the engine says to each batch."""
     next_report = engine.sequence
-    for payload in read(log_directory, engine.sequence, until_sequence):
+    for payload in read(log_directory, engine.sequence, until_sequence, archive=archive):
         first_sequence = engine.sequence + 1
         try:
             events = engine.apply(payload)
@@ -135,8 +168,11 @@ def replay(
         yield JournalRecord(first_sequence, engine.sequence, engine.event_hash, engine.time_ns, events)
 
 
-def keep_snapshot(settings: Settings, engine: Engine) -> Path:
-    """Stores its state so that the next start begins there. Raises OSError or SnapshotDamaged."""
+def keep_snapshot(settings: Settings, engine: Engine, disk: Disk | None = None) -> Path:
+    """Stores its state so that the next start begins there; the state was restored and compared before.
+
+    Raises OSError or SnapshotDamaged, or Broken if what the engine wrote does not restore to itself.
+    """
     snapshot = Snapshot(
         sequence=engine.sequence,
         time_ns=engine.time_ns,
@@ -145,10 +181,31 @@ def keep_snapshot(settings: Settings, engine: Engine) -> Path:
         log_id=log_id(settings.log_directory),
         engine=engine.snapshot(),
     )
-    return snapshots.save(settings.snapshots_directory, snapshot, keep=settings.snapshots.keep)
+    restored(snapshot, snapshot.log_id)
+    return snapshots.save(
+        settings.snapshots_directory,
+        snapshot,
+        disk,
+        keep=settings.snapshots.keep,
+        needed=pruned_through(settings.log_directory),
+    )
 
 
 def log_id(log_directory: Path) -> bytes:
     """Which log this is, whoever has a copy of it. Raises LogDamaged."""
     identity: bytes = SegmentReader(segments(log_directory)[-1]).log_id
     return identity
+
+
+def archive_of(settings: Settings) -> Path | None:
+    """Where what was pruned of this log is kept; None if it is not."""
+    root = settings.archive_directory
+    return None if root is None else root / log_id(settings.log_directory).hex()
+
+
+def log_in(archive: Path | None) -> Path | None:
+    return None if archive is None else archive / "log"
+
+
+def journal_in(archive: Path | None) -> Path | None:
+    return None if archive is None else archive / "journal"

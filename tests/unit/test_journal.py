@@ -1,6 +1,7 @@
 """The event journal: what is written comes back as it was, while it grows and after anything went wrong."""
 
 import os
+import shutil
 from itertools import pairwise
 
 import pytest
@@ -117,7 +118,7 @@ def test_a_follower_notices_that_the_journal_was_written_anew(directory):
     follower = Follower(directory)
     follower.poll()
     journal = writer(directory)
-    journal.clear()
+    journal.clear(0, GENESIS)
     journal.append(RECORDS[0])
     with pytest.raises(JournalForeign, match="written anew"):
         follower.poll()
@@ -180,7 +181,7 @@ def test_the_writer_drops_a_last_segment_without_a_head(directory):
             if record.first_sequence > journal.last_sequence:
                 journal.append(record)
         assert list(read(directory)) == RECORDS
-        journal.clear()
+        journal.clear(0, GENESIS)
 
 
 def test_the_journal_of_another_log_is_dropped(directory):
@@ -196,7 +197,7 @@ def test_a_cut_keeps_whole_records_up_to_the_place(directory):
         journal.cut(following.last_sequence - 1)
         assert record.last_sequence <= journal.last_sequence < following.last_sequence
         assert list(read(directory))[-1].last_sequence == journal.last_sequence
-        journal.clear()
+        journal.clear(0, GENESIS)
 
 
 def test_a_record_that_does_not_follow_is_not_taken(directory):
@@ -219,8 +220,80 @@ def test_what_a_failing_disk_leaves_can_be_gone_on_with(directory, fault):
         assert list(read(directory)) == [
             record for record in RECORDS[:10] if record.last_sequence <= journal.last_sequence
         ]
-        journal.clear()
+        journal.clear(0, GENESIS)
 
 
 def changed(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def prune(directory, archive, count):
+    """Moves the oldest segments away."""
+    archive.mkdir()
+    for _, path in segments(directory)[:count]:
+        path.rename(archive / path.name)
+
+
+def test_a_place_that_was_pruned_is_refused_and_says_where_the_journal_begins(directory, tmp_path):
+    write(directory)
+    prune(directory, tmp_path / "archive", 2)
+    begins = segments(directory)[0][0]
+    with pytest.raises(JournalForeign, match=f"begins with sequence {begins}"):
+        Follower(directory).poll()
+    with pytest.raises(JournalForeign):
+        Follower(directory, begins - 2).poll()
+    assert list(read(directory, begins - 1)) == [one for one in RECORDS if one.first_sequence >= begins]
+
+
+def test_what_was_pruned_is_read_from_the_archive(directory, tmp_path):
+    write(directory)
+    prune(directory, tmp_path / "archive", 2)
+    assert list(read(directory, archive=tmp_path / "archive")) == RECORDS
+
+
+def test_an_archive_that_leads_elsewhere_is_refused(directory, tmp_path):
+    write(directory)
+    prune(directory, tmp_path / "archive", 2)
+    begins, path = segments(directory)[0]
+    other = RECORDS[len(RECORDS) // 2]._replace(first_sequence=begins, last_sequence=begins)
+    path.unlink()
+    foreign = writer(tmp_path / "foreign")
+    foreign.clear(begins - 1, 4711)
+    foreign.append(other)
+    (tmp_path / "foreign" / path.name).rename(path)
+    with pytest.raises(JournalForeign, match="other events lead to"):
+        list(read(directory, archive=tmp_path / "archive"))
+
+
+def test_a_follower_at_the_end_of_a_segment_goes_on_when_that_is_pruned(directory, tmp_path):
+    write(directory)
+    first_of_third = segments(directory)[2][0]
+    follower = Follower(directory)
+    while follower.sequence < first_of_third - 1:
+        follower.poll(most_bytes=64)
+    prune(directory, tmp_path / "archive", 2)
+    shutil.rmtree(tmp_path / "archive")
+    assert follower.poll()[0].first_sequence == first_of_third
+
+
+def test_a_writer_goes_on_in_a_journal_that_does_not_begin_with_the_first_command(directory, tmp_path):
+    write(directory, RECORDS[:-1])
+    prune(directory, tmp_path / "archive", 2)
+    journal = writer(directory)
+    assert (journal.first_sequence, journal.last_sequence) == (
+        segments(directory)[0][0],
+        RECORDS[-2].last_sequence,
+    )
+    journal.append(RECORDS[-1])
+    assert list(read(directory, journal.first_sequence - 1))[-1] == RECORDS[-1]
+
+
+def test_a_journal_can_begin_anew_behind_any_sequence(directory):
+    write(directory)
+    middle = len(RECORDS) // 2
+    journal = writer(directory)
+    journal.clear(RECORDS[middle].last_sequence, RECORDS[middle].event_hash)
+    for record in RECORDS[middle + 1 :]:
+        journal.append(record)
+    follower = Follower(directory, RECORDS[middle].last_sequence, RECORDS[middle].event_hash)
+    assert follower.poll() == RECORDS[middle + 1 :]
