@@ -14,6 +14,8 @@ pub const NIL: u32 = u32::MAX;
 /// The end of every queue. The slot exists but holds no order: what links an order to its neighbours writes there as
 /// well, instead of asking whether there is a neighbour, which nobody could foresee.
 pub const NO_ORDER: u32 = 0;
+/// Room for orders from the start: so large a block gets pages of its own, grows without being copied, and leaves no hole.
+const ORDERS_AT_FIRST: usize = 1 << 16;
 /// Beside an order's time in force: `Book::specials` has more about it.
 const IS_SPECIAL: u8 = 0x80;
 
@@ -223,8 +225,10 @@ pub struct Book {
 
 impl Default for Book {
     fn default() -> Self {
+        let mut orders = Vec::with_capacity(ORDERS_AT_FIRST);
+        orders.push(Order::default());
         Book {
-            orders: vec![Order::default()],
+            orders,
             free_orders: Vec::new(),
             by_id: Index::default(),
             levels: Vec::new(),

@@ -454,16 +454,26 @@ fn time_each(engine: &mut PyEngine, batches: Vec<Bound<'_, PyBytes>>) -> PyResul
 }
 
 /// The C library gives freed blocks above a certain size back to the system and lets the next one fault in page by
-/// page, which costs as much as running the commands whose events it holds. It raises that size to the largest block
-/// that was freed, so one that nobody ever touches settles it.
-fn keep_freed_memory() {
-    const LARGEST: usize = 16 << 20;
-    drop(black_box(Vec::<u8>::with_capacity(LARGEST)));
+/// page, which costs as much as running the commands whose events it holds. Below that size it keeps them, and with it
+/// what the books have outgrown. By itself it moves that size with every large block that anybody frees; here it is
+/// settled: the events of a batch are kept, an outgrown index is not.
+#[cfg(target_env = "gnu")]
+fn settle_allocator() {
+    const KEPT_BLOCK: i32 = 4 << 20;
+    const KEPT_AT_THE_END: i32 = 32 << 20;
+    // SAFETY: two settings of the allocator, made before any thread of this module runs.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT_BLOCK);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_AT_THE_END);
+    }
 }
+
+#[cfg(not(target_env = "gnu"))]
+fn settle_allocator() {}
 
 #[pymodule]
 fn _matching(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    keep_freed_memory();
+    settle_allocator();
     module.add("EngineBroken", module.py().get_type::<EngineBroken>())?;
     module.add_class::<PyEngine>()?;
     module.add_function(wrap_pyfunction!(constants, module)?)?;
