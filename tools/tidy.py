@@ -33,12 +33,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway": {"accounts", "feed", "match", "ledger"} | BELOW_SERVICES,
     "price": {"feed"} | BELOW_SERVICES,
     "describe": {"data", "feed", "gateway", "price"} | BELOW_SERVICES,
+    "keep": {"match", "data"} | BELOW_SERVICES,
     "control": {"accounts", "match", "ledger", "data"} | BELOW_SERVICES,
     "flow": {"accounts", "match"} | BELOW_SERVICES,
     "demo": {"control", "flow", "accounts", "match"} | BELOW_SERVICES,
     "bench": {"flow", "match", "ledger"} | BELOW_SERVICES,
 }
-WIRING = {"app", "app_data", "cli", "__main__", "__init__"}  # may import everything
+WIRING = {"app", "app_data", "app_snapshotter", "cli", "__main__", "__init__"}  # may import everything
 
 COUNTS_MONEY = ("cambist/money.py", "cambist/engine/", "cambist/log/", "cambist/match/", "cambist/ledger/")
 # Division with / gives a float, but pathlib spells joining that way, so only where no paths are.

@@ -65,6 +65,14 @@ def segments(directory: Path, archive: Path | None = None) -> list[Segment]:
     return [found for found in archived if not kept or found.first_sequence < kept[0].first_sequence] + kept
 
 
+def behind_chain(directory: Path) -> list[Segment]:
+    """What the mark of `log.positions` lets go, oldest first, a replaced leader's segments there as well."""
+    begins = segments(directory)[0].first_sequence
+    found = map(_named, directory.glob("*" + SUFFIX))
+    gone = [segment for segment in found if segment.first_sequence < begins]
+    return sorted(gone, key=lambda segment: segment.first_sequence)
+
+
 def _in_chain(directory: Path) -> list[Segment]:
     kept: list[Segment] = []
     for segment in sorted(map(_named, directory.glob("*" + SUFFIX)), reverse=True):

@@ -67,7 +67,7 @@ def save(
     disk.sync_directory(directory.parent)
     for leftover in directory.glob("*" + TEMPORARY):
         disk.unlink(leftover)
-    path = directory / f"{snapshot.sequence:020}{SUFFIX}"
+    path = path_of(directory, snapshot.sequence)
     aside = path.with_name(path.name + TEMPORARY)
     descriptor = disk.create(aside)
     try:
@@ -86,6 +86,10 @@ def save(
         if int(old.stem) != needed:
             disk.unlink(old)
     return path
+
+
+def path_of(directory: Path, sequence: int) -> Path:
+    return directory / f"{sequence:020}{SUFFIX}"
 
 
 def newest(directory: Path, until_sequence: int | None = None) -> Newest:

@@ -1,0 +1,1 @@
+"""What stays when machines and disks do not: snapshots, pruning, archive, backup, restore, rehearsal."""
