@@ -1,8 +1,9 @@
 """Who is next, and who waits for which result: one thread owns log, engine and event journal.
 
 It takes everything that waits (a batch at most), makes the batch durable, applies it, and only then answers;
-each event loop is woken once per batch. Queries run on the same thread between batches, so they see exactly
-what is durable and nothing in between.
+each event loop is woken once per batch, and wakes this thread once per turn of its own, however much it has
+sent by then. Queries run on the same thread between batches, so they see exactly what is durable and nothing
+in between.
 
 What the engine said goes to the event journal after the answers, which do not depend on it: if it cannot be
 written the exchange ends, and the next start writes it.
@@ -19,7 +20,7 @@ import asyncio
 import concurrent.futures
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
@@ -44,13 +45,22 @@ _FLAGS = 10  # offset in a RESULT
 _MORE = 2
 
 T = TypeVar("T")
-# Who is told: a coroutine of some event loop, or (loop None) a thread that waits.
-_Future: TypeAlias = "asyncio.Future[Any] | concurrent.futures.Future[Any]"
-_Loop: TypeAlias = asyncio.AbstractEventLoop | None
-_Answers: TypeAlias = "defaultdict[_Loop, list[tuple[_Future, Any]]]"
+_Loop: TypeAlias = asyncio.AbstractEventLoop | None  # whose waiters are told there; None: by this thread
+_Answers: TypeAlias = "defaultdict[_Loop, list[tuple[Waiter, Any]]]"
 # A plain tuple: it is made for every command, and a named one costs as much as all the rest of the way.
-_Command: TypeAlias = "tuple[bytearray, _Future, _Loop, Port]"
+_Command: TypeAlias = "tuple[bytearray, Waiter, _Loop, Port]"
 _Item: TypeAlias = "_Command | Query"
+
+
+class Waiter(Protocol):
+    """Who is told what became of a command: a future of asyncio or of a thread, or what acts like one."""
+
+    def done(self) -> bool:
+        """Whether it has been told, or waits no more."""
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, problem: Any, /) -> None: ...
 
 
 class CommandLog(Protocol):
@@ -75,14 +85,14 @@ class EventJournal(Protocol):
 
 class Query(NamedTuple):
     ask: Callable[[Engine], Any]
-    future: _Future
+    waiter: Waiter
     loop: _Loop
 
 
 class Unfinished(NamedTuple):
     """A cancel-all that goes on in CONTINUE commands; its answer waits for the last of them."""
 
-    future: _Future
+    waiter: Waiter
     loop: _Loop
     records: list[bytes]
 
@@ -101,17 +111,21 @@ class Port:
         A cancel-all is answered after its last part, with the records of all parts one after the other.
         Raises Overloaded or Unavailable at once; the future may raise OutcomeUnknown.
         """
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.send(command, future)
+        return future
+
+    def send(self, command: bytearray, waiter: Waiter) -> None:
+        """The same for one who is no future. `waiter` is told in the event loop from which this is called."""
         _require_framed(command)
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes] = loop.create_future()
-        self._server._accept((command, future, loop, self), command[_KIND])
-        return future
+        self._server._accept((command, waiter, loop, self), loop, command[_KIND])
 
     def call(self, command: bytearray) -> bytes:
         """The same from any thread but the match thread, which it would wait for."""
         _require_framed(command)
         future: concurrent.futures.Future[bytes] = concurrent.futures.Future()
-        self._server._accept((command, future, None, self), command[_KIND])
+        self._server._accept((command, future, None, self), None, command[_KIND])
         return future.result()
 
     def query(self, ask: Callable[[Engine], T]) -> "asyncio.Future[T]":
@@ -159,7 +173,10 @@ class MatchServer:
         self._seal_after_s = log_settings.seal_idle_ms / 1_000
         self._disk = disk
         self._clock = clock
-        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._queue: deque[_Item] = deque()
+        self._wakes: SimpleQueue[None] = SimpleQueue()  # at most one for each sleep
+        self._is_asleep = False
+        self._waking: _Loop = None  # the loop that wakes this thread at the end of its turn
         self._sequencer = StampedPort(self)
         self._in_flight: list[_Command] = []
         self._unfinished: dict[int, Unfinished] = {}  # by the cancel-all's sequence
@@ -176,7 +193,7 @@ class MatchServer:
     def stop(self) -> None:
         """Answer what waits, seal the log and close it; returns when that is done. Safe to repeat."""
         self._is_stopping = True
-        self._queue.put(Query(lambda engine: None, concurrent.futures.Future(), None))  # wakes it
+        self._wake()
         self.join()
 
     def join(self) -> None:
@@ -208,26 +225,42 @@ class MatchServer:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._accept(Query(ask, future, loop))
+        self._accept(Query(ask, future, loop), loop)
         return future
 
     def query_blocking(self, ask: Callable[[Engine], T]) -> T:
         """The same from any thread but the match thread."""
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        self._accept(Query(ask, future, None))
+        self._accept(Query(ask, future, None), None)
         return future.result()
 
-    def _accept(self, item: _Item, kind: int = 0) -> None:
+    def _accept(self, item: _Item, loop: _Loop, kind: int = 0) -> None:
         if self._is_stopping:
             raise _stopped(self.problem)
         room = self._queue_max + CANCELS_MAX if kind in CANCELS else self._queue_max
-        if self._queue.qsize() >= room:
+        if len(self._queue) >= room:
             raise Overloaded("the exchange is overloaded; the request was not executed")
         if self._disk.is_low and kind in _NEW_ORDERS:
             raise Overloaded("no new orders: the exchange is low on disk space; cancels go on")
-        self._queue.put(item)
+        self._queue.append(item)
+        if self._is_asleep:
+            self._wake_from(loop)
         if self._ended:  # it ended between the first line and the last: nobody else would answer this
             self._turn_away()
+
+    def _wake_from(self, loop: _Loop) -> None:
+        """A loop does it once it has read all that it can: waking a thread costs as much as an order."""
+        if loop is None:
+            self._wake()
+        elif self._waking is not loop:
+            self._waking = loop
+            loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._waking = None
+        if self._is_asleep:
+            self._is_asleep = False
+            self._wakes.put(None)
 
     # From here on: the match thread.
 
@@ -242,7 +275,7 @@ class MatchServer:
         nothing to do within `sleep_max_s` seals the log.
         """
         try:
-            if not self._is_stopping or self._queue.qsize() or self._engine.pending:
+            if not self._is_stopping or self._queue or self._engine.pending:
                 self._turn(sleep_max_s)
                 return True
             self._seal()
@@ -270,12 +303,12 @@ class MatchServer:
 
     def _take(self, sleep_max_s: float) -> list[_Item]:
         """Everything that waits, at most a batch. Sleeps only if there is nothing else to do."""
-        count = self._queue.qsize()
-        if count == 0 and not self._engine.pending and not self._is_due():
-            return self._sleep(sleep_max_s)
-        return [self._queue.get_nowait() for _ in range(min(count, self._batch_max))]
+        if not self._queue and not self._engine.pending and not self._is_due():
+            self._sleep(sleep_max_s)
+        take = self._queue.popleft
+        return [take() for _ in range(min(len(self._queue), self._batch_max))]
 
-    def _sleep(self, max_s: float) -> list[_Item]:
+    def _sleep(self, max_s: float) -> None:
         """Until something comes, or (with a log to seal, or the disk to look at again) for a while.
 
         Deadlines are met on the way.
@@ -284,14 +317,14 @@ class MatchServer:
         deadline_ns = self._engine.next_deadline_ns
         if deadline_ns is not None:
             timeout_s = min(timeout_s, max(0, deadline_ns - self._clock()) / 1_000_000_000)
+        self._is_asleep = True
         try:
-            first = self._queue.get(timeout=timeout_s)
+            if not self._queue and not self._is_stopping:  # what came before was not told of the sleep
+                self._wakes.get(timeout=timeout_s)
         except Empty:
-            if not self._is_due():
+            if not self._queue and not self._is_due():
                 self._seal()
-            return []
-        count = min(self._queue.qsize(), self._batch_max - 1)
-        return [first, *(self._queue.get_nowait() for _ in range(count))]
+        self._is_asleep = False
 
     def _execute(self, waiting: list[_Command]) -> None:
         """Log, apply, answer. Whatever raises on the way leaves `_in_flight` for `_end`."""
@@ -323,11 +356,11 @@ class MatchServer:
         answers: _Answers = defaultdict(list)
         if has_continue:
             self._go_on(next(records), answers)
-        for (_, future, loop, _), record in zip(waiting, records, strict=True):
+        for (_, waiter, loop, _), record in zip(waiting, records, strict=True):
             if record[_FLAGS] & _MORE:
-                self._unfinished[events.result(record).sequence] = Unfinished(future, loop, [record])
+                self._unfinished[events.result(record).sequence] = Unfinished(waiter, loop, [record])
             else:
-                answers[loop].append((future, record))
+                answers[loop].append((waiter, record))
         _deliver(answers, _set_results)
 
     def _go_on(self, record: bytes, answers: _Answers) -> None:
@@ -339,16 +372,16 @@ class MatchServer:
         work.records.append(record)
         if not record[_FLAGS] & _MORE:
             del self._unfinished[sequence]
-            answers[work.loop].append((work.future, b"".join(work.records)))
+            answers[work.loop].append((work.waiter, b"".join(work.records)))
 
     def _ask(self, queries: Iterable[Query]) -> None:
         results: _Answers = defaultdict(list)
         problems: _Answers = defaultdict(list)
-        for ask, future, loop in queries:
+        for ask, waiter, loop in queries:
             try:
-                results[loop].append((future, ask(self._engine)))
+                results[loop].append((waiter, ask(self._engine)))
             except Exception as problem:  # noqa: BLE001  the query's own, and for who asked
-                problems[loop].append((future, problem))
+                problems[loop].append((waiter, problem))
         _deliver(results, _set_results)
         _deliver(problems, _set_problems)
 
@@ -361,9 +394,9 @@ class MatchServer:
         """Nobody is left waiting, and nothing is written any more."""
         self._is_stopping = self._ended = True
         unknown: _Answers = defaultdict(list)
-        unfinished = [(work.future, work.loop) for work in self._unfinished.values()]
-        for future, loop in [(item[1], item[2]) for item in self._in_flight] + unfinished:
-            unknown[loop].append((future, OutcomeUnknown("the exchange stopped; the outcome is not known")))
+        unfinished = [(work.waiter, work.loop) for work in self._unfinished.values()]
+        for waiter, loop in [(item[1], item[2]) for item in self._in_flight] + unfinished:
+            unknown[loop].append((waiter, OutcomeUnknown("the exchange stopped; the outcome is not known")))
         _deliver(unknown, _set_problems)
         self._turn_away()
         self._journal.close()
@@ -374,10 +407,10 @@ class MatchServer:
         problems: _Answers = defaultdict(list)
         while True:
             try:
-                _, future, loop, *_ = self._queue.get_nowait()
-            except Empty:
+                _, waiter, loop, *_ = self._queue.popleft()
+            except IndexError:
                 break
-            problems[loop].append((future, _stopped(self.problem)))
+            problems[loop].append((waiter, _stopped(self.problem)))
         _deliver(problems, _set_problems)
 
 
@@ -396,7 +429,7 @@ def _stopped(problem: BaseException | None) -> ExchangeError:
     return Unavailable(f"the exchange {why}; the request was not executed")
 
 
-def _deliver(answers: _Answers, tell: Callable[[list[tuple[_Future, Any]]], None]) -> None:
+def _deliver(answers: _Answers, tell: Callable[[list[tuple[Waiter, Any]]], None]) -> None:
     for loop, told in answers.items():
         if loop is None:
             tell(told)
@@ -407,13 +440,13 @@ def _deliver(answers: _Answers, tell: Callable[[list[tuple[_Future, Any]]], None
             continue
 
 
-def _set_results(answers: list[tuple[_Future, Any]]) -> None:
-    for future, result in answers:
-        if not future.done():  # who asked may have given up
-            future.set_result(result)
+def _set_results(answers: list[tuple[Waiter, Any]]) -> None:
+    for waiter, result in answers:
+        if not waiter.done():  # who asked may have given up
+            waiter.set_result(result)
 
 
-def _set_problems(answers: list[tuple[_Future, Any]]) -> None:
-    for future, problem in answers:
-        if not future.done():
-            future.set_exception(problem)
+def _set_problems(answers: list[tuple[Waiter, Any]]) -> None:
+    for waiter, problem in answers:
+        if not waiter.done():
+            waiter.set_exception(problem)

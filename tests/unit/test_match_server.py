@@ -233,6 +233,42 @@ def test_the_event_loop_is_woken_once_per_batch(market):
     assert len(market.log.batches) - before == 2
 
 
+def test_what_one_turn_of_the_event_loop_sends_is_one_batch(market):
+    async def main() -> None:
+        await market.port.submit(market.bid())
+        while not market.server._is_asleep:
+            await asyncio.sleep(0.001)
+        before = len(market.log.batches)
+        await asyncio.gather(*(market.port.submit(market.bid()) for _ in range(50)))
+        assert len(market.log.batches) == before + 1
+
+    asyncio.run(main())
+
+
+def test_who_is_no_future_is_told_in_his_event_loop(market):
+    class Teller:
+        def __init__(self) -> None:
+            self.told = asyncio.Event()
+
+        def done(self) -> bool:
+            return False
+
+        def set_result(self, record: bytes) -> None:
+            assert events.result(record).status == Status.OK
+            asyncio.get_running_loop()
+            self.told.set()
+
+        def set_exception(self, problem: BaseException) -> None:
+            raise problem
+
+    async def main() -> None:
+        teller = Teller()
+        market.port.send(market.bid(), teller)
+        await asyncio.wait_for(teller.told.wait(), 10)
+
+    asyncio.run(main())
+
+
 def test_a_batch_is_what_replays_to_the_same_hash(market):
     async def main() -> None:
         await asyncio.gather(*(market.port.submit(market.bid(price)) for price in range(1, 200)))
