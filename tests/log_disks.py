@@ -51,8 +51,18 @@ class QuickDisk(Disk):
         self.opened[descriptor] = path
         return descriptor
 
+    def create_new(self, path: Path) -> int:
+        descriptor = super().create_new(path)
+        self.opened[descriptor] = path
+        return descriptor
+
     def open(self, path: Path) -> int:
         descriptor = super().open(path)
+        self.opened[descriptor] = path
+        return descriptor
+
+    def open_or_create(self, path: Path) -> int:
+        descriptor = super().open_or_create(path)
         self.opened[descriptor] = path
         return descriptor
 
@@ -88,6 +98,14 @@ class FaultyDisk(QuickDisk):
     def create(self, path: Path) -> int:
         self._step("create")
         return super().create(path)
+
+    def create_new(self, path: Path) -> int:
+        self._step("create_new")
+        return super().create_new(path)
+
+    def open_or_create(self, path: Path) -> int:
+        self._step("open_or_create")
+        return super().open_or_create(path)
 
     def open(self, path: Path) -> int:
         self._step("open")
@@ -184,10 +202,11 @@ class PowerCutDisk(QuickDisk):
 
     def create(self, path: Path) -> int:
         self._before_step()
-        descriptor = super().create(path)
-        self._files[descriptor] = _File()
-        self._name({path.name: self._files[descriptor]})
-        return descriptor
+        return self._new(path, super().create(path))
+
+    def create_new(self, path: Path) -> int:
+        self._before_step()
+        return self._new(path, super().create_new(path))
 
     def open(self, path: Path) -> int:
         descriptor = super().open(path)
@@ -237,6 +256,11 @@ class PowerCutDisk(QuickDisk):
             if keep():
                 names.update(change)
         return {name: file.with_sectors(choose) for name, file in names.items() if file is not None}
+
+    def _new(self, path: Path, descriptor: int) -> int:
+        self._files[descriptor] = _File()
+        self._name({path.name: self._files[descriptor]})
+        return descriptor
 
     def _name(self, change: dict[str, _File | None]) -> None:
         self._pending.append(change)

@@ -16,7 +16,7 @@ from cambist.control.client import running
 from cambist.control.protocol import ShowPosition
 from cambist.control.verify import Position
 from cambist.log.file import FileLog
-from cambist.log.lock import DirectoryLock
+from cambist.log.leadership import LeaderLock
 from cambist.settings import Settings
 
 
@@ -63,7 +63,7 @@ def _synced(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _untouched(settings: Settings) -> Iterator[None]:
-    lock = DirectoryLock(settings.log_directory)
+    lock = LeaderLock(settings.log_directory)
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ from cambist.control.client import running
 from cambist.control.server import require_short
 from cambist.errors import ExchangeError
 from cambist.log.errors import LogError
-from cambist.log.lock import DirectoryLock
+from cambist.log.leadership import LeaderLock
 from cambist.match.disk import free_bytes
 from cambist.settings import FILE_NAME, MIB, Settings, SettingsError, home_directory
 from cambist.store.secrets import Vault
@@ -158,7 +158,7 @@ def _exchange(settings: Settings) -> str:
     with running(settings.socket_file) as exchange:
         if exchange is not None:
             return "running"
-    DirectoryLock(settings.log_directory).release()
+    LeaderLock(settings.log_directory).release()
     server = settings.server
     family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
     try:

@@ -22,8 +22,16 @@ class Disk:
         """A new empty file, in place of any old one; returns its descriptor."""
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
+    def create_new(self, path: Path) -> int:
+        """The same, but FileExistsError if there is one."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
     def open(self, path: Path) -> int:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
+    def open_or_create(self, path: Path) -> int:
+        """The file as it is, or a new empty one."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def pwritev(self, descriptor: int, buffers: Sequence[Buffer], offset: int) -> int:
         """Returns the bytes written, which may be fewer than given."""

@@ -11,14 +11,22 @@ import errno
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from cambist.log.disk import TEMPORARY, Disk, write_all, write_file, zero_fill
+from cambist.engine.commands import TakeOver, batch
+from cambist.log.disk import Disk, write_all, write_file, zero_fill
 from cambist.log.errors import Fenced, LogDamaged, LogError, LogFailed, LogInUse
-from cambist.log.lock import DirectoryLock
+from cambist.log.leadership import (
+    LeaderLock,
+    begin_epoch,
+    epoch_file,
+    leftovers,
+    temporary_name,
+)
 from cambist.log.reader import LogReport, read, verify
 from cambist.log.records import CHAIN_START, Parts, RecordChain, record_size
 from cambist.log.segments import (
@@ -29,6 +37,8 @@ from cambist.log.segments import (
     segment_name,
     segments,
 )
+from cambist.log.succession import end_of_chain, require_appends_only
+from cambist.log.tail import LogTail
 
 __all__ = [
     "Fenced",
@@ -43,6 +53,8 @@ __all__ = [
 ]
 
 SEGMENT_BYTES = 64 << 20
+FIRST_OF_EPOCH_BYTES = 1 << 20  # who takes over has no time to fill more with zeros
+LOOK_EVERY_NS = 500_000_000  # for a newer epoch, when nothing is appended
 
 log = logging.getLogger(__name__)
 
@@ -62,38 +74,79 @@ class FileLog:
         """Takes the lock and the place behind the last whole record; begins a new log in an empty directory.
 
         An unfinished last record is cut off, and a copy of it kept. Only the last segment is read here;
-        `read` verifies the others. `executor` fills the next segment meanwhile, by default in a thread.
+        `read` verifies the others. Where an epoch has begun without its first record, that is made.
+        `executor` fills the next segment meanwhile, by default in a thread.
         Raises LogInUse, LogDamaged, Fenced, or LogFailed.
         """
+        return cls._open(directory, segment_bytes, disk or Disk(), executor, None)
+
+    @classmethod
+    def take_over(
+        cls,
+        directory: Path,
+        epoch: int,
+        *,
+        tail: LogTail | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        disk: Disk | None = None,
+        executor: Executor | None = None,
+    ) -> "FileLog":
+        """Begins `epoch`, the one behind that of the leader who is dead or silent, and goes on in its place.
+
+        When it returns, TAKE_OVER is durable and was read back. `tail` saves reading what its owner has read
+        already. Raises LogInUse if another process was first, and as `open` does.
+        """
+        disk = disk or Disk()
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            lock = DirectoryLock(directory)
+            begin_epoch(directory, epoch, disk)
         except OSError as problem:
             raise LogFailed(f"{directory}: {problem}") from problem
-        opened = cls(
-            directory, lock, segment_bytes, disk or Disk(), executor or ThreadPoolExecutor(1, "log-fill")
-        )
+        return cls._open(directory, segment_bytes, disk, executor, tail)
+
+    @classmethod
+    def _open(
+        cls,
+        directory: Path,
+        segment_bytes: int,
+        disk: Disk,
+        executor: Executor | None,
+        tail: LogTail | None,
+    ) -> "FileLog":
         try:
-            opened._begin()
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = LeaderLock(directory)
+        except OSError as problem:
+            raise LogFailed(f"{directory}: {problem}") from problem
+        opened = cls(directory, lock, segment_bytes, disk, executor or ThreadPoolExecutor(1, "log-fill"))
+        try:
+            opened._begin(tail)
         except BaseException:
             opened.close()
             raise
         return opened
 
     def __init__(
-        self, directory: Path, lock: DirectoryLock, segment_bytes: int, disk: Disk, executor: Executor
+        self,
+        directory: Path,
+        lock: LeaderLock,
+        segment_bytes: int,
+        disk: Disk,
+        executor: Executor,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Use `open`."""
+        """Use `open` or `take_over`."""
         self._directory = directory
         self._lock = lock
         self._segment_bytes = segment_bytes
         self._disk = disk
         self._executor = executor
+        self._monotonic_ns = monotonic_ns
+        self._looked_ns = 0
         self._spare: Future[int] | None = None  # the next segment's descriptor, once it is filled
-        self._spare_path = directory / ("next" + TEMPORARY)
+        self._spare_path = directory / temporary_name("next", lock.epoch)
         self._is_usable = True
         self._is_sealed = True
-        self._chain = RecordChain(1, 0, CHAIN_START)
+        self._chain = RecordChain(lock.epoch, 0, CHAIN_START)
         self.log_id = b""
         # The segment that is written now.
         self._descriptor = -1
@@ -138,6 +191,20 @@ class FileLog:
                 self._write(self._chain.seal())
             self._is_sealed = True
 
+    def require_leading(self) -> None:
+        """Raises Fenced if another process leads. Asks the disk if the last look is half a second old."""
+        self._refuse_if_unusable()
+        if self._monotonic_ns() - self._looked_ns >= LOOK_EVERY_NS:
+            with self._must_succeed():
+                self._refuse_if_fenced()
+
+    def beat(self) -> None:
+        """Shows those who watch that this process leads and can run; from any thread, before `close`.
+
+        What was wrong with log and journal at the start is mended by then. Raises OSError.
+        """
+        self._lock.beat()
+
     def close(self) -> None:
         """Gives the directory free. Safe to repeat; never raises, since what was acknowledged is durable."""
         self._is_usable = False
@@ -149,17 +216,21 @@ class FileLog:
         self._descriptor = -1
         self._lock.release()
 
-    def _begin(self) -> None:
+    def _begin(self, tail: LogTail | None) -> None:
         with self._must_succeed():
-            for leftover in self._directory.glob("*" + TEMPORARY):
-                self._disk.unlink(leftover)
+            self._lock.starts()
+            for leftover in leftovers(self._directory, self._lock.epoch):
+                with suppress(FileNotFoundError):  # an old leader that is still at work gave it its name
+                    self._disk.unlink(leftover)
             found = segments(self._directory)
-            if found:
-                self._continue(found[-1])
-            else:
+            if not found:
                 self.log_id = secrets.token_bytes(16)
                 self._rotate(0)
                 self._disk.sync_directory(self._directory.parent)
+            elif found[-1].epoch == self._lock.epoch:
+                self._continue(found[-1])
+            else:
+                self._follow(tail)
             self._refuse_if_fenced()
 
     def _continue(self, segment: Segment) -> None:
@@ -183,6 +254,31 @@ class FileLog:
         self._offset, self._size = reader.offset, reader.size
         self._first_sequence, self._previous = reader.first_sequence, reader.previous
 
+    def _follow(self, tail: LogTail | None) -> None:
+        """Makes TAKE_OVER the first record of this epoch, behind the last one of the epoch before.
+
+        It has a segment of its own, which gets its name only with the record in it. Nothing of the epoch
+        before is changed: its leader may still be at it.
+        """
+        epoch = self._lock.epoch
+        require_appends_only(self._directory, epoch - 1)
+        end = end_of_chain(self._directory, tail, self._disk)
+        if end.epoch != epoch - 1:
+            raise LogDamaged(f"{self._directory}: epoch {epoch} has begun, the log ends in epoch {end.epoch}")
+        payload = batch(end.last_sequence + 1, end.time_ns, end.epoch, [TakeOver(epoch=epoch).encode()])
+        self.log_id = end.log_id
+        self._chain = RecordChain(epoch, end.last_sequence, end.chain)
+        self._enter(*self._filled(min(self._segment_bytes, FIRST_OF_EPOCH_BYTES)), take_over=payload)
+        self._is_sealed = False
+        self._read_back(payload)
+
+    def _read_back(self, payload: bytes) -> None:
+        os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        name = segment_name(self.epoch, self._first_sequence)
+        reader = SegmentReader(Segment(self.epoch, self._first_sequence, self._directory / name))
+        if [found for _, found in reader.batches()] != [payload]:
+            raise LogFailed(f"{reader.path} does not read back as it was written")
+
     def _cut(self, reader: SegmentReader, torn: bytes) -> None:
         copies = len(list(self._directory.glob("*.torn")))
         log.warning("%s offset %d: cut off an unfinished record", reader.path, reader.offset)
@@ -205,17 +301,20 @@ class FileLog:
         """
         if self._first_sequence == self.last_sequence + 1:
             self._chain.chain = self._previous  # nothing but its head in this one: the new one replaces it
-        aside, descriptor, file_bytes = self._filled(max(self._segment_bytes, HEAD_BYTES + size))
-        previous = self._chain.chain
-        head = self._chain.segment(HEAD_PAYLOAD.pack(self.log_id, file_bytes))
-        write_all(self._disk, descriptor, head, 0)
+        self._enter(*self._filled(max(self._segment_bytes, HEAD_BYTES + size)))
+
+    def _enter(self, aside: Path, descriptor: int, file_bytes: int, take_over: bytes = b"") -> None:
+        first_sequence, previous = self.last_sequence + 1, self._chain.chain
+        content = [*self._chain.segment(HEAD_PAYLOAD.pack(self.log_id, file_bytes))]
+        if take_over:
+            content += self._chain.take_over(take_over)
+        write_all(self._disk, descriptor, content, 0)
         self._disk.fdatasync(descriptor)
-        first_sequence = self.last_sequence + 1
         self._disk.rename(aside, self._directory / segment_name(self.epoch, first_sequence))
         self._disk.sync_directory(self._directory)
         self._close(self._descriptor)
         self._descriptor = descriptor
-        self._offset, self._size = HEAD_BYTES, file_bytes
+        self._offset, self._size = sum(map(len, content)), file_bytes
         self._first_sequence, self._previous = first_sequence, previous
 
     def _filled(self, size: int) -> tuple[Path, int, int]:
@@ -223,7 +322,7 @@ class FileLog:
         if self._spare is not None and size == self._segment_bytes:
             spare, self._spare = self._spare, None
             return self._spare_path, spare.result(), size
-        aside = self._directory / ("now" + TEMPORARY)
+        aside = self._directory / temporary_name("now", self._lock.epoch)
         return aside, zero_fill(self._disk, aside, size), size
 
     def _refuse_if_unusable(self) -> None:
@@ -231,8 +330,9 @@ class FileLog:
             raise LogFailed(f"{self._directory}: the log has failed or is closed")
 
     def _refuse_if_fenced(self) -> None:
-        if self._disk.exists(self._directory / f"epoch-{self.epoch + 1}"):
+        if self._disk.exists(epoch_file(self._directory, self.epoch + 1)):
             raise Fenced(f"{self._directory}: epoch {self.epoch + 1} has begun; this process no longer leads")
+        self._looked_ns = self._monotonic_ns()
 
     def _close(self, descriptor: int) -> None:
         """Everything of worth behind it has been synced, so an error here says nothing."""
@@ -249,6 +349,9 @@ class FileLog:
                 self._spare.result()  # a disk that failed elsewhere is not trusted with one more record
             yield
         except OSError as problem:
+            with suppress(OSError):
+                self._refuse_if_fenced()  # who was replaced may find his temporary files gone
+            self._lock.fails()
             code = errno.errorcode.get(problem.errno or 0, "?")
             raise LogFailed(f"{self._directory}: {code} {problem}") from problem
         self._is_usable = True

@@ -158,7 +158,8 @@ class JournalWriter:
     def _begin(self, first_sequence: int) -> None:
         self.close()
         head = encode_head(Head(self._log_id, first_sequence, self.event_hash))
-        self._descriptor = self._disk.create(segment_path(self._directory, first_sequence))
+        # Never emptied: another leader of the same log may have begun it already, with the same bytes.
+        self._descriptor = self._disk.open_or_create(segment_path(self._directory, first_sequence))
         write_all(self._disk, self._descriptor, [head], 0)
         self._offset = HEAD_BYTES
 

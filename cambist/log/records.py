@@ -21,7 +21,8 @@ CHAIN_START = bytes(16)
 _MAGIC = b"CbLr"
 _HEADER = Struct("<4sBBHQIIII16sQ")
 _CHECKSUM = Struct("<Q")
-_BATCH = Struct("<Q8xIIII")  # docs/formats/commands.md: first_sequence, time, epoch, count, length, reserved
+# docs/formats/commands.md: first_sequence, time, epoch, count, length, reserved
+_BATCH = Struct("<QqIIII")
 _ZERO_SECTOR = bytes(SECTOR)
 _ZERO_COLUMN = bytes(SECTOR // ALIGNMENT)
 _PADDING = [b"\xff" * (ALIGNMENT - end) for end in range(ALIGNMENT)]
@@ -55,6 +56,11 @@ class Header(NamedTuple):
     @property
     def last_sequence(self) -> int:
         return self.first_sequence + self.commands - 1
+
+
+def time_of(batch: bytes) -> int:
+    """Its `time_ns`."""
+    return int(_BATCH.unpack_from(batch)[1])
 
 
 def record_size(length: int) -> int:
@@ -104,7 +110,7 @@ class RecordChain:
         """How many commands the batch holds. Raises ValueError if it does not follow the last one."""
         if len(payload) < _BATCH.size:
             raise ValueError(f"{len(payload)} bytes are no batch")
-        first_sequence, epoch, count, length, _ = _BATCH.unpack_from(payload)
+        first_sequence, _, epoch, count, length, _ = _BATCH.unpack_from(payload)
         if (first_sequence, epoch, length) != (
             self.last_sequence + 1,
             self.epoch,
@@ -121,6 +127,13 @@ class RecordChain:
     def batch(self, payload: bytes, count: int) -> Parts:
         record = self._make(Kind.BATCH, count, payload)
         self.last_sequence += count
+        return record
+
+    def take_over(self, payload: bytes) -> Parts:
+        """The first batch of this epoch, which is itself still of the one before."""
+        self.epoch -= 1
+        record = self.batch(payload, 1)
+        self.epoch += 1
         return record
 
     def seal(self) -> Parts:

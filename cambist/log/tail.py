@@ -4,18 +4,21 @@ Known limit: to find its place, the first read begins with the segment in which 
 """
 
 from collections.abc import Iterator
+from copy import copy
 from itertools import pairwise
 from pathlib import Path
 
 from cambist.log.errors import LogDamaged
-from cambist.log.segments import SegmentReader, segments
+from cambist.log.records import time_of
+from cambist.log.segments import Segment, SegmentReader, segments
 
 
 class LogTail:
-    """Gives the batches behind `sequence`, which moves with each batch given."""
+    """Gives the batches behind `sequence`, which moves with each batch given, as does its `time_ns`."""
 
-    def __init__(self, directory: Path, after_sequence: int) -> None:
+    def __init__(self, directory: Path, after_sequence: int, time_ns: int) -> None:
         self.sequence = after_sequence
+        self.time_ns = time_ns
         self._directory = directory
         self._reader: SegmentReader | None = None  # of the segment in which the place lies
 
@@ -32,10 +35,22 @@ class LogTail:
                 return  # before a look at what comes next, which may be half written
         raise LogDamaged(f"{self._directory}: the log ends at {self.sequence}, before {until_sequence}")
 
-    def read_to_end(self) -> tuple[list[bytes], SegmentReader]:
-        """All that is left, and the last segment; what lies unfinished behind its end is not judged."""
+    def to_end(self) -> SegmentReader:
+        """Passes all that is left; the last segment. What lies behind the last record is not looked at."""
         readers = self._readers()
-        return list(self._read(readers)), readers[-1]
+        for _ in self._read(readers):
+            pass
+        return readers[-1]
+
+    def offset_in(self, segment: Segment) -> int:
+        """Up to where this segment was verified."""
+        return self._reader.offset if self._reader is not None and self._reader.path == segment.path else 0
+
+    def copy(self) -> "LogTail":
+        """Another one at the same place."""
+        other = copy(self)
+        other._reader = copy(self._reader)
+        return other
 
     def _read(self, readers: list[SegmentReader]) -> Iterator[bytes]:
         """Only up to where a successor says that its chain begins: more may have come too late to count."""
@@ -47,7 +62,7 @@ class LogTail:
                     continue
                 if header.first_sequence != self.sequence + 1:
                     raise LogDamaged(f"{self._directory}: no batch ends with sequence {self.sequence}")
-                self.sequence = header.last_sequence
+                self.sequence, self.time_ns = header.last_sequence, time_of(payload)
                 yield payload
             if successor is not None:
                 reader.must_lead_to(successor)

@@ -25,7 +25,7 @@ class Follower:
 
     def __init__(self, settings: Settings) -> None:
         self.engine = _newest_state(settings)
-        self.tail = LogTail(settings.log_directory, self.engine.sequence)
+        self.tail = LogTail(settings.log_directory, self.engine.sequence, self.engine.time_ns)
         self._said = journal.Follower(
             settings.journal_directory, self.engine.sequence, self.engine.event_hash
         )

@@ -1,0 +1,153 @@
+"""One process follows another as leader of a log, with every order of their steps on the disk.
+
+Whatever was acknowledged, by whomever, is in the one chain that readers find, on its side of the TAKE_OVER.
+"""
+
+import shutil
+import tempfile
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from cambist.engine.commands import Kind
+from cambist.log.errors import Fenced
+from cambist.log.file import FileLog, read, verify
+from cambist.log.leadership import Condition, leader_of
+from cambist.log.records import time_of
+from tests.log_disks import AtOnce, QuickDisk, batch
+from tests.steps import Killed, Process
+
+SEGMENT_BYTES = 4096
+MEMORY = Path("/dev/shm")
+
+
+@pytest.fixture
+def directory():
+    """In memory if possible: thousands of small logs are made and deleted here, and none is ever synced."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as scratch:
+        yield Path(scratch) / "log"
+
+
+class Told:
+    """What was acknowledged, in the order in which it was."""
+
+    def __init__(self):
+        self.batches = []
+
+    def serve(self, log, batches, command_bytes):
+        """As a leader does; raises what the log raises."""
+        log.beat()
+        for _ in range(batches):
+            payload = batch(log.last_sequence + 1, 1, command_bytes, log.epoch)
+            log.append(payload)
+            self.batches.append((log.epoch, payload))
+        log.seal()
+
+
+def opened(directory, disk):
+    return FileLog.open(directory, segment_bytes=SEGMENT_BYTES, disk=disk, executor=AtOnce())
+
+
+def taken_over(directory, epoch, disk):
+    return FileLog.take_over(directory, epoch, segment_bytes=SEGMENT_BYTES, disk=disk, executor=AtOnce())
+
+
+def leader(directory, told, batches, command_bytes=1_500):
+    def work(process):
+        log = opened(directory, process.disk)
+        process.log = log
+        try:
+            told.serve(log, batches, command_bytes)
+        finally:
+            close(log)
+
+    return Process("leader", work)
+
+
+def taker(directory, told, batches=2, epoch=2):
+    def work(process):
+        log = taken_over(directory, epoch, process.disk)
+        process.log = log
+        try:
+            told.serve(log, batches, 1_500)
+        finally:
+            close(log)
+
+    return Process("taker", work)
+
+
+def close(log):
+    """The steps of a process that is killed are none."""
+    try:
+        log.close()
+    except Killed:
+        log._lock.release()
+
+
+def steps_of(directory, batches):
+    """How many steps a leader takes that nobody disturbs, and with which of them it serves."""
+    process = leader(directory, Told(), batches)
+    serving = None
+    while not process.has_ended:
+        if serving is None and leads(directory):
+            serving = process.steps
+        process.go()
+    steps = process.steps
+    shutil.rmtree(directory)
+    return serving, steps
+
+
+def leads(directory, epoch=1):
+    return leader_of(directory, epoch).condition == Condition.LEADING
+
+
+def check(directory, told):
+    """One chain with all that was acknowledged, which any later start goes on with."""
+    log = opened(directory, QuickDisk())
+    log.append(batch(log.last_sequence + 1, epoch=log.epoch))
+    log.close()
+    chain = list(read(directory))
+    assert verify(directory).last_sequence == log.last_sequence
+    places_of = {payload: place for place, payload in enumerate(chain)}
+    # Who was stopped behind its last look at the epoch may tell late what is in the chain.
+    acknowledged = sorted(told.batches, key=lambda each: each[0])
+    places = [places_of[payload] for _, payload in acknowledged]
+    assert places == sorted(set(places)), "what was acknowledged is lost, or in another order"
+    take_overs = {
+        int.from_bytes(payload[56:60], "little"): place
+        for place, payload in enumerate(chain)
+        if payload[34] == Kind.TAKE_OVER
+    }
+    assert sorted(take_overs) == list(range(2, log.epoch + 1)), "one TAKE_OVER for each epoch"
+    for (epoch, _), place in zip(acknowledged, places, strict=True):
+        assert epoch == 1 or take_overs[epoch] < place
+        assert place < take_overs.get(epoch + 1, len(chain))
+    assert [time_of(payload) for payload in chain] == sorted(time_of(payload) for payload in chain)
+
+
+BATCHES = 5  # over three segments
+EPOCH_HAS_BEGUN = 2  # so many steps of the taker later
+
+
+def test_a_leader_may_be_stopped_before_any_step_and_wake_before_any_step_of_its_successor(directory):
+    serving, end = steps_of(directory, BATCHES)
+    orders = 0
+    for stopped_at in range(serving, end):
+        for woken_at in count():
+            told = Told()
+            old = leader(directory, told, BATCHES)
+            old.go(stopped_at)
+            new = taker(directory, told)
+            new.go(woken_at)
+            was_over = new.has_ended
+            old.finish()
+            new.finish()
+            assert new.problem is None, (stopped_at, woken_at)
+            assert isinstance(old.problem, Fenced) == (woken_at >= EPOCH_HAS_BEGUN), (stopped_at, woken_at)
+            check(directory, told)
+            shutil.rmtree(directory)
+            orders += 1
+            if was_over:
+                break
+    print(f"{orders} orders of steps")
