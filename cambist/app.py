@@ -161,10 +161,13 @@ def open_exchange(settings: Settings, report: Report, *, whole_journal: bool = F
         )
         is_new = engine.sequence == 0
         server.start()
+        undo.callback(server.stop)
         if is_new:
             server.activate_rules(RULES_NEWEST)
+        exchange = Exchange(settings, records, server)
+        exchange.courier.resume()
         undo.pop_all()
-    return Exchange(settings, records, server)
+    return exchange
 
 
 def serve(exchange: Exchange, *, demo: bool, started: Callable[[Listening], None]) -> BaseException | None:

@@ -16,6 +16,7 @@ from cambist import ids
 from cambist.accounts.signatures import Check, Kind, check_with, read_public_key
 from cambist.accounts.users import User
 from cambist.errors import Refused
+from cambist.store.audit import Act
 from cambist.store.records import Records
 from cambist.store.secrets import Vault
 from cambist.store.tables import api_keys
@@ -137,6 +138,7 @@ def create(
         if db.execute(active).scalar_one() >= KEYS_PER_USER_MAX:
             raise ApiKeyInvalid(f"{user.email} has {KEYS_PER_USER_MAX} API keys, the most a user may have")
         db.execute(insert(api_keys).values(row | {"sealed_key": sealed}))
+        records.audit.append(db, Act(acting_user, "api-key.create", row, now_ns))
     return api_key, secret
 
 
@@ -150,6 +152,7 @@ def delete(records: Records, api_key: str, *, now_ns: int, acting_user: str) -> 
         )
         if revoked.rowcount == 0:
             raise ApiKeyUnknown(api_key)
+        records.audit.append(db, Act(acting_user, "api-key.delete", {"api_key": api_key}, now_ns))
 
 
 def list_all(records: Records, user: User | None = None) -> list[ApiKeyEntry]:

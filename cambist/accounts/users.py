@@ -1,16 +1,15 @@
 """Who may have an account: users by e-mail, each with one account in the engine.
 
-Creating a user spans two stores, so it is done in steps that a repeat completes: a row with a fresh
-reference, then the engine's ACCOUNT_CREATE with that reference (however often it is sent, it answers the same
-account), then the account's number into the row. Whether an account is frozen is for the engine to say.
+Creating a user spans two stores: a row with a fresh reference and the engine's ACCOUNT_CREATE with that
+reference are written down together (cambist/match/courier.py sends it; however often, the engine answers the
+same account), then the account's number comes into the row. Whether an account is frozen is for the engine to
+say.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import Row, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, insert, select, update
 
 from cambist import ids
 from cambist.accounts import emails
@@ -48,67 +47,58 @@ class User:
         return f"user:{self.reference}".encode()
 
 
-def create(
-    records: Records, email: str, create_account: Callable[[bytes], int], *, now_ns: int, acting_user: str
-) -> User:
-    """A user with an account, or the completion of one whose creation was interrupted.
-
-    `create_account(reference)` sends ACCOUNT_CREATE and returns the account. Raises EmailInvalid,
-    EmailTaken, and whatever `create_account` raises; the row then stays for the next attempt.
-    """
-    user = begin(records, email, now_ns=now_ns, acting_user=acting_user)
-    return complete(records, user, create_account(user.account_reference))
-
-
-def begin(records: Records, email: str, *, now_ns: int, acting_user: str) -> User:
-    """The first step: a row without an account, new or left over from an earlier attempt."""
-    row = {
-        "email": emails.typed(email),
-        "email_canonical": emails.canonical(email),
-        "reference": str(ids.new_reference()),
-        "created_at_ns": now_ns,
-        "created_by": acting_user,
-    }
-    try:
-        with records.write() as db:
-            db.execute(insert(users).values(row))
-    except IntegrityError:  # the address is there; what for is decided below
-        pass
-    user = get(records, email)
+def begin(db: Connection, email: str, *, now_ns: int, acting_user: str) -> User:
+    """A row without an account, new or left over from an earlier attempt. Raises EmailInvalid, EmailTaken."""
+    user = _find(db, email)
+    if user is None:
+        row = {
+            "email": emails.typed(email),
+            "email_canonical": emails.canonical(email),
+            "reference": str(ids.new_reference()),
+            "created_at_ns": now_ns,
+            "created_by": acting_user,
+        }
+        db.execute(insert(users).values(row))
+        user = _get(db, email)
     if user.account is not None:
         raise EmailTaken(user.email)
     return user
 
 
-def complete(records: Records, user: User, account: int) -> User:
-    """The last step: `account` is what the engine answered to the user's reference."""
-    with records.write() as db:
-        db.execute(
-            update(users).where(users.c.id == user.id, users.c.account.is_(None)).values(account=account)
-        )
-    return get(records, user.email)
+def complete(db: Connection, user_id: int, account: int) -> None:
+    """`account` is what the engine answered to the user's reference. One that is there stays."""
+    db.execute(update(users).where(users.c.id == user_id, users.c.account.is_(None)).values(account=account))
 
 
 def find(records: Records, email: str) -> User | None:
     """The user whose address is `email`, however it is capitalised. Raises EmailInvalid."""
-    wanted = users.c.email_canonical == emails.canonical(email)
     with records.read() as db:
-        row = db.execute(select(users).where(wanted)).one_or_none()
-    return None if row is None else _user(row)
+        return _find(db, email)
 
 
 def get(records: Records, email: str) -> User:
     """Like `find`, but raises UserUnknown."""
-    user = find(records, email)
-    if user is None:
-        raise UserUnknown(email)
-    return user
+    with records.read() as db:
+        return _get(db, email)
 
 
 def list_all(records: Records) -> list[User]:
     """All users, oldest first."""
     with records.read() as db:
         return [_user(row) for row in db.execute(select(users).order_by(users.c.id))]
+
+
+def _find(db: Connection, email: str) -> User | None:
+    wanted = users.c.email_canonical == emails.canonical(email)
+    row = db.execute(select(users).where(wanted)).one_or_none()
+    return None if row is None else _user(row)
+
+
+def _get(db: Connection, email: str) -> User:
+    user = _find(db, email)
+    if user is None:
+        raise UserUnknown(email)
+    return user
 
 
 def _user(row: Row[tuple[object, ...]]) -> User:

@@ -9,6 +9,7 @@ from cambist.cli.flow import replay_flow
 from cambist.cli.ledger import ledger, rebuild
 from cambist.cli.lifecycle import init, run, serve
 from cambist.cli.markets import asset, market
+from cambist.cli.records import audit, records
 from cambist.cli.rules import rules
 from cambist.cli.sandbox import sandbox
 from cambist.cli.users import api_key, user
@@ -31,6 +32,8 @@ for command in (
     market,
     rules,
     sandbox,
+    audit,
+    records,
     snapshot,
     verify,
     rebuild,

@@ -1,21 +1,28 @@
 """What an operator's request acts on: settings, records, and a match server that is running."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import partial
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import msgspec
+from sqlalchemy import Connection
 
 from cambist._matching import Engine
+from cambist.accounts import users
 from cambist.data.child import DataProcess
 from cambist.engine import events
 from cambist.engine.commands import AccountClass, AccountCreate, Command, Permission, Role
-from cambist.engine.events import Status
+from cambist.engine.events import Result, Status
 from cambist.engine.views import AssetView, MarketView
 from cambist.errors import Refused
-from cambist.match.server import MatchServer, Port
+from cambist.log import journal
+from cambist.match.courier import Courier, Effect, Post
+from cambist.match.server import MatchServer
 from cambist.settings import Settings
+from cambist.store.audit import Act
+from cambist.store.outbox import Answer
 from cambist.store.records import Records
 
 T = TypeVar("T")
@@ -27,6 +34,9 @@ Report: TypeAlias = Callable[[int, int], None]
 SANDBOX_MIRROR = AccountCreate(
     account_class=AccountClass.MIRROR, permissions=Permission.TRADE, reference=b"mirror:sandbox"
 )
+
+SENDER = "operator"  # stored: never rename
+USER_CREATED = "user.created"  # the same
 
 _WHY = {
     Status.ALREADY_LISTED: "it is listed already",
@@ -72,6 +82,11 @@ class Caller(NamedTuple):
     name: str
     report: Report
 
+    def act(self, request: "Request") -> Act:
+        """What the audit trail says of it."""
+        details: dict[str, Any] = msgspec.to_builtins(request)
+        return Act(self.name, details.pop("operation"), details, time.time_ns())
+
 
 class Request(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, tag_field="operation"):
     """One thing an operator can ask for. The CLI builds it; it is performed where the exchange is."""
@@ -88,26 +103,27 @@ class Exchange:
         self.records = records
         self.server = server
         self.data: DataProcess | None = None  # none for the one request of an exchange that does not run
-
-    @cached_property
-    def _admin(self) -> Port:
-        """Opened when it is first needed: a request that only reads leaves no trace in the log."""
-        return self.server.open_port(Role.ADMIN, "operator")
+        self.courier = Courier(
+            records, server, SENDER, Role.ADMIN, effects=_EFFECTS, results=partial(_results, settings)
+        )
 
     def close(self) -> None:
         """The match server first: its last commands may still be recorded."""
         self.server.stop()
         self.records.close()
 
-    def execute(self, command: Command) -> int:
-        """The value of the command's result. Raises CommandRefused, OutOfRange or Unavailable."""
+    def execute(self, act: Act, command: Command) -> int:
+        """The value of the command's result. Raises CommandRefused, OutOfRange, Overloaded or Unavailable."""
+        return self.change(act, lambda _: Post(command))
+
+    def change(self, act: Act, prepare: Callable[[Connection], Post]) -> int:
+        """The same for a command that goes with a change of the records, which `prepare` makes."""
         try:
-            encoded = command.encode()
+            answer = self.courier.send(act, prepare)
         except ValueError as problem:
-            raise OutOfRange(f"a value of this {command.kind.name} is out of range") from problem
-        answer = events.result(self._admin.call(encoded))
+            raise OutOfRange(f"a value of this {act.action} is out of range") from problem
         if answer.status != Status.OK:
-            raise CommandRefused(answer.status)
+            raise CommandRefused(Status(answer.status))
         return answer.value
 
     def query(self, ask: Callable[[Engine], T]) -> T:
@@ -145,6 +161,23 @@ class Assets:
             return self._by_name[name]
         except KeyError:
             raise AssetUnknown(f"there is no asset {name}; `cambist asset list` shows all") from None
+
+
+def _user_created(db: Connection, user_id: str, answer: Answer) -> None:
+    if answer.status == Status.OK:
+        users.complete(db, int(user_id), answer.value)
+
+
+_EFFECTS: Mapping[str, Effect] = {USER_CREATED: _user_created}
+
+
+def _results(settings: Settings, session: int, after_sequence: int) -> Iterator[Result]:
+    """What the event journal says of a session's commands behind a sequence, oldest first."""
+    for record in journal.read(settings.journal_directory, after_sequence):
+        for answered in events.split(record.events):
+            result = events.result(answered)
+            if result.session == session and not result.repeat and result.sequence > after_sequence:
+                yield result
 
 
 def iso_time(time_ns: int) -> str:

@@ -56,7 +56,7 @@ class SetMarketLimits(Request, tag="market.limits"):
         base_scale = exchange.assets()[market.base].scale
         present = exchange.query(lambda engine: Limits.unpack(engine.limits(market.market)))
         limits = changed_limits(present, self.limits, base_scale)
-        exchange.execute(MarketLimits(market=market.market, limits=limits))
+        exchange.execute(caller.act(self), MarketLimits(market=market.market, limits=limits))
         return {"symbol": self.symbol, "limits": shown_limits(limits, base_scale)}
 
 

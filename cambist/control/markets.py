@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from cambist._matching import Engine
-from cambist.control.exchange import Assets, Caller, CommandRefused, Exchange, Request
+from cambist.control.exchange import Assets, Caller, CommandRefused, Exchange, Report, Request
 from cambist.control.limits import LimitChanges, changed_limits, default_limits, shown_limits
 from cambist.engine.commands import (
     AssetList,
@@ -28,6 +28,7 @@ from cambist.engine.commands import (
 from cambist.engine.events import Status
 from cambist.engine.views import FeesView, FiltersView, MarketView
 from cambist.money import RATE_SCALE, format_atoms, parse_atoms, parse_steps
+from cambist.store.audit import Act
 
 STANDARD_FEE = "0.001"
 RATE_MAX = 10**RATE_SCALE // 2  # of one side in all
@@ -60,7 +61,7 @@ class AddAsset(Request, tag="asset.add"):
     scale: Annotated[int, msgspec.Meta(ge=0, le=18)] = 8
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
-        asset = exchange.execute(AssetList(name=self.name.encode(), scale=self.scale))
+        asset = exchange.execute(caller.act(self), AssetList(name=self.name.encode(), scale=self.scale))
         return {"asset": asset, "name": self.name, "scale": self.scale}
 
 
@@ -113,9 +114,10 @@ class AddMarket(Request, tag="market.add"):
         steps = Steps(
             parse_atoms(self.tick, quote.scale), parse_atoms(self.lot, base.scale), base.scale, quote.scale
         )
-        symbol = base.name + quote.name
+        symbol, act = base.name + quote.name, caller.act(self)
         # Fees are set before anybody can trade: until then the market takes cancels only.
         market = exchange.execute(
+            act,
             MarketList(
                 base=base.asset,
                 quote=quote.asset,
@@ -124,24 +126,23 @@ class AddMarket(Request, tag="market.add"):
                 filters=changed(default_filters(), self.filters, steps),
                 state=MarketStatus.CANCEL_ONLY,
                 symbol=symbol.encode(),
-            )
+            ),
         )
-        self.open(exchange, market)
+        self.open(exchange, act, market)
         return _show(exchange, symbol)
 
-    def open(self, exchange: Exchange, market: int) -> None:
+    def open(self, exchange: Exchange, act: Act, market: int) -> None:
         """The second half, which may be repeated: limits, standard fees for every tier alike, the state."""
         if exchange.query(lambda engine: engine.rules) >= 2:
             base_scale = exchange.assets().named(self.base).scale
             limits = changed_limits(default_limits(), self.limits, base_scale)
-            exchange.execute(MarketLimits(market=market, limits=limits))
+            exchange.execute(act, MarketLimits(market=market, limits=limits))
         maker, taker = self._standard_rates()
         standard = FeeComponent.STANDARD
         for tier in range(TIERS):
-            exchange.execute(
-                MarketFees(market=market, component=standard, tier=tier, maker=maker, taker=taker)
-            )
-        exchange.execute(MarketState(market=market, state=_STATES[self.state]))
+            fees = MarketFees(market=market, component=standard, tier=tier, maker=maker, taker=taker)
+            exchange.execute(act, fees)
+        exchange.execute(act, MarketState(market=market, state=_STATES[self.state]))
 
     def _standard_rates(self) -> tuple[int, int]:
         """Maker and taker. Raises AmountInvalid or CommandRefused."""
@@ -164,12 +165,12 @@ class SetMarketState(Request, tag="market.state"):
     cancel_orders: bool = False
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
-        market = exchange.market(self.symbol).market
+        market, act = exchange.market(self.symbol).market, caller.act(self)
         if self.cancel_orders:
             # Or users would place new orders behind the ones being cancelled.
-            exchange.execute(MarketState(market=market, state=MarketStatus.CANCEL_ONLY))
-            _cancel_orders(exchange, market, caller)
-        exchange.execute(MarketState(market=market, state=_STATES[self.state]))
+            exchange.execute(act, MarketState(market=market, state=MarketStatus.CANCEL_ONLY))
+            _cancel_orders(exchange, act, market, caller.report)
+        exchange.execute(act, MarketState(market=market, state=_STATES[self.state]))
         return _show(exchange, self.symbol)
 
 
@@ -180,7 +181,7 @@ class SetMarketFilters(Request, tag="market.filters"):
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
         market, assets = exchange.market(self.symbol), exchange.assets()
         filters = changed(Filters(*market.filters), self.filters, Steps.of(market, assets))
-        exchange.execute(MarketFilters(market=market.market, filters=filters))
+        exchange.execute(caller.act(self), MarketFilters(market=market.market, filters=filters))
         return _show(exchange, self.symbol)
 
 
@@ -204,6 +205,7 @@ class SetMarketFees(Request, tag="market.fees"):
         ]
         maker, taker, buyer, seller = rates
         exchange.execute(
+            caller.act(self),
             MarketFees(
                 market=market,
                 component=component,
@@ -212,7 +214,7 @@ class SetMarketFees(Request, tag="market.fees"):
                 taker=taker,
                 buyer=buyer,
                 seller=seller,
-            )
+            ),
         )
         return {
             "symbol": self.symbol,
@@ -342,7 +344,7 @@ def _rates(fees: FeesView) -> dict[str, str]:
     return {name: format_atoms(rate, RATE_SCALE) for name, rate in fees._asdict().items()}
 
 
-def _cancel_orders(exchange: Exchange, market: int, caller: Caller) -> None:
+def _cancel_orders(exchange: Exchange, act: Act, market: int, report: Report) -> None:
     """Every account's orders in the market, account by account."""
 
     def owners(engine: Engine) -> list[int]:
@@ -350,5 +352,5 @@ def _cancel_orders(exchange: Exchange, market: int, caller: Caller) -> None:
 
     accounts = exchange.query(owners)
     for done, account in enumerate(accounts, start=1):
-        exchange.execute(CancelAll(account=account, market=market))
-        caller.report(done, len(accounts))
+        exchange.execute(act, CancelAll(account=account, market=market))
+        report(done, len(accounts))

@@ -15,6 +15,7 @@ from cambist.control.markets import (
     SetMarketFilters,
     SetMarketState,
 )
+from cambist.control.records import ResumePayouts, ShowAudit, ShowRecords
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, FreezeUser, ListApiKeys, ListUsers
 from cambist.control.views import RebuildViews
@@ -58,6 +59,8 @@ class ActivateRules(Request, tag="rules.activate"):
     """The newest ones, for good."""
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        with exchange.records.write() as db:
+            exchange.records.audit.append(db, caller.act(self))
         exchange.server.activate_rules(RULES_NEWEST)
         return {"rules": RULES_NEWEST, "newest": RULES_NEWEST}
 
@@ -83,6 +86,9 @@ AnyRequest: TypeAlias = (
     | ActivateRules
     | CreditSandbox
     | RebuildViews
+    | ShowAudit
+    | ShowRecords
+    | ResumePayouts
 )
 
 

@@ -30,14 +30,16 @@ class CreditSandbox(Request, tag="sandbox.credit"):
         require_sandbox(exchange.settings)
         user, asset = users.get(exchange.records, self.email), exchange.assets().named(self.asset)
         amount_atoms = parse_atoms(self.amount, asset.scale)
+        act = caller.act(self)
         sequence = exchange.execute(
+            act,
             Credit(
                 market=asset.asset,
                 account=account_of(user),
-                counter_account=exchange.execute(SANDBOX_MIRROR),
+                counter_account=exchange.execute(act, SANDBOX_MIRROR),
                 amount_atoms=amount_atoms,
                 reference=f"sandbox:{self.reference}".encode(),
-            )
+            ),
         )
         return {
             "email": user.email,

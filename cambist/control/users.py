@@ -4,14 +4,17 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import Connection
+
 from cambist._matching import Engine
 from cambist.accounts import api_keys, users
 from cambist.accounts.api_keys import Scope
 from cambist.accounts.signatures import Kind
 from cambist.accounts.users import User
-from cambist.control.exchange import Caller, Exchange, Request, iso_time
+from cambist.control.exchange import USER_CREATED, Caller, Exchange, Request, iso_time
 from cambist.engine.commands import AccountClass, AccountCreate, AccountFreeze, Permission
 from cambist.errors import Refused
+from cambist.match.courier import Post
 
 _SCOPES = {"read": Scope.READ, "trade": Scope.TRADE, "withdraw": Scope.WITHDRAW}
 SCOPE_NAMES = tuple(_SCOPES)
@@ -31,16 +34,20 @@ class CreateUser(Request, tag="user.create"):
     email: str
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
-        user = users.begin(exchange.records, self.email, now_ns=time.time_ns(), acting_user=caller.name)
-        account = exchange.execute(
-            AccountCreate(
+        act = caller.act(self)
+
+        def prepare(db: Connection) -> Post:
+            user = users.begin(db, self.email, now_ns=act.time_ns, acting_user=caller.name)
+            create = AccountCreate(
                 account_class=AccountClass.USER,
                 permissions=Permission.TRADE | Permission.DEPOSIT | Permission.WITHDRAW,
                 owner=user.id,
                 reference=user.account_reference,
             )
-        )
-        return _shown(users.complete(exchange.records, user, account), is_frozen=False)
+            return Post(create, USER_CREATED, str(user.id))
+
+        exchange.change(act, prepare)
+        return _shown(users.get(exchange.records, self.email), is_frozen=False)
 
 
 class ListUsers(Request, tag="user.list"):
@@ -62,7 +69,7 @@ class FreezeUser(Request, tag="user.freeze"):
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
         user = users.get(exchange.records, self.email)
-        exchange.execute(AccountFreeze(account=account_of(user), frozen=self.frozen))
+        exchange.execute(caller.act(self), AccountFreeze(account=account_of(user), frozen=self.frozen))
         return _shown(user, is_frozen=self.frozen)
 
 

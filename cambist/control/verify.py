@@ -2,7 +2,8 @@
 
 `verify` begins with the first batch and checks on the way: every record of the log (by reading it), every
 snapshot (by passing its sequence), the invariants that tie books, holds and balances together, the trial
-balance, and the running exchange's own hash. `make_snapshot` takes the short way and compares the same hash.
+balance, the chain of the audit trail, and the running exchange's own hash. `make_snapshot` takes the short
+way and compares the same hash.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 
 from cambist._matching import Engine, EngineBroken
 from cambist.control.exchange import Report
+from cambist.control.records import audit_rows
 from cambist.errors import Broken
 from cambist.ledger.trial_balance import AssetTotals, is_balanced, trial_balance
 from cambist.log import snapshots
@@ -21,6 +23,7 @@ from cambist.log.snapshots import Snapshot
 from cambist.match import recovery
 from cambist.money import format_atoms
 from cambist.settings import Settings
+from cambist.store.audit import AuditBroken
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -87,6 +90,11 @@ def verify(settings: Settings, live: Position | None, report: Report) -> dict[st
         problems.append(str(problem))
     problems += said.problems
     problems += [f"the log does not pass the snapshot at sequence {sequence}" for sequence in kept]
+    audited = 0
+    try:
+        audited = audit_rows(settings)
+    except AuditBroken as problem:
+        problems.append(str(problem))
     totals = trial_balance(engine)
     if not is_balanced(totals):
         problems.append("the trial balance does not sum to zero")
@@ -94,6 +102,7 @@ def verify(settings: Settings, live: Position | None, report: Report) -> dict[st
         **_shown(engine),
         "snapshots": passed,
         "journal_sequence": said.sequence,
+        "audit_rows": audited,
         "trial_balance": {asset.name: shown_totals(asset) for asset in totals},
         "ledger_balanced": is_balanced(totals),
         "problems": problems,

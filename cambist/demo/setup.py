@@ -109,7 +109,7 @@ def _list(exchange: Exchange, caller: Caller) -> None:
     for market in MARKETS:
         symbol = market.base + market.quote
         if symbol in listed:
-            market.open(exchange, listed[symbol])
+            market.open(exchange, caller.act(market), listed[symbol])
         else:
             market.perform(exchange, caller)
 

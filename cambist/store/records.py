@@ -10,16 +10,19 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, delete, insert, select
 
 from cambist.errors import Refused
 from cambist.settings import Settings
 from cambist.store import migrate
+from cambist.store.audit import Act, Trail
 from cambist.store.secrets import SealBroken, Vault
 from cambist.store.sqlite import open_database
 from cambist.store.tables import meta
 
 _VAULT_PLACE = "records database"
+_PAYOUTS = "payouts"
+CONTENT_LONGEST = 255
 
 T = TypeVar("T")
 
@@ -35,6 +38,7 @@ class Records:
 
     def __init__(self, engine: Engine, vault: Vault) -> None:
         self.vault = vault
+        self.audit = Trail(vault)
         self._engine = engine
         self._writing = threading.Lock()
         self._version = 0  # counts the writes: what was remembered under another version must be read again
@@ -138,6 +142,25 @@ class Records:
                     f"this exchange was made {made} mode.sandbox and is to start {wanted} it: "
                     "an exchange keeps its mode; make a new one in another CAMBIST_HOME"
                 )
+
+    def payouts_stopped(self) -> str | None:
+        """Why nothing may be paid out; None if nothing is in the way."""
+        with self.read() as db:
+            reason = db.scalar(select(meta.c.content).where(meta.c.name == _PAYOUTS))
+        return None if reason is None else reason.decode()
+
+    def stop_payouts(self, db: Connection, reason: str) -> None:
+        """Until `resume_payouts`. A reason that stands already is kept: it is the older one."""
+        if db.scalar(select(meta.c.content).where(meta.c.name == _PAYOUTS)) is None:
+            db.execute(insert(meta).values(name=_PAYOUTS, content=reason.encode()[:CONTENT_LONGEST]))
+
+    def resume_payouts(self, act: Act) -> bool:
+        """Somebody has looked; `act` says who. False if payouts were not stopped."""
+        with self.write() as db:
+            resumed = db.execute(delete(meta).where(meta.c.name == _PAYOUTS)).rowcount > 0
+            if resumed:
+                self.audit.append(db, act)
+        return resumed
 
     def close(self) -> None:
         self._engine.dispose()

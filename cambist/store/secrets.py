@@ -12,6 +12,8 @@ from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from cambist.errors import Refused
 
@@ -36,6 +38,7 @@ class Vault:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._key = key
 
     @classmethod
     def create(cls, directory: Path) -> Self:
@@ -67,6 +70,10 @@ class Vault:
         """Version byte, nonce, ciphertext and tag. `place` names the row and is needed again to unseal."""
         nonce = os.urandom(_NONCE_BYTES)
         return _VERSION + nonce + self._cipher.encrypt(nonce, plain, place.encode())
+
+    def derive(self, purpose: str) -> bytes:
+        """A key of 32 bytes for one purpose: always the same, and it tells nothing of the master key."""
+        return HKDFExpand(SHA256(), _KEY_BYTES, purpose.encode()).derive(self._key)
 
     def unseal(self, sealed: bytes, *, place: str) -> bytes:
         version, nonce, ciphertext = sealed[:1], sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]

@@ -15,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Table,
+    Text,
 )
 
 metadata = MetaData(
@@ -66,4 +67,49 @@ api_keys = Table(
     Column("revoked_at_ns", BigInteger),
     Column("revoked_by", String(64)),
     Index(None, "user_id"),
+)
+
+# Chained by `hash`: cambist/store/audit.py. `details` is JSON text, hashed as it stands.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time_ns", BigInteger, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+
+# Who sends commands from the outbox: its session in the engine, and how far it has the answers.
+senders = Table(
+    "senders",
+    metadata,
+    Column("name", String(22), primary_key=True),
+    Column("session", BigInteger, nullable=False),
+    Column("answered", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+)
+
+# Rows are never deleted, so a number is never used again.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("sender", String(22), ForeignKey("senders.name"), nullable=False),
+    Column("audit_id", Integer, ForeignKey("audit.id"), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("command", LargeBinary(4_096), nullable=False),
+    Index(None, "sender", "number"),
+)
+
+# The answer to the outbox's command of the same number.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("number", Integer, ForeignKey("outbox.number"), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("value", BigInteger, nullable=False),
 )

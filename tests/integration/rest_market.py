@@ -19,7 +19,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from cambist._matching import Engine
-from cambist.accounts import api_keys, users
+from cambist.accounts import api_keys
 from cambist.accounts.api_keys import Scope
 from cambist.engine import events
 from cambist.engine.commands import (
@@ -51,6 +51,7 @@ from cambist.match.server import MatchServer
 from cambist.money import parse_atoms
 from cambist.settings import Limits, Settings
 from cambist.store.records import Records
+from tests.accounts import create_user
 from tests.data_thread import DataThread
 from tests.journals import LOG_ID
 
@@ -297,13 +298,8 @@ class RestMarket:
         self, scopes: Scope = Scope.READ | Scope.TRADE, ip_allow: tuple[str, ...] = (), **funds: str
     ) -> Trader:
         """A new user; `funds` are amounts by asset."""
-        user = users.create(
-            self.records,
-            f"trader{len(self._traders)}@example.com",
-            self._create_account,
-            now_ns=self.clock(),
-            acting_user="test",
-        )
+        email = f"trader{len(self._traders)}@example.com"
+        user = create_user(self.records, email, self._create_account, now_ns=self.clock())
         assert user.account is not None
         for asset, amount in funds.items():
             self.credit(user.account, asset, amount)

@@ -105,8 +105,8 @@ def test_a_market_whose_listing_was_interrupted_is_completed(settings, monkeypat
     with closing(app.open_exchange(settings, quiet)) as exchange:
         execute = exchange.execute
 
-        def interrupted(command):
-            value = execute(command)
+        def interrupted(act, command):
+            value = execute(act, command)
             if isinstance(command, MarketList):
                 raise KeyboardInterrupt
             return value

@@ -1,15 +1,18 @@
 """Stopped or killed and opened again: every balance, order, trade and answer is where it was."""
 
+import json
 import shutil
 from contextlib import closing
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from cambist import app
 from cambist.accounts import users
 from cambist.control.exchange import Caller, Exchange
 from cambist.control.markets import AddAsset, AddMarket
+from cambist.control.records import ShowAudit, ShowRecords
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.users import CreateUser, FreezeUser, account_of
 from cambist.control.verify import make_snapshot, verify
@@ -20,6 +23,7 @@ from cambist.engine.views import MarketView
 from cambist.errors import Broken
 from cambist.log.errors import LogInUse
 from cambist.settings import Settings
+from cambist.store.sqlite import open_database
 from tests.integration.operator import Operator
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -233,3 +237,35 @@ def test_a_frozen_user_stays_frozen(settings):
         ann = account(exchange, ANN)
         row = exchange.query(lambda engine: engine.account(ann))
     assert row is not None and row[3] is True
+
+
+def test_a_user_whose_creation_was_cut_off_is_there_after_the_next_start(settings, monkeypatch):
+    with closing(opened(settings)) as exchange:
+        call = exchange.courier._port.call
+
+        def cut(command):
+            call(command)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(exchange.courier._port, "call", cut)
+        with pytest.raises(KeyboardInterrupt):
+            CreateUser(email="cut@example.org").perform(exchange, OPERATOR)
+        assert users.get(exchange.records, "cut@example.org").account is None
+    with closing(opened(settings)) as exchange:
+        assert users.get(exchange.records, "cut@example.org").account is not None
+        assert ShowRecords().perform(exchange, OPERATOR)["commands_without_answer"] == 0
+
+
+def test_who_changed_what_is_in_the_audit_trail_and_a_bent_trail_is_found(settings):
+    with closing(opened(settings)) as exchange:
+        before = ShowAudit().perform(exchange, OPERATOR)[-1]["row"]
+        FreezeUser(email=ANN, frozen=True).perform(exchange, OPERATOR)
+        (row,) = ShowAudit(after=before).perform(exchange, OPERATOR)
+        assert (row["actor"], row["action"]) == ("operator", "user.freeze")
+        assert json.loads(row["details"]) == {"email": ANN, "frozen": True}
+    assert verify(settings, None, quiet)["audit_rows"] == before + 1
+    with open_database(settings.records_file).begin() as db:
+        db.execute(text("UPDATE audit SET actor = 'somebody else' WHERE id = :id"), {"id": before})
+    assert verify(settings, None, quiet)["problems"] == [
+        f"the audit trail is broken at row {before}: something else wrote to it"
+    ]

@@ -20,6 +20,7 @@ from cambist.settings import Settings
 from cambist.store.records import Records
 from cambist.store.secrets import SealBroken
 from cambist.store.tables import api_keys as table
+from tests.accounts import create_user
 
 NOW = 1_000
 PAYLOAD = b"timestamp=1"
@@ -39,12 +40,12 @@ def records(home: Settings) -> Iterator[Records]:
 
 @pytest.fixture
 def ann(records: Records) -> User:
-    return users.create(records, "ann@example.org", lambda reference: 7, now_ns=1, acting_user="test")
+    return create_user(records, "ann@example.org", lambda reference: 7)
 
 
 @pytest.fixture
 def bob(records: Records) -> User:
-    return users.create(records, "bob@example.org", lambda reference: 8, now_ns=1, acting_user="test")
+    return create_user(records, "bob@example.org", lambda reference: 8)
 
 
 def create(records: Records, user: User, **changed: Any) -> tuple[str, str]:
@@ -286,6 +287,7 @@ def test_a_user_has_at_most_30_keys_that_are_not_deleted(records, ann, bob):
 
 
 def test_a_user_without_an_account_gets_no_key(records):
-    half = users.begin(records, "cat@example.org", now_ns=1, acting_user="test")
+    with records.write() as db:
+        half = users.begin(db, "cat@example.org", now_ns=1, acting_user="test")
     with pytest.raises(ApiKeyInvalid, match="not complete"):
         create(records, half)

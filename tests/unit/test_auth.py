@@ -14,6 +14,7 @@ from cambist.gateway.errors import ApiError
 from cambist.gateway.params import Params
 from cambist.settings import Api, Settings
 from cambist.store.records import Records
+from tests.accounts import create_user
 
 NOW_NS = 1_700_000_000_000_000_000
 NOW_MS = NOW_NS // 1_000_000
@@ -33,9 +34,7 @@ class Key:
 
     def __init__(self, records: Records, ip_allow: tuple[str, ...] = (), expires_at_ns: int | None = None):
         self._records = records
-        user = users.find(records, EMAIL) or users.create(
-            records, EMAIL, lambda _: ACCOUNT, now_ns=NOW_NS, acting_user="test"
-        )
+        user = users.find(records, EMAIL) or create_user(records, EMAIL, lambda _: ACCOUNT, now_ns=NOW_NS)
         self.api_key, secret = api_keys.create(
             records,
             user,

@@ -18,6 +18,7 @@ from cambist.engine.events import Status
 from cambist.settings import Settings
 from cambist.store.records import Records
 from cambist.store.tables import users as table
+from tests.accounts import create_user
 
 
 class Accounts:
@@ -63,7 +64,7 @@ def accounts() -> Accounts:
 
 
 def create(records: Records, accounts: Accounts, email: str, now_ns: int = 1) -> User:
-    return users.create(records, email, accounts.create, now_ns=now_ns, acting_user="test")
+    return create_user(records, email, accounts.create, now_ns=now_ns)
 
 
 def test_a_new_user_has_an_account_and_is_found_however_the_address_is_written(records, accounts):
@@ -91,7 +92,7 @@ def test_a_creation_cut_before_the_engine_is_completed_by_the_next(records, acco
         raise Crash
 
     with pytest.raises(Crash):
-        users.create(records, "ann@example.org", crash, now_ns=1, acting_user="test")
+        create_user(records, "ann@example.org", crash)
     half = users.get(records, "ann@example.org")
     assert half.account is None
     ann = create(records, accounts, "ann@example.org", now_ns=2)
@@ -104,7 +105,7 @@ def test_a_creation_cut_after_the_engine_gets_the_account_it_was_given(records, 
         raise Crash
 
     with pytest.raises(Crash):
-        users.create(records, "ann@example.org", answer_lost, now_ns=1, acting_user="test")
+        create_user(records, "ann@example.org", answer_lost)
     create(records, accounts, "bob@example.org")
     assert create(records, accounts, "ann@example.org").account == 1_001
     assert accounts.users() == 2
@@ -118,7 +119,9 @@ def test_each_user_has_a_reference_and_an_account_of_its_own(records, accounts):
 
 def test_an_account_once_given_is_never_replaced(records, accounts):
     ann = create(records, accounts, "ann@example.org")
-    assert users.complete(records, ann, 999).account == ann.account
+    with records.write() as db:
+        users.complete(db, ann.id, 999)
+    assert users.get(records, ann.email).account == ann.account
 
 
 def test_who_made_a_user_is_recorded(records, accounts):

@@ -1,0 +1,38 @@
+"""`cambist audit` and `cambist records`: who did what, and whether the records are as new as the log."""
+
+from typing import Any
+
+import click
+
+from cambist.cli.door import ask
+from cambist.cli.output import answers
+from cambist.control.records import AUDIT_LIMIT, ResumePayouts, ShowAudit, ShowRecords
+
+
+@click.command()
+@click.option("--after", default=0, show_default=True, help="Only rows behind this one.")
+@click.option("--limit", default=AUDIT_LIMIT, show_default=True, help="At most so many rows.")
+@answers
+def audit(after: int, limit: int) -> Any:
+    """Show who changed what and when, oldest first. A trail that something else wrote to is refused."""
+    return ask(ShowAudit(after=after, limit=limit))
+
+
+@click.group()
+def records() -> None:
+    """The records database: users, keys, the audit trail, and commands on their way to the engine."""
+
+
+@records.command()
+@answers
+def show() -> Any:
+    """How far the records have the engine's answers, and whether payouts are stopped."""
+    return ask(ShowRecords())
+
+
+@records.command()
+@click.option("--reason", required=True, help="What was compared, and what came of it.")
+@answers
+def resume_payouts(reason: str) -> Any:
+    """Let payouts go on after they were stopped, because records from a backup were older than the log."""
+    return ask(ResumePayouts(reason=reason))
