@@ -116,6 +116,14 @@ class Keep(Struct, frozen=True, kw_only=True):
     ] = 7
 
 
+class Standby(Struct, frozen=True, kw_only=True):
+    """The match server that waits to take over from another one."""
+
+    silent_ms: Annotated[
+        int, _between(100, 60_000), _says("Silence of the leader after which a standby takes over.")
+    ] = 1_000
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings of one exchange, checked; `home` is the data directory that holds everything else."""
 
@@ -128,6 +136,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     api: Api = Api()
     snapshots: Snapshots = Snapshots()
     keep: Keep = Keep()
+    standby: Standby = Standby()
 
     @classmethod
     def load(cls, home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:
