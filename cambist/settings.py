@@ -29,6 +29,9 @@ def _says(description: str) -> Meta:
 
 
 _Host = Annotated[str, Meta(pattern=r"^[0-9A-Za-z.:-]+\Z", max_length=253)]
+_Addresses = Annotated[
+    str, Meta(pattern=r"^([0-9A-Za-z.:-]+:[0-9]{1,5}(,[0-9A-Za-z.:-]+:[0-9]{1,5})*)?\Z", max_length=4_096)
+]
 _Path = Annotated[str, Meta(min_length=1, max_length=4_096)]
 _Port = Annotated[int, _between(1, 65_535)]
 _Count = Annotated[int, _between(1, 1_000_000)]
@@ -116,6 +119,19 @@ class Keep(Struct, frozen=True, kw_only=True):
     ] = 7
 
 
+class Intake(Struct, frozen=True, kw_only=True):
+    """The way from other processes to the match server."""
+
+    listen: Annotated[
+        _Addresses, _says("HOST:PORT for processes of other machines; empty: this machine's only.")
+    ] = ""
+    servers: Annotated[
+        _Addresses, _says("HOST:PORT of match servers elsewhere, with commas; empty: this machine's.")
+    ] = ""
+    give_up_ms: Annotated[_Milliseconds, _says("Time after which an outcome is not known (-1007).")] = 5_000
+    silent_ms: Annotated[_Milliseconds, _says("Silence after which another match server is tried.")] = 1_000
+
+
 class Standby(Struct, frozen=True, kw_only=True):
     """The match server that waits to take over from another one."""
 
@@ -137,6 +153,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     snapshots: Snapshots = Snapshots()
     keep: Keep = Keep()
     standby: Standby = Standby()
+    intake: Intake = Intake()
 
     @classmethod
     def load(cls, home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:

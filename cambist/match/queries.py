@@ -216,6 +216,27 @@ class Untouched(Query[set[int]], frozen=True):
         return {order_id for order_id, row in rows if row and not OrderView(*row).executed_lots}
 
 
+AnyQuery: TypeAlias = (
+    LastSequence
+    | Rules
+    | MarketCount
+    | Listed
+    | Markets
+    | Assets
+    | MarketLimits
+    | Depth
+    | BestLevels
+    | ReferencePrice
+    | Account
+    | Balances
+    | AccountStatement
+    | Fees
+    | OpenOrders
+    | OpenOrder
+    | Untouched
+)
+
+
 def _markets(engine: Engine) -> list[MarketView]:
     return [MarketView.of(row) for row in engine.markets()]
 
