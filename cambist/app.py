@@ -117,6 +117,7 @@ def reset_exchange(settings: Settings) -> Path:
             settings.journal_directory,
             settings.snapshots_directory,
             settings.secrets_directory,
+            settings.run_directory,
             settings.records_file,
             settings.views_file,
             *settings.home.glob("*.db-*"),  # SQLite's own beside it

@@ -212,6 +212,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.home / "run"
 
     @property
+    def listen_keys_file(self) -> Path:
+        return self.run_directory / "listen-keys.db"
+
+    @property
     def feed_file(self) -> Path:
         """The socket on which the data process listens for the gateway."""
         return self.home / "feed.sock"

@@ -48,7 +48,12 @@ def create_app(
     """
     core = Core(port, listing.sequence)
     markets = Markets(core, listing)
-    streaming = Streaming(settings.feed_file, listing.sequence, lambda: core.query(LastSequence()))
+    streaming = Streaming(
+        settings.feed_file,
+        settings.listen_keys_file,
+        listing.sequence,
+        lambda: core.query(LastSequence()),
+    )
     services = Services(
         settings, core, markets, streaming.feed, streaming.listen_keys, OrderLimits(settings.limits), history
     )

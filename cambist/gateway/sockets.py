@@ -14,7 +14,7 @@ from cambist.gateway.wsapi.session import Session, Shared
 
 API_PATH = "/ws-api/v3"
 RAW_PATH, COMBINED_PATH = "/ws", "/stream"
-_EXPIRE_EVERY_S = 10
+_EXPIRE_EVERY_S = 1  # another gateway may have ended a key
 
 
 class Sockets:
@@ -40,6 +40,7 @@ class Sockets:
     async def stop(self) -> None:
         """Tells everybody to go, and gives them some seconds."""
         await self.door.stop()
+        self._streaming.listen_keys.close()
 
     def _route(self, door: Door, target: Target, client_ip: str) -> Connection | None:
         """What answers there; None for any other path."""

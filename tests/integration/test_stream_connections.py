@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
@@ -43,13 +44,19 @@ class NoFeed:
 
 class Stage:
     def __init__(
-        self, port: int, http: aiohttp.ClientSession, *, messages_max: int, attempts_max: int
+        self,
+        port: int,
+        http: aiohttp.ClientSession,
+        listen_keys: ListenKeys,
+        *,
+        messages_max: int,
+        attempts_max: int,
     ) -> None:
         self.port = port
         self.http = http
         self.hub = StreamHub(NoFeed())
         self.connections: list[StreamConnection] = []
-        self._streams = Streams(self.hub, AccountHub(NoFeed(), _nothing), ListenKeys(print), {}, messages_max)
+        self._streams = Streams(self.hub, AccountHub(NoFeed(), _nothing), listen_keys, {}, messages_max)
         self.door = Door(self._route, attempts_max)
 
     async def connect(self, path: str = f"/ws/{TRADES}") -> aiohttp.ClientWebSocketResponse:
@@ -70,10 +77,14 @@ async def _nothing() -> int:
 
 @asynccontextmanager
 async def stage(*, messages_max: int = 0, attempts_max: int = 0) -> AsyncIterator[Stage]:
-    with socket.create_server((HOST, 0)) as listener:
+    with (
+        socket.create_server((HOST, 0)) as listener,
+        TemporaryDirectory(prefix="cambist-stage-") as directory,
+    ):
         port = listener.getsockname()[1]
         async with aiohttp.ClientSession() as http:
-            made = Stage(port, http, messages_max=messages_max, attempts_max=attempts_max)
+            keys = ListenKeys(Path(directory) / "listen-keys.db", print)
+            made = Stage(port, http, keys, messages_max=messages_max, attempts_max=attempts_max)
             settings = Settings(home=Path("/nowhere"), server=Server(host=HOST, port=port))
             web = uvicorn.Server(server_config(Starlette(), settings, made.door))
             serving = asyncio.create_task(web.serve(sockets=[listener]))
@@ -86,6 +97,7 @@ async def stage(*, messages_max: int = 0, attempts_max: int = 0) -> AsyncIterato
                 await made.door.stop()
                 web.should_exit = True
                 await serving
+                keys.close()
 
 
 def play(scene: Callable[[], Awaitable[None]]) -> None:

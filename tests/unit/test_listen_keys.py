@@ -1,5 +1,8 @@
 """A listen key lives for an hour, and longer if it is renewed."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from cambist.gateway.streams.listen_keys import VALID_NS, ListenKeys
@@ -14,8 +17,18 @@ def ended() -> list[str]:
 
 
 @pytest.fixture
-def keys(ended: list[str]) -> ListenKeys:
-    return ListenKeys(ended.append)
+def keys(tmp_path: Path, ended: list[str]) -> Iterator[ListenKeys]:
+    opened = ListenKeys(tmp_path / "run" / "listen-keys.db", ended.append)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, keys: ListenKeys) -> Iterator[ListenKeys]:
+    """Another gateway's, or the same one's after a restart."""
+    opened = ListenKeys(tmp_path / "run" / "listen-keys.db", lambda name: None)
+    yield opened
+    opened.close()
 
 
 def test_an_account_has_one_key_and_asking_again_prolongs_it(keys):
@@ -37,8 +50,32 @@ def test_only_its_owner_renews_or_ends_a_key(keys, ended):
     assert not keys.renew(key, ANN, NOW + 2)
 
 
-def test_keys_that_have_expired_are_told_and_replaced(keys, ended):
+def test_a_key_that_has_expired_is_replaced(keys):
+    first = keys.start(ANN, NOW)
+    assert keys.start(ANN, NOW + VALID_NS) != first
+    assert keys.account_of(first, NOW + VALID_NS) is None
+
+
+def test_of_the_keys_in_use_those_that_have_expired_are_told(keys, ended):
     first, second = keys.start(ANN, NOW), keys.start(BOB, NOW + 1)
-    keys.expire(NOW + VALID_NS)
+    keys.expire([first, second], NOW + VALID_NS)
     assert ended == [first]
-    assert keys.start(BOB, NOW + 1 + VALID_NS) != second and ended == [first, second]
+
+
+def test_a_key_is_good_at_every_gateway(keys, elsewhere):
+    key = keys.start(ANN, NOW)
+    assert elsewhere.account_of(key, NOW) == ANN
+    assert elsewhere.start(ANN, NOW + 1) == key
+    assert elsewhere.renew(key, ANN, NOW + VALID_NS) and keys.account_of(key, NOW + VALID_NS + 2) == ANN
+
+
+def test_a_key_that_was_ended_at_another_gateway_is_told(keys, elsewhere, ended):
+    key = keys.start(ANN, NOW)
+    assert elsewhere.end(key, ANN, NOW + 1)
+    keys.expire([key], NOW + 2)
+    assert ended == [key]
+
+
+@pytest.mark.parametrize("name", ["", "btcusdt@trade", "x" * 64])
+def test_other_names_are_no_keys(keys, name):
+    assert keys.account_of(name, NOW) is None

@@ -1,66 +1,104 @@
 """Listen keys: names of an account's stream for clients of the older kind. Valid for an hour, and renewed.
 
-Known limit: they live in this process; after a restart a client has to ask for a new one, as after an hour.
+They lie in a small database that all gateways of a machine share, so each is good at every gateway and after
+a restart. It is not synced: a power cut costs a client what an hour without a renewal costs, a new key.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Column,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    case,
+    delete,
+    select,
+    update,
+)
+from sqlalchemy.dialects.sqlite import insert
 
 from cambist import ids
+from cambist.store.sqlite import open_database
 
 VALID_NS = 3_600 * 10**9
 
-
-class _Key:
-    __slots__ = ("account", "expires_ns", "name")
-
-    def __init__(self, name: str, account: int, expires_ns: int) -> None:
-        self.name = name
-        self.account = account
-        self.expires_ns = expires_ns
+_metadata = MetaData()
+_keys = Table(
+    "listen_keys",
+    _metadata,
+    Column("name", String(64), primary_key=True),
+    Column("account", BigInteger, nullable=False, unique=True),
+    Column("expires_ns", BigInteger, nullable=False),
+)
+_NOW: BindParameter[int] = bindparam("now_ns")
+_is_valid = _keys.c.expires_ns > _NOW
+_its_owners = (_keys.c.name == bindparam("key")) & (_keys.c.account == bindparam("owner")) & _is_valid
+_new = insert(_keys)
+# One statement, so that two gateways cannot give an account two keys.
+_START = _new.on_conflict_do_update(
+    index_elements=["account"],
+    set_={
+        "name": case((_is_valid, _keys.c.name), else_=_new.excluded.name),
+        "expires_ns": _new.excluded.expires_ns,
+    },
+).returning(_keys.c.name)
+_RENEW = update(_keys).where(_its_owners).values(expires_ns=bindparam("until_ns"))
+_END = delete(_keys).where(_its_owners)
+_FIND = select(_keys.c.account).where(_keys.c.name == bindparam("key"), _is_valid)
 
 
 class ListenKeys:
-    """`on_end` is told of each key that was closed or has expired."""
+    """`on_end` is told of each key in use here that was closed or has expired."""
 
-    def __init__(self, on_end: Callable[[str], None]) -> None:
+    def __init__(self, file: Path, on_end: Callable[[str], None]) -> None:
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        self._database = open_database(file, is_derived=True)
         self._on_end = on_end
-        self._by_account: dict[int, _Key] = {}
-        self._by_name: dict[str, _Key] = {}
+        _metadata.create_all(self._database)
 
     def start(self, account: int, now_ns: int) -> str:
         """The account's key, a new one if it has none; valid for an hour from now."""
-        key = self._by_account.get(account)
-        if key is not None and key.expires_ns <= now_ns:
-            self._drop(key)
-            key = None
-        if key is None:
-            key = _Key(ids.new_api_key(), account, 0)
-            self._by_account[account] = self._by_name[key.name] = key
-        key.expires_ns = now_ns + VALID_NS
-        return key.name
+        row = {"name": ids.new_api_key(), "account": account, "expires_ns": now_ns + VALID_NS}
+        with self._database.begin() as db:
+            return str(db.execute(_START, row | {"now_ns": now_ns}).scalar_one())
 
     def renew(self, name: str, account: int, now_ns: int) -> bool:
         """False if the account has no such key."""
-        if self.account_of(name, now_ns) != account:
-            return False
-        self._by_name[name].expires_ns = now_ns + VALID_NS
-        return True
+        until = {"until_ns": now_ns + VALID_NS}
+        with self._database.begin() as db:
+            return db.execute(_RENEW, _named(name, account, now_ns) | until).rowcount == 1
 
     def end(self, name: str, account: int, now_ns: int) -> bool:
-        if self.account_of(name, now_ns) != account:
-            return False
-        self._drop(self._by_name[name])
-        return True
+        with self._database.begin() as db:
+            was_there = db.execute(_END, _named(name, account, now_ns)).rowcount == 1
+        if was_there:
+            self._on_end(name)
+        return was_there
 
     def account_of(self, name: str, now_ns: int) -> int | None:
-        key = self._by_name.get(name)
-        return key.account if key is not None and now_ns < key.expires_ns else None
+        if not ids.is_api_key(name):  # as nearly every stream's name
+            return None
+        with self._database.begin() as db:
+            return db.execute(_FIND, {"key": name, "now_ns": now_ns}).scalar()
 
-    def expire(self, now_ns: int) -> None:
-        """Drops what is not valid any more; to be called now and then."""
-        for key in [key for key in self._by_name.values() if key.expires_ns <= now_ns]:
-            self._drop(key)
+    def expire(self, in_use: Collection[str], now_ns: int) -> None:
+        """Drops what is not valid any more; to be called now and then, with the keys that are in use here."""
+        if not in_use:
+            return
+        with self._database.begin() as db:
+            db.execute(delete(_keys).where(~_is_valid), {"now_ns": now_ns})
+            valid = set(db.scalars(select(_keys.c.name).where(_keys.c.name.in_(in_use))))
+        for name in set(in_use) - valid:
+            self._on_end(name)
 
-    def _drop(self, key: _Key) -> None:
-        del self._by_account[key.account], self._by_name[key.name]
-        self._on_end(key.name)
+    def close(self) -> None:
+        self._database.dispose()
+
+
+def _named(name: str, account: int, now_ns: int) -> dict[str, str | int]:
+    return {"key": name, "owner": account, "now_ns": now_ns}

@@ -14,16 +14,22 @@ from cambist.gateway.streams.market import StreamConnection
 class Streaming:
     """What stream connections and sessions share. `feed.run` keeps it supplied."""
 
-    def __init__(self, feed_file: Path, begin: int, last_sequence: Callable[[], Awaitable[int]]) -> None:
+    def __init__(
+        self,
+        feed_file: Path,
+        listen_keys_file: Path,
+        begin: int,
+        last_sequence: Callable[[], Awaitable[int]],
+    ) -> None:
         """`begin` is the engine's sequence now, `last_sequence` gives it later on."""
         self.feed = FeedClient(feed_file, self._market, self._private, self._gap, begin)
         self.hub = StreamHub(self.feed)
         self.accounts = AccountHub(self.feed, last_sequence)
-        self.listen_keys = ListenKeys(self._end_listen_key)
+        self.listen_keys = ListenKeys(listen_keys_file, self._end_listen_key)
         self.by_listen_key: dict[str, set[StreamConnection]] = {}
 
     def expire_listen_keys(self) -> None:
-        self.listen_keys.expire(time.time_ns())
+        self.listen_keys.expire(list(self.by_listen_key), time.time_ns())
 
     def _market(self, stream: str, body: bytes) -> None:
         self.hub.on_market(stream, body)
