@@ -1,6 +1,6 @@
-"""The records database: users, keys and whatever else no log can rebuild. Opened by one process at a time.
+"""The records database: users, keys and whatever else no log can rebuild.
 
-Everything is written through `write()`, one transaction per action; when it has returned, it is on the disk.
+The process that leads writes, others read. Everything is written through `write()`, one transaction per action; when it has returned, it is on the disk.
 Known limit: SQLite only. What knows that stands in cambist/store/sqlite.py.
 """
 
@@ -36,12 +36,13 @@ class RecordsError(Refused):
 class Records:
     """An open records database and the vault that reads its secrets. Usable from every thread."""
 
-    def __init__(self, engine: Engine, vault: Vault) -> None:
+    def __init__(self, engine: Engine, vault: Vault, *, is_shared: bool = False) -> None:
         self.vault = vault
         self.audit = Trail(vault)
         self._engine = engine
+        self._watch = engine.raw_connection() if is_shared else None
         self._writing = threading.Lock()
-        self._version = 0  # counts the writes: what was remembered under another version must be read again
+        self._writes = 0
         self._memory: dict[Hashable, tuple[int, Any]] = {}
 
     @classmethod
@@ -64,10 +65,11 @@ class Records:
         return records
 
     @classmethod
-    def open(cls, settings: Settings) -> Self:
+    def open(cls, settings: Settings, *, is_shared: bool = False) -> Self:
         """Open a database and bring it to this release's schema; a refusal leaves it as it was.
 
-        Raises RecordsError if it is missing, empty or sealed with another master key, DatabaseTooNew and
+        `is_shared`: other processes write what is remembered here, so SQLite is asked each time whether they
+        have. Raises RecordsError if it is missing, empty or sealed with another master key, DatabaseTooNew and
         SecretsError.
         """
         file = settings.records_file
@@ -76,7 +78,8 @@ class Records:
         )
         if not file.exists():
             raise missing
-        records = cls(open_database(file), Vault.open(settings.secrets_directory))
+        vault = Vault.open(settings.secrets_directory)
+        records = cls(open_database(file), vault, is_shared=is_shared)
         with records.write() as db:
             if migrate.version(db) is None:
                 raise missing
@@ -98,11 +101,11 @@ class Records:
                 with self._engine.begin() as db:
                     yield db
             finally:
-                self._version += 1
+                self._writes += 1
 
     def remembered(self, key: Hashable, read: Callable[[Connection], T | None]) -> T | None:
         """What `read` gives, from memory until the next write. Nothing is remembered of what is not there."""
-        version = self._version  # before the read: what a write overtakes is outdated at once
+        version = self._version()  # before the read: what a write overtakes is outdated at once
         known = self._memory.get(key)
         if known is not None and known[0] == version:
             return cast(T, known[1])
@@ -113,6 +116,12 @@ class Records:
         else:
             self._memory[key] = (version, value)
         return value
+
+    def _version(self) -> int:
+        """Another one after each write; what was remembered under an older one must be read again."""
+        if self._watch is None:
+            return self._writes
+        return int(self._watch.cursor().execute("PRAGMA data_version").fetchone()[0])
 
     def bind_log(self, log_id: bytes) -> None:
         """Store which log belongs to this database; later, raises RecordsError unless it is the same."""
@@ -163,6 +172,8 @@ class Records:
         return resumed
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
         self._engine.dispose()
 
 

@@ -163,6 +163,16 @@ def test_a_deleted_key_is_gone_at_once_although_it_was_in_memory(records, ann):
     assert found(records, kept).id == kept
 
 
+def test_a_key_is_made_and_deleted_for_other_processes_at_once(records, ann, home):
+    elsewhere = Records.open(home, is_shared=True)
+    api_key, _ = create(records, ann)
+    assert found(elsewhere, api_key).id == api_key
+    assert found(elsewhere, api_key) is found(elsewhere, api_key), "it is in memory"
+    api_keys.delete(records, api_key, now_ns=NOW + 1, acting_user="test")
+    assert api_keys.find(elsewhere, api_key) is None
+    elsewhere.close()
+
+
 def test_a_key_is_deleted_once(records, ann):
     api_key, _ = create(records, ann)
     api_keys.delete(records, api_key, now_ns=NOW + 1, acting_user="test")
