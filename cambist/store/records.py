@@ -1,6 +1,7 @@
 """The records database: users, keys and whatever else no log can rebuild.
 
-The process that leads writes, others read. Everything is written through `write()`, one transaction per action; when it has returned, it is on the disk.
+The process that leads writes, others read. Everything is written through `write()`, one transaction per
+action; when it has returned, it is on the disk.
 Known limit: SQLite only. What knows that stands in cambist/store/sqlite.py.
 """
 
@@ -69,8 +70,8 @@ class Records:
         """Open a database and bring it to this release's schema; a refusal leaves it as it was.
 
         `is_shared`: other processes write what is remembered here, so SQLite is asked each time whether they
-        have. Raises RecordsError if it is missing, empty or sealed with another master key, DatabaseTooNew and
-        SecretsError.
+        have. Raises RecordsError if it is missing, empty or sealed with another master key, DatabaseTooNew
+        and SecretsError.
         """
         file = settings.records_file
         missing = RecordsError(
