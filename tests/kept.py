@@ -49,9 +49,7 @@ def start(settings: Settings, payloads: Sequence[bytes] = ()) -> Engine:
             first_sequence = engine.sequence + 1
             events = engine.apply(payload)
             journal.append(
-                JournalRecord(
-                    first_sequence, engine.sequence, engine.event_hash, engine.time_ns, events
-                )
+                JournalRecord(first_sequence, engine.sequence, engine.event_hash, engine.time_ns, events)
             )
         return engine
     finally:

@@ -2,6 +2,7 @@
 
 import click
 
+from cambist.cli.backup import backup, restore
 from cambist.cli.bench import bench
 from cambist.cli.checks import snapshot, verify
 from cambist.cli.doctor import doctor
@@ -36,6 +37,8 @@ for command in (
     records,
     snapshot,
     verify,
+    backup,
+    restore,
     rebuild,
     ledger,
     replay_flow,

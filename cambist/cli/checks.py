@@ -25,7 +25,7 @@ from cambist.settings import Settings
 def snapshot() -> Any:
     """Replay the log and keep the state it leads to, which makes the next start fast."""
     settings = Settings.load()
-    with _settled(settings, _synced) as position, progress("replaying the log") as report:
+    with _settled(settings, synced) as position, progress("replaying the log") as report:
         return checks.make_snapshot(settings, position, report)
 
 
@@ -52,8 +52,8 @@ def _settled(
 
 
 @contextmanager
-def _synced(settings: Settings) -> Iterator[None]:
-    """What a killed process wrote and never synced is durable or cut off before a snapshot counts on it."""
+def synced(settings: Settings) -> Iterator[None]:
+    """Nobody else has the log, and what a killed process wrote and never synced is durable or cut off."""
     log = FileLog.open(settings.log_directory, segment_bytes=settings.log.segment_bytes)
     try:
         yield

@@ -41,6 +41,16 @@ def open_views(file: Path, log_id: bytes, *, rebuild: bool = False) -> tuple[Dat
     return _open(file, log_id, rebuild=True)
 
 
+def stored_position(file: Path) -> Position | None:
+    """Where views stand that another process may be writing; None before the first event."""
+    database = open_database(file, read_only=True)
+    try:
+        with database.begin() as db:
+            return read_position(db)
+    finally:
+        database.dispose()
+
+
 def _open(file: Path, log_id: bytes, *, rebuild: bool) -> tuple[Database, Position]:
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite itself would let others read it
     engine = open_database(file, is_derived=True)

@@ -30,8 +30,11 @@ def store(paths: Iterable[Path], directory: Path, disk: Disk) -> None:
             )
 
 
-def copy(path: Path, target: Path, disk: Disk) -> str:
-    """A durable copy that reads back as the original; returns the digest. Raises OSError, ArchiveRefused."""
+def copy(path: Path, target: Path, disk: Disk, *, until: int | None = None) -> str:
+    """A durable copy that reads back as the original; returns the digest. Raises OSError, ArchiveRefused.
+
+    From the byte `until` on it holds zeros: what is there is still being written.
+    """
     aside = target.with_name(target.name + TEMPORARY)
     hashed = hashlib.sha256()
     descriptor = disk.create(aside)
@@ -39,6 +42,8 @@ def copy(path: Path, target: Path, disk: Disk) -> str:
         with path.open("rb") as source:
             offset = 0
             while chunk := source.read(_CHUNK_BYTES):
+                if until is not None and offset + len(chunk) > until:
+                    chunk = chunk[: max(0, until - offset)].ljust(len(chunk), b"\0")
                 write_all(disk, descriptor, [chunk], offset)
                 hashed.update(chunk)
                 offset += len(chunk)

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeAlias
 
-from cambist.data.projection import read_position
+from cambist.data.database import stored_position
 from cambist.keep.archive import store
 from cambist.log import journal, snapshots
 from cambist.log.disk import Disk
@@ -23,7 +23,6 @@ from cambist.log.segments import behind_chain, segments
 from cambist.log.snapshots import SnapshotDamaged
 from cambist.match import recovery
 from cambist.settings import Settings
-from cambist.store.sqlite import open_database
 
 KEEP_LOCK = "keep.lock"  # held by who changes, or counts on, what snapshots, log and journal are there
 
@@ -85,14 +84,9 @@ def _views_position(settings: Settings, disk: Disk) -> int:
     file = settings.views_file
     if not file.exists():
         return 0
-    database = open_database(file, read_only=True)
-    try:
-        with database.begin() as db:
-            position = read_position(db)
-    finally:
-        database.dispose()
-    # Not before the connection is closed: closing any descriptor of a file drops all of this process's locks
-    # on it, and SQLite counts on those.
+    position = stored_position(file)
+    # Not before the connection there is closed: closing any descriptor of a file drops all of this process's
+    # locks on it, and SQLite counts on those.
     for part in (file.with_name(file.name + "-wal"), file):
         if part.exists():
             descriptor = disk.open(part)

@@ -68,20 +68,21 @@ def segments(directory: Path, archive: Path | None = None) -> list[Segment]:
 def behind_chain(directory: Path) -> list[Segment]:
     """What the mark of `log.positions` lets go, oldest first, a replaced leader's segments there as well."""
     begins = segments(directory)[0].first_sequence
-    found = map(_named, directory.glob("*" + SUFFIX))
+    found = map(named, directory.glob("*" + SUFFIX))
     gone = [segment for segment in found if segment.first_sequence < begins]
     return sorted(gone, key=lambda segment: segment.first_sequence)
 
 
 def _in_chain(directory: Path) -> list[Segment]:
     kept: list[Segment] = []
-    for segment in sorted(map(_named, directory.glob("*" + SUFFIX)), reverse=True):
+    for segment in sorted(map(named, directory.glob("*" + SUFFIX)), reverse=True):
         if not kept or segment.first_sequence < kept[-1].first_sequence:
             kept.append(segment)
     return kept[::-1]
 
 
-def _named(path: Path) -> Segment:
+def named(path: Path) -> Segment:
+    """Raises LogDamaged if the name is not a segment's."""
     match = _NAME.fullmatch(path.name)
     if match is None:
         raise LogDamaged(f"{path} is not named like a segment: {segment_name(1, 1)}")

@@ -1,5 +1,7 @@
 """How this exchange opens an SQLite database: the one place that knows the driver and its pragmas."""
 
+import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,10 @@ _CACHE_KIB = 65_536
 
 class SqliteTooOld(Refused):
     code = "sqlite_too_old"
+
+
+class DatabaseDamaged(Refused):
+    code = "database_damaged"
 
 
 def open_database(file: Path, *, read_only: bool = False, is_derived: bool = False) -> Engine:
@@ -58,3 +64,26 @@ def open_database(file: Path, *, read_only: bool = False, is_derived: bool = Fal
         db.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def copy_database(file: Path, target: Path) -> None:
+    """One new file that holds what is committed, while others read and write the original.
+
+    It is complete and readable by its owner alone, and SQLite has checked all of it. Raises DatabaseDamaged.
+    """
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    with (
+        closing(sqlite.connect(f"file:{file}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_MS / 1_000)) as source,
+        closing(sqlite.connect(str(target))) as copy,
+    ):
+        source.execute("PRAGMA query_only = ON")
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # or reading it would make files beside it
+        found = copy.execute("PRAGMA integrity_check").fetchone()
+    if found != ("ok",):
+        raise DatabaseDamaged(f"{file} is damaged: {found[0]}")
+    descriptor = os.open(target, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,199 @@
+"""Copies an exchange, running or not, into a directory from which `cambist restore` makes it anew.
+
+The order makes the copy consistent: records first, then the place in the log. So the log knows every account
+that the records name; what the records lack (a user of that very moment) can be seen and made again. Then
+the log up to that place, and the copy is replayed: it leads to the hash that the exchange itself has there.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from cambist._matching import Engine, EngineBroken
+from cambist.data.database import stored_position
+from cambist.errors import Broken, Refused
+from cambist.keep import manifest as manifests
+from cambist.keep.archive import copy, digest
+from cambist.keep.manifest import BackedUpFile, Manifest
+from cambist.keep.prune import KEEP_LOCK
+from cambist.log import snapshots
+from cambist.log.disk import Disk
+from cambist.log.errors import LogInUse
+from cambist.log.lock import DirectoryLock
+from cambist.log.positions import mark_pruned, pruned_through
+from cambist.log.segments import SegmentReader, named, segments
+from cambist.match import recovery
+from cambist.match.recovery import Report
+from cambist.settings import FILE_NAME, Settings, Snapshots
+from cambist.store.sqlite import copy_database
+
+# Shows that something goes on: `with progress("copying") as report: report(done, total)`.
+ShowProgress: TypeAlias = Callable[[str], AbstractContextManager[Report]]
+
+_LOCK_WITHIN_S = 120.0
+_LOOK_EVERY_S = 0.1
+_MIB = 1 << 20
+
+
+class NotEmpty(Refused):
+    code = "not_empty"
+
+
+class Place(NamedTuple):
+    """Where the exchange stands: everything up to `sequence` is durable."""
+
+    sequence: int
+    event_hash: int
+
+
+def back_up(
+    settings: Settings, target: Path, where: Callable[[], Place | None], progress: ShowProgress
+) -> Manifest:
+    """`where` says how far a running exchange has come; None: the log does not change, all of it is meant.
+
+    Raises NotEmpty, LogError, OSError, or Broken if the copy does not lead to that place.
+    """
+    require_empty(target)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _nothing_is_pruned(settings):
+        _copy_records(settings, target)
+        views_sequence = _copy_views(settings, target)
+        place = where()
+        with progress("copying the log, MiB") as report:
+            _copy_log(settings, target, None if place is None else place.sequence, report)
+    with progress("replaying the copy") as report:
+        engine = _replayed(settings, target, place, report)
+    made = _describe(settings, target, engine, views_sequence)
+    manifests.write(target, made)
+    return made
+
+
+def require_empty(directory: Path) -> None:
+    """Raises NotEmpty; a directory that does not exist is empty."""
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise NotEmpty(f"{directory} is not empty: name a new directory, or empty it first")
+
+
+def copied(settings: Settings, directory: Path) -> Settings:
+    """The same settings for the files of a backup."""
+    return msgspec.structs.replace(settings, home=directory, snapshots=Snapshots())
+
+
+@contextmanager
+def _nothing_is_pruned(settings: Settings) -> Iterator[None]:
+    """Waits for a snapshot that is being made. Raises LogInUse if that does not end."""
+    deadline_s = time.monotonic() + _LOCK_WITHIN_S
+    while True:
+        try:
+            lock = DirectoryLock(settings.home, KEEP_LOCK)
+            break
+        except LogInUse:
+            if time.monotonic() > deadline_s:
+                raise
+            time.sleep(_LOOK_EVERY_S)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _copy_records(settings: Settings, target: Path) -> None:
+    secrets = target / "secrets"
+    secrets.mkdir(mode=0o700)
+    for path in sorted(settings.secrets_directory.iterdir()):
+        copy(path, secrets / path.name, Disk())
+    copy(settings.home / FILE_NAME, target / FILE_NAME, Disk())
+    copy_database(settings.records_file, target / settings.records_file.name)
+
+
+def _copy_views(settings: Settings, target: Path) -> int | None:
+    """Where the log does not lead to them from its beginning; returns where they stand then."""
+    if segments(settings.log_directory)[0].first_sequence == 1 or not settings.views_file.exists():
+        return None
+    file = target / settings.views_file.name
+    copy_database(settings.views_file, file)
+    position = stored_position(file)
+    return 0 if position is None else position.sequence
+
+
+def _copy_log(settings: Settings, target: Path, until: int | None, report: Report) -> None:
+    """Snapshots and log up to `until`, or all of it. `report` counts MiB."""
+    to = copied(settings, target)
+    for directory in (to.snapshots_directory, to.log_directory):
+        directory.mkdir(mode=0o700)
+    if through := pruned_through(settings.log_directory):
+        mark_pruned(to.log_directory, through, Disk())
+    chain = [
+        segment.path
+        for segment in segments(settings.log_directory)
+        if until is None or segment.first_sequence <= max(until, 1)
+    ]
+    pieces = [(path, to.snapshots_directory) for path in _needed_snapshots(settings, until)]
+    pieces += [(path, to.log_directory) for path in chain]
+    done, total = 0, sum(path.stat().st_size for path, _ in pieces)
+    for path, directory in pieces:
+        end = _end_of_records(path, until) if path == chain[-1] else None
+        copy(path, directory / path.name, Disk(), until=end)
+        done += path.stat().st_size
+        report(done // _MIB, total // _MIB)
+
+
+def _needed_snapshots(settings: Settings, until: int | None) -> list[Path]:
+    """The newest that is whole, and the one at which a pruned log begins."""
+    directory = settings.snapshots_directory
+    found = {snapshots.newest(directory, until).snapshot}
+    if (begins := segments(settings.log_directory)[0].first_sequence) > 1:
+        found.add(snapshots.oldest(directory, begins - 1))
+    return [snapshots.path_of(directory, one.sequence) for one in found if one is not None]
+
+
+def _end_of_records(path: Path, until: int | None) -> int:
+    """Where the record ends that ends with `until`, or the last whole one. Raises LogDamaged."""
+    reader = SegmentReader(named(path))
+    if until is None or reader.last_sequence < until:
+        for header, _ in reader.batches():
+            if header.last_sequence == until:
+                break
+    return reader.offset
+
+
+def _replayed(settings: Settings, target: Path, place: Place | None, report: Report) -> Engine:
+    """The state to which the copy leads. Raises Broken unless it is the exchange's."""
+    until = None if place is None else place.sequence
+    engine = recovery.recover(copied(settings, target), until, report)
+    if place is not None and place != Place(engine.sequence, engine.event_hash):
+        raise Broken(f"the exchange stands at {place}, the copy of its log leads elsewhere")
+    try:
+        engine.check()
+    except EngineBroken as problem:
+        raise Broken(str(problem)) from problem
+    return engine
+
+
+def _describe(settings: Settings, target: Path, engine: Engine, views_sequence: int | None) -> Manifest:
+    chain = segments(target / settings.log_directory.name)
+    paths = sorted(path for path in target.rglob("*") if path.is_file())
+    return Manifest(
+        format=manifests.FORMAT,
+        release=version("cambist"),
+        made_at_ns=time.time_ns(),
+        log_id=recovery.log_id(settings.log_directory).hex(),
+        epoch=engine.epoch,
+        rules=engine.rules,
+        sandbox=settings.mode.sandbox,
+        sequence=engine.sequence,
+        time_ns=engine.time_ns,
+        event_hash=f"{engine.event_hash:016x}",
+        state_hash=engine.state_hash().hex(),
+        log_begins=chain[0].first_sequence,
+        views_sequence=views_sequence,
+        files=[
+            BackedUpFile(path.relative_to(target).as_posix(), path.stat().st_size, digest(path))
+            for path in paths
+        ],
+    )

@@ -1,0 +1,109 @@
+"""Makes an exchange anew from a backup: everything is checked first, replayed after, and named by its hashes.
+
+The restored exchange begins a new epoch. Whatever the old one still acknowledges is of an older one, so a
+gateway that can reach both takes the new one, and segments of the two never pass for each other.
+
+Known limit: what the old one acknowledged after the backup is not here. Never let both run.
+"""
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from cambist._matching import Engine, EngineBroken
+from cambist.errors import Broken
+from cambist.keep import manifest as manifests
+from cambist.keep.archive import copy
+from cambist.keep.backup import ShowProgress, require_empty
+from cambist.keep.manifest import BackupDamaged, Manifest
+from cambist.log.disk import Disk
+from cambist.match import recovery
+from cambist.match.recovery import Report
+from cambist.settings import FILE_NAME, Settings
+from cambist.store.records import Records
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """`seconds` until it can be started, from the first check on; `views`: how its history comes back."""
+
+    home: str
+    sequence: int
+    event_hash: str
+    state_hash: str
+    epoch: int
+    views: str
+    seconds: float
+
+
+def restore(source: Path, home: Path, progress: ShowProgress) -> Restored:
+    """Raises NotEmpty or BackupDamaged having changed nothing, SettingsError, OSError, LogError, or Broken.
+
+    The settings file is written last: where it stands, everything is complete.
+    """
+    began_s = time.monotonic()
+    manifest = manifests.read(source)
+    with progress("checking the backup, bytes") as report:
+        manifests.check(source, manifest, report)
+    settings = msgspec.structs.replace(Settings.load(source), home=home)
+    for directory in (home, settings.snapshots_directory):
+        require_empty(directory)
+    with progress("copying, files") as report:
+        _copy(source, settings, manifest, report)
+    with progress("replaying the log") as report:
+        _check_replay(settings, manifest, report)
+    _check_records(settings)
+    copy(source / FILE_NAME, home / FILE_NAME, Disk())
+    return Restored(
+        home=str(home),
+        sequence=manifest.sequence,
+        event_hash=manifest.event_hash,
+        state_hash=manifest.state_hash,
+        epoch=manifest.epoch,
+        views="made anew at the first start"
+        if manifest.views_sequence is None
+        else f"restored as of sequence {manifest.views_sequence}",
+        seconds=round(time.monotonic() - began_s, 1),
+    )
+
+
+def _copy(source: Path, settings: Settings, manifest: Manifest, report: Report) -> None:
+    """Every file but the settings, to where the settings have it."""
+    home = settings.home
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+    for done, file in enumerate(manifest.files, 1):
+        if file.name == FILE_NAME:
+            continue
+        directory, _, name = file.name.rpartition("/")
+        to = settings.snapshots_directory if directory == "snapshots" else home / directory
+        to.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if copy(source / file.name, to / name, Disk()) != file.sha256:
+            raise BackupDamaged(f"{source / file.name} has changed since it was checked")
+        report(done, len(manifest.files))
+
+
+def _check_replay(settings: Settings, manifest: Manifest, report: Report) -> Engine:
+    """Raises Broken unless the log leads to the backup's hashes."""
+    engine = recovery.recover(settings, manifest.sequence, report)
+    found = (engine.sequence, f"{engine.event_hash:016x}", engine.state_hash().hex())
+    if found != (manifest.sequence, manifest.event_hash, manifest.state_hash):
+        raise Broken(
+            f"the restored log leads to {found}, the backup was made at {manifest.sequence} with event hash "
+            f"{manifest.event_hash} and state hash {manifest.state_hash}"
+        )
+    try:
+        engine.check()
+    except EngineBroken as problem:
+        raise Broken(str(problem)) from problem
+    return engine
+
+
+def _check_records(settings: Settings) -> None:
+    """The records open with the restored secrets, and belong to the restored log."""
+    records = Records.open(settings)
+    try:
+        records.bind_log(recovery.log_id(settings.log_directory))
+        records.bind_mode(sandbox=settings.mode.sandbox)
+    finally:
+        records.close()
