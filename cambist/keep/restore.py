@@ -18,6 +18,7 @@ from cambist.keep.archive import copy
 from cambist.keep.backup import ShowProgress, require_empty
 from cambist.keep.manifest import BackupDamaged, Manifest
 from cambist.log.disk import Disk
+from cambist.log.file import FileLog
 from cambist.match import recovery
 from cambist.match.recovery import Report
 from cambist.settings import FILE_NAME, Settings
@@ -25,7 +26,10 @@ from cambist.store.records import Records
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
-    """`seconds` until it can be started, from the first check on; `views`: how its history comes back."""
+    """Hashes are those at `sequence`, behind which `epoch` begins.
+
+    `views`: how its history comes back; `seconds` from the first check until it can be started.
+    """
 
     home: str
     sequence: int
@@ -53,13 +57,16 @@ def restore(source: Path, home: Path, progress: ShowProgress) -> Restored:
     with progress("replaying the log") as report:
         _check_replay(settings, manifest, report)
     _check_records(settings)
+    FileLog.take_over(
+        settings.log_directory, manifest.epoch + 1, segment_bytes=settings.log.segment_bytes
+    ).close()
     copy(source / FILE_NAME, home / FILE_NAME, Disk())
     return Restored(
         home=str(home),
         sequence=manifest.sequence,
         event_hash=manifest.event_hash,
         state_hash=manifest.state_hash,
-        epoch=manifest.epoch,
+        epoch=manifest.epoch + 1,
         views="made anew at the first start"
         if manifest.views_sequence is None
         else f"restored as of sequence {manifest.views_sequence}",

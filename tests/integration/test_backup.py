@@ -25,6 +25,7 @@ from cambist.keep.prune import KEEP_LOCK, prune
 from cambist.keep.restore import restore
 from cambist.log.errors import LogInUse
 from cambist.log.lock import DirectoryLock
+from cambist.log.segments import segments
 from cambist.match import recovery
 from cambist.match.recovery import Report
 from cambist.settings import FILE_NAME, Log, Settings
@@ -103,6 +104,20 @@ def test_a_restored_exchange_is_as_it_stood(settings, tmp_path):
         trade(exchange, b"3")
     for what in ("balances", "orders", "depth", "markets", "last_trade"):
         assert after[what] == before[what], what
+
+
+def test_a_restored_exchange_begins_a_new_epoch(settings, tmp_path):
+    """So no segment that the old one still writes has the name of one of the new one's."""
+    made = at_rest(settings, tmp_path / "backup")
+    restored = restore(tmp_path / "backup", tmp_path / "new", silent)
+    assert restored.epoch == made.epoch + 1
+    new = Settings.load(tmp_path / "new")
+    with closing(opened(new)) as exchange:
+        assert exchange.query(lambda engine: engine.epoch) == restored.epoch
+    last = segments(new.log_directory)[-1]
+    assert (last.epoch, last.first_sequence) == (restored.epoch, made.sequence + 1)
+    at_rest(new, tmp_path / "again")
+    assert restore(tmp_path / "again", tmp_path / "newer", silent).epoch == restored.epoch + 1
 
 
 def test_views_are_made_anew_from_a_restored_log(settings, tmp_path):
