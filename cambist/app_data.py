@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 
 import uvloop
 
@@ -78,6 +79,8 @@ def data_server(settings: Settings, projection: Projection, *, rebuild: bool) ->
         recovery.log_id(settings.log_directory),
         projection,
         rebuild=rebuild,
+        archive=recovery.journal_in(recovery.archive_of(settings)),
+        require_history=partial(recovery.require_history, settings),
     )
 
 

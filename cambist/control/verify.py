@@ -1,6 +1,7 @@
 """The log read again by an engine of its own: does everything agree?
 
-`verify` begins with the first batch and checks on the way: every record of the log (by reading it), every
+`verify` begins with the first batch (of a log that was pruned without an archive: with its oldest snapshot,
+up to whose sequence it trusts) and checks on the way: every record of the log (by reading it), every
 snapshot (by passing its sequence), the invariants that tie books, holds and balances together, the trial
 balance, the chain of the audit trail, and the running exchange's own hash. `make_snapshot` takes the short
 way and compares the same hash.
@@ -18,7 +19,7 @@ from cambist.errors import Broken
 from cambist.ledger.trial_balance import AssetTotals, is_balanced, trial_balance
 from cambist.log import snapshots
 from cambist.log.errors import LogError
-from cambist.log.journal import JournalDamaged, JournalRecord, read
+from cambist.log.journal import JournalDamaged, JournalRecord, read, segments
 from cambist.log.snapshots import Snapshot
 from cambist.match import recovery
 from cambist.money import format_atoms
@@ -38,15 +39,19 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Said:
-    """The event journal, compared with what an engine says. It may end early: the next start completes it."""
+    """The event journal, compared with what an engine says. It may end early: the next start completes it.
 
-    def __init__(self, journal: Path) -> None:
-        self._records = read(journal)
+    It may also begin later than `after_sequence`, by less than a segment; then it is compared from there on.
+    """
+
+    def __init__(self, directory: Path, archive: Path | None, after_sequence: int) -> None:
+        begins = [first - 1 for first, _ in segments(directory, archive)[:1]]
+        self.sequence = max([after_sequence, *begins])  # up to here both say the same
+        self._records = read(directory, self.sequence, archive=archive)
         self.problems: list[str] = []
-        self.sequence = 0  # up to here both say the same
 
     def compare(self, record: JournalRecord) -> None:
-        if self.problems:
+        if self.problems or record.first_sequence <= self.sequence:
             return
         try:
             found = next(self._records, None)
@@ -72,14 +77,19 @@ def make_snapshot(settings: Settings, live: Position | None, report: Report) -> 
 
 def verify(settings: Settings, live: Position | None, report: Report) -> dict[str, Any]:
     """What was found; `problems` is empty if everything is as it should be."""
-    engine = Engine()
+    archive = recovery.archive_of(settings)
+    engine = recovery.oldest_state(settings, archive)
+    trusted = engine.sequence
     problems: list[str] = []
-    kept = _kept_snapshots(settings, problems)
+    kept = {at: found for at, found in _kept_snapshots(settings, problems).items() if at > trusted}
     passed = []
-    said = Said(settings.journal_directory)
+    said = Said(settings.journal_directory, recovery.journal_in(archive), trusted)
+    log_archive = recovery.log_in(archive)
     try:
         of_log = recovery.log_id(settings.log_directory)
-        for record in recovery.replay(engine, settings.log_directory, _until(live), report):
+        for record in recovery.replay(
+            engine, settings.log_directory, _until(live), report, archive=log_archive
+        ):
             sequence = record.last_sequence
             said.compare(record)
             if sequence in kept:
@@ -100,6 +110,7 @@ def verify(settings: Settings, live: Position | None, report: Report) -> dict[st
         problems.append("the trial balance does not sum to zero")
     return {
         **_shown(engine),
+        "trusted_sequence": trusted,
         "snapshots": passed,
         "journal_sequence": said.sequence,
         "audit_rows": audited,

@@ -1,6 +1,7 @@
 """Making the SQL views anew beside a running exchange."""
 
 import time
+from functools import partial
 from typing import Any
 
 from cambist.control.exchange import Caller, Exchange, Request
@@ -27,7 +28,10 @@ class RebuildViews(Request, tag="views.rebuild"):
         target = exchange.query(lambda engine: engine.sequence)
         with exchange.data.paused():
             database, _ = open_views(
-                settings.views_file, recovery.log_id(settings.log_directory), rebuild=True
+                settings.views_file,
+                recovery.log_id(settings.log_directory),
+                rebuild=True,
+                require_history=partial(recovery.require_history, settings),
             )
             database.dispose()
         database = open_database(settings.views_file, read_only=True)

@@ -1,6 +1,7 @@
 """The views database: opened, brought to this release's schema, or dropped and made anew."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, MetaData
@@ -22,23 +23,32 @@ class ViewsUnusable(Refused):
     code = "views_unusable"
 
 
-def open_views(file: Path, log_id: bytes, *, rebuild: bool = False) -> tuple[Database, Position]:
+def open_views(
+    file: Path,
+    log_id: bytes,
+    *,
+    rebuild: bool = False,
+    require_history: Callable[[], None] | None = None,
+) -> tuple[Database, Position]:
     """A database with tables of this release, and the place behind which events are missing.
 
     Everything is dropped first if `rebuild` is set, if the views belong to another log, or if another release
-    has written what this one cannot bring up to date. Readers see it happen in one step. Raises
+    has written what this one cannot bring up to date. Readers see it happen in one step. `require_history`
+    is asked before: it raises what the caller is to see if the views could not be made anew. Raises
     ViewsUnusable, but not with `rebuild`: then a damaged file gives way to a new one.
     """
+    require_history = require_history or _no_question
     try:
-        return _open(file, log_id, rebuild=rebuild)
+        return _open(file, log_id, require_history, rebuild=rebuild)
     except DatabaseError as problem:
         if not rebuild:
             raise ViewsUnusable(
                 f"{file} cannot be used ({problem.orig}); `cambist rebuild` makes it anew"
             ) from problem
+    require_history()
     for part in file.parent.glob(f"{file.name}*"):
         part.unlink()
-    return _open(file, log_id, rebuild=True)
+    return _open(file, log_id, require_history, rebuild=True)
 
 
 def stored_position(file: Path) -> Position | None:
@@ -51,12 +61,15 @@ def stored_position(file: Path) -> Position | None:
         database.dispose()
 
 
-def _open(file: Path, log_id: bytes, *, rebuild: bool) -> tuple[Database, Position]:
+def _open(
+    file: Path, log_id: bytes, require_history: Callable[[], None], *, rebuild: bool
+) -> tuple[Database, Position]:
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))  # SQLite itself would let others read it
     engine = open_database(file, is_derived=True)
     try:
         with engine.begin() as db:
             if rebuild or not _is_usable(db, log_id):
+                require_history()
                 _drop(db)
             migrate.upgrade(db, migrate.VIEWS)
             position = read_position(db)
@@ -66,6 +79,10 @@ def _open(file: Path, log_id: bytes, *, rebuild: bool) -> tuple[Database, Positi
         engine.dispose()
         raise
     return engine, position or Position(log_id, 0, 0, 0)
+
+
+def _no_question() -> None:
+    """Nothing is ever pruned."""
 
 
 def _is_usable(db: Connection, log_id: bytes) -> bool:

@@ -5,6 +5,7 @@ process, which `cambist run` starts again: memory never runs ahead of the tables
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,13 +32,17 @@ class DataServer:
         projection: Projection,
         *,
         rebuild: bool = False,
+        archive: Path | None = None,
+        require_history: Callable[[], None] | None = None,
         group_bytes: int = GROUP_BYTES,
     ) -> None:
+        """`archive` is the pruned journal's; for `require_history` see `open_views`."""
         self._projection = projection
         self._group_bytes = group_bytes
-        engine, place = open_views(views, log_id, rebuild=rebuild)
+        engine, place = open_views(views, log_id, rebuild=rebuild, require_history=require_history)
         self._db = engine.connect()
-        self._follower = Follower(journal, place.sequence, place.event_hash if place.sequence else None)
+        event_hash = place.event_hash if place.sequence else None
+        self._follower = Follower(journal, place.sequence, event_hash, archive=archive)
         self._opened_at = self.position = place.sequence
         projection.load(self._db, log_id)
 

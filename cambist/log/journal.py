@@ -135,6 +135,25 @@ def read_head(path: Path) -> Head:
     return head
 
 
+def missing(directory: Path, archive: Path | None = None) -> range:
+    """Sequences that lie before the newest segment and are nowhere: what was pruned and is not archived.
+
+    Only the ends are looked at; damage in between is met by who reads it. Raises JournalDamaged.
+    """
+    found = segments(directory, archive)
+    if not found:
+        return range(0)
+    if found[0][0] > 1:
+        return range(1, found[0][0])
+    archived = [first for first, path in found if path.parent != directory]
+    if archive is None or not archived or len(archived) == len(found):
+        return range(0)
+    end = archived[-1] - 1
+    for record in read(archive, end):
+        end = record.last_sequence
+    return range(end + 1, found[len(archived)][0])
+
+
 def read(directory: Path, after_sequence: int = 0, *, archive: Path | None = None) -> Iterator[JournalRecord]:
     """The whole records behind `after_sequence` that are there now. Raises JournalDamaged."""
     follower = Follower(directory, after_sequence, patience=1, archive=archive)

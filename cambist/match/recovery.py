@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from cambist._matching import Engine, EngineBroken
-from cambist.errors import Broken
+from cambist.errors import Broken, Refused
+from cambist.log import journal as journals
 from cambist.log import snapshots
 from cambist.log.disk import Disk
 from cambist.log.errors import LogDamaged
@@ -209,3 +210,21 @@ def log_in(archive: Path | None) -> Path | None:
 
 def journal_in(archive: Path | None) -> Path | None:
     return None if archive is None else archive / "journal"
+
+
+class HistoryMissing(Refused):
+    """What was pruned cannot be told again."""
+
+    code = "history_missing"
+
+
+def require_history(settings: Settings) -> None:
+    """Raises HistoryMissing unless the event journal, with its archive, tells of every command."""
+    gone = journals.missing(settings.journal_directory, journal_in(archive_of(settings)))
+    if gone:
+        archive = settings.archive_directory
+        raise HistoryMissing(
+            f"the views cannot be made anew and stay as they are: the events of sequence {gone.start} to "
+            f"{gone[-1]} were pruned and "
+            + (f"are not in {archive}" if archive else "no archive is set (keep.archive)")
+        )

@@ -21,16 +21,17 @@ from cambist.keep import manifest as manifests
 from cambist.keep.archive import digest
 from cambist.keep.backup import NotEmpty, Place, back_up
 from cambist.keep.manifest import BackupDamaged, Manifest
-from cambist.keep.prune import KEEP_LOCK, prune
+from cambist.keep.prune import KEEP_LOCK
 from cambist.keep.restore import restore
 from cambist.log.errors import LogInUse
 from cambist.log.lock import DirectoryLock
 from cambist.log.segments import segments
 from cambist.match import recovery
 from cambist.match.recovery import Report
-from cambist.settings import FILE_NAME, Log, Settings
+from cambist.settings import FILE_NAME, Settings
 from cambist.store.records import RecordsError
 from tests.integration.operator import Operator
+from tests.integration.test_pruned_exchange import pruned
 from tests.integration.test_restart import (
     ANN,
     OPERATOR,
@@ -42,8 +43,7 @@ from tests.integration.test_restart import (
     quiet,
     trade,
 )
-from tests.kept import bring_views_up, with_keep
-from tests.log_disks import QuickDisk
+from tests.kept import bring_views_up
 from tests.views import contents
 
 
@@ -306,19 +306,7 @@ def test_a_backup_waits_for_a_snapshot_that_is_being_made(settings, tmp_path, mo
 
 def test_history_of_a_pruned_exchange_is_in_its_backup(settings, tmp_path):
     """The log no longer leads to it, so the views are copied; what they lack follows from the log."""
-    settings = with_keep(
-        msgspec.structs.replace(settings, log=Log(segment_bytes=4_096)), prune=True, commands=0
-    )
-    app.reset_exchange(settings)  # so that its log begins with a small segment
-    with closing(opened(settings)) as exchange:
-        prepare(exchange)
-    for nth in range(3):
-        with closing(opened(settings)) as exchange:
-            for turn in range(4):
-                trade(exchange, b"%d.%d" % (nth, turn))
-        recovery.keep_snapshot(settings, recovery.recover(settings, None, quiet))
-    app.rebuild_views(settings, quiet)
-    assert prune(settings, QuickDisk()) > 0
+    settings = pruned(settings)
     with closing(opened(settings)) as exchange:
         trade(exchange, b"last")
     made = at_rest(settings, tmp_path / "backup")
