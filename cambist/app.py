@@ -41,6 +41,7 @@ from cambist.gateway.documents.pages import page_of
 from cambist.gateway.fast import trading_protocol
 from cambist.gateway.history import History
 from cambist.gateway.http import server_config
+from cambist.gateway.neighbours import Neighbours
 from cambist.log.file import FileLog
 from cambist.log.journal_writer import JournalWriter
 from cambist.log.lock import DirectoryLock
@@ -208,7 +209,10 @@ async def _serve(
     history = History(exchange.settings.views_file)
     documents = {"/asyncapi.json": page_of(asyncapi.document)}
     listing = await exchange.server.query(Listed())
-    app = create_app(exchange.settings, exchange.records, port, listing, history, documents=documents)
+    neighbours = Neighbours.join(exchange.settings.run_directory)
+    app = create_app(
+        exchange.settings, exchange.records, port, listing, history, neighbours, documents=documents
+    )
     web = _Uvicorn(server_config(app, exchange.settings, http=trading_protocol(app, exchange.settings)))
     sockets = asyncio.create_task(app.sockets.run())
     sockets.add_done_callback(lambda _: stop.set())
@@ -231,6 +235,7 @@ async def _serve(
     data_stop.set()
     await data
     history.close()
+    neighbours.close()
 
 
 def rebuild_views(settings: Settings, report: Report) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from cambist.gateway.auth import authenticate, identify, require_timely, unsigne
 from cambist.gateway.calls import NS_PER_MS, NS_PER_S, NS_PER_US, Call, Services
 from cambist.gateway.errors import ApiError, Refusal
 from cambist.gateway.limits import RequestLimits, client_of
+from cambist.gateway.neighbours import Neighbours
 from cambist.gateway.params import Params
 from cambist.store.records import Records
 
@@ -194,11 +195,17 @@ ENDPOINTS: dict[str, dict[str, Endpoint]] = {
 
 
 class Api:
-    def __init__(self, services: Services, records: Records, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        services: Services,
+        records: Records,
+        neighbours: Neighbours,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._services = services
         self._records = records
         self._clock = clock
-        self._limits = RequestLimits(services.settings.limits)
+        self._limits = RequestLimits(services.settings.limits, neighbours)
         self._process = secrets.token_hex(4).encode()
         self._numbers = itertools.count(1)
 

@@ -15,6 +15,7 @@ from cambist.gateway.core import Core, Port
 from cambist.gateway.documents import pages
 from cambist.gateway.history import History
 from cambist.gateway.markets import Markets
+from cambist.gateway.neighbours import Neighbours
 from cambist.gateway.order_limits import OrderLimits
 from cambist.gateway.sockets import Sockets
 from cambist.gateway.streams.streaming import Streaming
@@ -38,6 +39,7 @@ def create_app(
     port: Port,
     listing: Listing,
     history: History,
+    neighbours: Neighbours,
     *,
     documents: Mapping[str, pages.Handler] = MappingProxyType({}),
     clock: Callable[[], int] = time.time_ns,
@@ -46,7 +48,7 @@ def create_app(
 
     `documents` are pages about the exchange that others than the gateway know, by path.
     """
-    core = Core(port, listing.sequence)
+    core = Core(port, listing.sequence, neighbours)
     markets = Markets(core, listing)
     streaming = Streaming(
         settings.feed_file,
@@ -55,12 +57,18 @@ def create_app(
         lambda: core.query(LastSequence()),
     )
     services = Services(
-        settings, core, markets, streaming.feed, streaming.listen_keys, OrderLimits(settings.limits), history
+        settings,
+        core,
+        markets,
+        streaming.feed,
+        streaming.listen_keys,
+        OrderLimits(settings.limits, neighbours),
+        history,
     )
     served = {**page.ROUTES, **pages.ROUTES, **documents}
     routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in served.items()]
-    api = Api(services, records, clock)
-    sockets = Sockets(api, services, streaming)
+    api = Api(services, records, neighbours, clock)
+    sockets = Sockets(api, services, streaming, neighbours)
     return Gateway(api, settings.api.body_max_bytes, routes, sockets)
 
 

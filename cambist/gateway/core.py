@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from cambist.engine import events
 from cambist.engine.commands import account_of
 from cambist.errors import OutcomeUnknown
+from cambist.gateway.neighbours import Neighbours
 from cambist.match.queries import Query
 
 ANSWER_WITHIN_S = 10
@@ -25,9 +26,10 @@ class Port(Protocol):
 class Core:
     """Commands and questions go through one queue, so a question sees every command sent before it."""
 
-    def __init__(self, port: Port, begin: int) -> None:
+    def __init__(self, port: Port, begin: int, neighbours: Neighbours) -> None:
         """`begin` is the engine's sequence now."""
         self._port = port
+        self._neighbours = neighbours
         self._answered: dict[int, int] = {}  # by account
         self._is_watching = False
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()  # until when, in that order
@@ -38,12 +40,16 @@ class Core:
         answer = await self._in_time(self._port.submit(command))
         for record in events.split(answer):
             sequence, _ = events.place(record)
-        self._answered[account_of(command)] = sequence
+        account = account_of(command)
+        self._answered[account] = sequence
+        if not self._neighbours.is_alone:
+            self._neighbours.answered(account, sequence)
         return answer
 
     def answered(self, account: int) -> int:
-        """The last sequence that this account's owner may know of from an answer."""
-        return self._answered.get(account, self._begin)
+        """The last sequence that this account's owner may know of from an answer, whoever gave it."""
+        own = self._answered.get(account, self._begin)
+        return own if self._neighbours.is_alone else max(own, self._neighbours.last_answered(account))
 
     async def query(self, ask: Query[T]) -> T:
         return await self._in_time(self._port.query(ask))

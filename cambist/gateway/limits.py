@@ -2,7 +2,8 @@
 
 Windows are aligned to the clock, as clients expect, and forgotten when they end. An IPv6 client is its /64
 network, because one customer has all of its addresses. Whoever goes on after being told to stop is banned,
-each time twice as long. Known limit: counts live in this process and start at zero with it.
+each time twice as long. All gateways of a machine count together (cambist/gateway/neighbours.py).
+Known limit: a gateway's counts live in its process and start at zero with it.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from cambist.gateway import errors
 from cambist.gateway.errors import ApiError
+from cambist.gateway.neighbours import Neighbours
 from cambist.settings import Limits
 
 MINUTE_S = 60
@@ -23,10 +25,12 @@ BAN_FORGOTTEN_AFTER_S = DAY_S
 
 
 class Window:
-    """What each client used since the last full interval."""
+    """What each client used since the last full interval, of what has the name `purpose` at all gateways."""
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, purpose: str = "", neighbours: Neighbours | None = None) -> None:
         self.seconds = seconds
+        self._purpose = purpose
+        self._neighbours = neighbours
         self._nth = -1
         self._used: Counter[str] = Counter()
 
@@ -40,7 +44,13 @@ class Window:
             self._used.clear()
         used = self._used[client] + amount
         self._used[client] = used
-        return used
+        neighbours = self._neighbours
+        if neighbours is None or neighbours.is_alone:
+            return used
+        key, until_s = neighbours.key(self._purpose, client), (nth + 1) * self.seconds
+        if amount:
+            neighbours.publish(key, until_s, used, now_s)
+        return used + neighbours.others(key, until_s)
 
     def ends_in_s(self, now_s: int) -> int:
         return self.seconds - now_s % self.seconds
@@ -54,17 +64,18 @@ class _Ban(NamedTuple):
 class RequestLimits:
     """Weight and number of requests per address. A limit of 0 is none."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, neighbours: Neighbours | None = None) -> None:
         self._weight_max = limits.request_weight_1m
         self._requests_max = limits.raw_requests_5m
-        self._weights = Window(MINUTE_S)
-        self._requests = Window(RAW_INTERVAL_S)
-        self._refused = Window(MINUTE_S)
+        self._weights = Window(MINUTE_S, "weight", neighbours)
+        self._requests = Window(RAW_INTERVAL_S, "requests", neighbours)
+        self._refused = Window(MINUTE_S, "refused", neighbours)
+        self._neighbours = neighbours
         self._bans: dict[str, _Ban] = {}
 
     def admit(self, client: str, now_s: int) -> None:
         """Counts one request. Raises ApiError (418 or 429)."""
-        if self._bans:
+        if self._bans or not self._is_alone:
             self._require_not_banned(client, now_s)
         if self._requests_max and self._requests.add(client, 1, now_s) > self._requests_max:
             raise self._refusal(client, errors.TOO_MANY_REQUESTS, self._requests, now_s)
@@ -84,7 +95,7 @@ class RequestLimits:
         return self._weights.add(client, 0, now_s)
 
     def _require_not_banned(self, client: str, now_s: int) -> None:
-        ban = self._bans.get(client)
+        ban = self._last_ban(client)
         if ban and now_s < ban.until_s:
             raise ApiError(errors.banned(ban.until_s * 1_000), ban.until_s - now_s)
 
@@ -98,10 +109,24 @@ class RequestLimits:
         self._bans = {
             known: ban for known, ban in self._bans.items() if ban.until_s + BAN_FORGOTTEN_AFTER_S > now_s
         }
-        before = self._bans.get(client)
+        before = self._last_ban(client)
         length_s = BAN_SHORTEST_S if before is None else min(2 * before.length_s, BAN_LONGEST_S)
-        self._bans[client] = _Ban(now_s + length_s, length_s)
-        return self._bans[client]
+        ban = self._bans[client] = _Ban(now_s + length_s, length_s)
+        if self._neighbours is not None:
+            self._neighbours.publish(self._neighbours.key("ban", client), ban.until_s, ban.length_s, now_s)
+        return ban
+
+    @property
+    def _is_alone(self) -> bool:
+        return self._neighbours is None or self._neighbours.is_alone
+
+    def _last_ban(self, client: str) -> _Ban | None:
+        """Its last one, whichever gateway imposed it."""
+        own = self._bans.get(client)
+        if self._neighbours is None or self._neighbours.is_alone:
+            return own
+        elsewhere = _Ban(*self._neighbours.longest(self._neighbours.key("ban", client)))
+        return max(own or elsewhere, elsewhere) if elsewhere.length_s else own
 
 
 def client_of(ip: str) -> str:

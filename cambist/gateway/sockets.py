@@ -1,10 +1,12 @@
 """Which WebSocket paths there are, and what keeps them going."""
 
 import asyncio
+import time
 from functools import partial
 
 from cambist.gateway.api import Api
 from cambist.gateway.calls import Services
+from cambist.gateway.neighbours import BEAT_EVERY_S, Neighbours
 from cambist.gateway.streams.connection import Connection
 from cambist.gateway.streams.door import Door, Target
 from cambist.gateway.streams.market import StreamConnection, Streams
@@ -20,7 +22,7 @@ _EXPIRE_EVERY_S = 1  # another gateway may have ended a key
 class Sockets:
     """The door for WebSockets. `run` it, and `stop` it before the web server."""
 
-    def __init__(self, api: Api, services: Services, streaming: Streaming) -> None:
+    def __init__(self, api: Api, services: Services, streaming: Streaming, neighbours: Neighbours) -> None:
         limits = services.settings.limits
         messages_max = limits.websocket_messages_1s
         self._streams = Streams(
@@ -28,7 +30,9 @@ class Sockets:
         )
         self._sessions = Shared(api, services, streaming.accounts, RateLimits(limits), messages_max)
         self._streaming = streaming
-        self.door = Door(self._route, limits.websockets_5m)
+        self._neighbours = neighbours
+        self._orders = services.orders
+        self.door = Door(self._route, limits.websockets_5m, neighbours)
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -36,6 +40,7 @@ class Sockets:
             tasks.create_task(self._streaming.feed.run())
             tasks.create_task(self.door.run())
             tasks.create_task(self._expire())
+            tasks.create_task(self._beat())
 
     async def stop(self) -> None:
         """Tells everybody to go, and gives them some seconds."""
@@ -66,6 +71,13 @@ class Sockets:
         while True:
             await asyncio.sleep(_EXPIRE_EVERY_S)
             self._streaming.expire_listen_keys()
+
+    async def _beat(self) -> None:
+        """With the other gateways of this machine."""
+        while True:
+            self._neighbours.beat(int(time.time()))
+            self._orders.hear()
+            await asyncio.sleep(BEAT_EVERY_S)
 
 
 def _names(text: str) -> list[str]:

@@ -44,6 +44,7 @@ from cambist.engine.events import Status
 from cambist.errors import ExchangeError
 from cambist.gateway.app import create_app
 from cambist.gateway.history import History
+from cambist.gateway.neighbours import Neighbours
 from cambist.log.journal_writer import JournalWriter
 from cambist.match.disk import LowDiskMark
 from cambist.match.queries import Listed
@@ -157,6 +158,10 @@ async def _cancel_others() -> None:
 class MemoryLog:
     def append(self, payload: bytes) -> None: ...
 
+    def require_leading(self) -> None: ...
+
+    def beat(self) -> None: ...
+
     def seal(self) -> None: ...
 
     def close(self) -> None: ...
@@ -239,8 +244,11 @@ class RestMarket:
             self.settings.journal_directory, self.settings.views_file, self.settings.feed_file, LOG_ID, clock
         )
         self.history = History(self.settings.views_file)
+        self.neighbours = Neighbours.join(self.settings.run_directory)
         listing = self.server.query_blocking(Listed())
-        app = create_app(self.settings, self.records, port, listing, self.history, clock=clock)
+        app = create_app(
+            self.settings, self.records, port, listing, self.history, self.neighbours, clock=clock
+        )
         self.client = client(app)
         self.client.run(app.sockets.run())
         self.client.before_get = self.settle
@@ -362,6 +370,7 @@ class RestMarket:
         self.server.stop()
         self.data.close()
         self.history.close()
+        self.neighbours.close()
         self.records.close()
 
     def _create_account(self, reference: bytes) -> int:

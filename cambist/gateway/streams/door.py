@@ -17,6 +17,7 @@ from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not among 
 from cambist.gateway import errors
 from cambist.gateway.errors import Refusal
 from cambist.gateway.limits import Window, client_of
+from cambist.gateway.neighbours import Neighbours
 from cambist.gateway.streams.connection import PING_EVERY_S, Connection
 
 CONNECTIONS_INTERVAL_S = 300
@@ -53,11 +54,16 @@ class Target(NamedTuple):
 class Door:
     """Accepts upgrades, counts and pings what is open, and says goodbye at the end."""
 
-    def __init__(self, route: Callable[["Door", Target, str], Connection | None], attempts_max: int) -> None:
+    def __init__(
+        self,
+        route: Callable[["Door", Target, str], Connection | None],
+        attempts_max: int,
+        neighbours: Neighbours | None = None,
+    ) -> None:
         """At most `attempts_max` upgrades per address in five minutes; 0 is no limit."""
         self._route = route
         self._attempts_max = attempts_max
-        self._attempts = Window(CONNECTIONS_INTERVAL_S)
+        self._attempts = Window(CONNECTIONS_INTERVAL_S, "websockets", neighbours)
         self._slots: list[set[Connection]] = [set() for _ in range(PING_EVERY_S)]
         self._slot_of: dict[Connection, int] = {}
         self._at = 0
