@@ -70,6 +70,7 @@ class FileLog:
         segment_bytes: int = SEGMENT_BYTES,
         disk: Disk | None = None,
         executor: Executor | None = None,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> "FileLog":
         """Takes the lock and the place behind the last whole record; begins a new log in an empty directory.
 
@@ -78,7 +79,7 @@ class FileLog:
         `executor` fills the next segment meanwhile, by default in a thread.
         Raises LogInUse, LogDamaged, Fenced, or LogFailed.
         """
-        return cls._open(directory, segment_bytes, disk or Disk(), executor, None)
+        return cls._open(directory, segment_bytes, disk or Disk(), executor, monotonic_ns, None)
 
     @classmethod
     def take_over(
@@ -90,6 +91,7 @@ class FileLog:
         segment_bytes: int = SEGMENT_BYTES,
         disk: Disk | None = None,
         executor: Executor | None = None,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> "FileLog":
         """Begins `epoch`, the one behind that of the leader who is dead or silent, and goes on in its place.
 
@@ -101,7 +103,7 @@ class FileLog:
             begin_epoch(directory, epoch, disk)
         except OSError as problem:
             raise LogFailed(f"{directory}: {problem}") from problem
-        return cls._open(directory, segment_bytes, disk, executor, tail)
+        return cls._open(directory, segment_bytes, disk, executor, monotonic_ns, tail)
 
     @classmethod
     def _open(
@@ -110,6 +112,7 @@ class FileLog:
         segment_bytes: int,
         disk: Disk,
         executor: Executor | None,
+        monotonic_ns: Callable[[], int],
         tail: LogTail | None,
     ) -> "FileLog":
         try:
@@ -117,7 +120,8 @@ class FileLog:
             lock = LeaderLock(directory)
         except OSError as problem:
             raise LogFailed(f"{directory}: {problem}") from problem
-        opened = cls(directory, lock, segment_bytes, disk, executor or ThreadPoolExecutor(1, "log-fill"))
+        executor = executor or ThreadPoolExecutor(1, "log-fill")
+        opened = cls(directory, lock, segment_bytes, disk, executor, monotonic_ns)
         try:
             opened._begin(tail)
         except BaseException:
@@ -132,7 +136,7 @@ class FileLog:
         segment_bytes: int,
         disk: Disk,
         executor: Executor,
-        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        monotonic_ns: Callable[[], int],
     ) -> None:
         """Use `open` or `take_over`."""
         self._directory = directory
@@ -199,7 +203,7 @@ class FileLog:
                 self._refuse_if_fenced()
 
     def beat(self) -> None:
-        """Shows those who watch that this process leads and can run; from any thread, before `close`.
+        """Shows those who watch that this process leads and can run; from any thread, in vain after `close`.
 
         What was wrong with log and journal at the start is mended by then. Raises OSError.
         """

@@ -7,6 +7,7 @@ follows it begins the next epoch first: docs/formats/log.md, "Epochs".
 
 import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import IntEnum
@@ -82,6 +83,7 @@ class LeaderLock(DirectoryLock):
         self.epoch = newest_epoch(directory)
         super().__init__(directory, epoch_file(directory, self.epoch).name)
         self._beats = 0
+        self._turn = threading.Lock()  # a descriptor that was closed may be another file's a moment later
         if newest_epoch(directory) != self.epoch:
             self.release()
             raise LogInUse(f"{directory}: another process has begun a newer epoch")
@@ -99,8 +101,15 @@ class LeaderLock(DirectoryLock):
         with suppress(OSError):  # no disk, no mark: who tries to go on there finds out
             self._say(Condition.FAILED)
 
+    def release(self) -> None:
+        with self._turn:
+            super().release()
+
     def _say(self, condition: Condition) -> None:
-        os.pwrite(self._descriptor, _STATE.pack(_MAGIC, condition, self._beats), 0)
+        """In vain after `release`."""
+        with self._turn:
+            if self._descriptor >= 0:
+                os.pwrite(self._descriptor, _STATE.pack(_MAGIC, condition, self._beats), 0)
 
 
 def temporary_name(what: str, epoch: int) -> str:

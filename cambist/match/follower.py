@@ -4,17 +4,13 @@ A record at the log's end may never be acknowledged; one whose events are in the
 compared: an engine that says anything else than the leader's is broken, or the leader's is.
 """
 
-import logging
-
-from cambist._matching import Engine, EngineBroken
+from cambist._matching import EngineBroken
 from cambist.errors import Broken
-from cambist.log import journal, snapshots
+from cambist.log import journal
 from cambist.log.journal import JournalRecord
 from cambist.log.tail import LogTail
-from cambist.match.recovery import log_id, restored
+from cambist.match.recovery import newest_state
 from cambist.settings import Settings
-
-log = logging.getLogger(__name__)
 
 
 class Follower:
@@ -24,7 +20,7 @@ class Follower:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.engine = _newest_state(settings)
+        self.engine = newest_state(settings, None)
         self.tail = LogTail(settings.log_directory, self.engine.sequence, self.engine.time_ns)
         self._said = journal.Follower(
             settings.journal_directory, self.engine.sequence, self.engine.event_hash
@@ -40,26 +36,23 @@ class Follower:
         if records:
             batches = self.tail.read(records[-1].last_sequence)
             for record, payload in zip(records, batches, strict=True):
-                self._apply(record, payload)
+                said = self.run(payload)
+                if (said.last_sequence, said.event_hash) != (record.last_sequence, record.event_hash):
+                    raise Broken(
+                        "this engine and the leader's have come apart behind sequence "
+                        f"{record.first_sequence - 1}"
+                    )
         return bool(records)
+
+    def run(self, payload: bytes) -> JournalRecord:
+        """The next batch of the log; what the engine says to it. Raises Broken."""
+        engine = self.engine
+        first_sequence = engine.sequence + 1
+        try:
+            events = engine.apply(payload)
+        except EngineBroken as problem:
+            raise Broken(f"the log does not replay: {problem}") from problem
+        return JournalRecord(first_sequence, engine.sequence, engine.event_hash, engine.time_ns, events)
 
     def close(self) -> None:
         self._said.close()
-
-    def _apply(self, record: JournalRecord, payload: bytes) -> None:
-        engine = self.engine
-        try:
-            engine.apply(payload)
-        except EngineBroken as problem:
-            raise Broken(f"the log does not replay: {problem}") from problem
-        if (engine.sequence, engine.event_hash) != (record.last_sequence, record.event_hash):
-            raise Broken(
-                f"this engine and the leader's have come apart behind sequence {record.first_sequence - 1}"
-            )
-
-
-def _newest_state(settings: Settings) -> Engine:
-    snapshot, damaged = snapshots.newest(settings.snapshots_directory)
-    for problem in damaged:
-        log.warning("passed over a snapshot: %s", problem)
-    return Engine() if snapshot is None else restored(snapshot, log_id(settings.log_directory))

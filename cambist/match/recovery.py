@@ -38,11 +38,21 @@ def recover(settings: Settings, until_sequence: int | None, report: Report) -> E
     A damaged snapshot is passed over for an older one. Raises LogDamaged, or Broken if the log, the snapshot
     and the engine do not agree.
     """
-    engine = _newest(settings, None)
+    engine = newest_state(settings, None)
     _require_log_beyond(engine, until_sequence)
     for _ in replay(engine, settings.log_directory, until_sequence, report):
         pass
     return engine
+
+
+def open_journal(settings: Settings, of_log: bytes) -> JournalWriter:
+    """Only for who holds that log. Raises JournalFailed."""
+    return JournalWriter(
+        settings.journal_directory,
+        of_log,
+        Engine().event_hash,
+        segment_bytes=settings.log.segment_bytes,
+    )
 
 
 def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> Engine:
@@ -51,7 +61,7 @@ def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int,
     A journal that is ahead of the log, or that says anything else than the engine, is dropped and written
     anew. Raises JournalFailed too.
     """
-    _require_log_beyond(_newest(settings, None), last_sequence)
+    _require_log_beyond(newest_state(settings, None), last_sequence)
     if journal.last_sequence > last_sequence:
         log.warning("the event journal is ahead of the log, which ends with sequence %d", last_sequence)
         journal.cut(last_sequence)
@@ -68,7 +78,7 @@ def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int,
 
 def state_at(settings: Settings, sequence: int, report: Report) -> Engine:
     """The state after a batch that lies before the newest snapshot, or not. Raises as `recover` does."""
-    engine = _newest(settings, sequence)
+    engine = newest_state(settings, sequence)
     archive = archive_of(settings)
     for _ in replay(engine, settings.log_directory, sequence, report, archive=log_in(archive)):
         pass
@@ -94,7 +104,7 @@ def oldest_state(settings: Settings, archive: Path | None = None) -> Engine:
 
 
 def _complete(journal: JournalWriter, settings: Settings, last_sequence: int, report: Report) -> Engine:
-    engine = _newest(settings, journal.last_sequence)
+    engine = newest_state(settings, journal.last_sequence)
     if not reaches_back_to(settings.log_directory, engine.sequence + 1):
         raise JournalForeign("the event journal ends before the oldest snapshot")
     _require_said(journal, engine.sequence, engine.event_hash)
@@ -114,7 +124,7 @@ def _require_said(journal: JournalWriter, sequence: int, event_hash: int) -> Non
         raise JournalForeign(f"the event journal says other things than the log up to sequence {sequence}")
 
 
-def _newest(settings: Settings, until_sequence: int | None) -> Engine:
+def newest_state(settings: Settings, until_sequence: int | None) -> Engine:
     """The newest snapshot at or below `until_sequence`; before the first command if there is none."""
     snapshot, damaged = snapshots.newest(settings.snapshots_directory, until_sequence)
     for problem in damaged:

@@ -71,6 +71,12 @@ class CommandLog(Protocol):
 
     def seal(self) -> None: ...
 
+    def require_leading(self) -> None:
+        """Raises Fenced if another process leads; it has looked within the last second."""
+
+    def beat(self) -> None:
+        """Shows those who watch that this process leads; from any thread, and in vain after `close`."""
+
     def close(self) -> None: ...
 
 
@@ -170,7 +176,8 @@ class MatchServer:
         self._journal = journal
         self._queue_max = match.queue_max
         self._batch_max = match.batch_max
-        self._seal_after_s = log_settings.seal_idle_ms / 1_000
+        self._seal_after_ns = log_settings.seal_idle_ms * 1_000_000
+        self._seal_at_ns = 0
         self._disk = disk
         self._clock = clock
         self._queue: deque[_Item] = deque()
@@ -178,7 +185,7 @@ class MatchServer:
         self._is_asleep = False
         self._waking: _Loop = None  # the loop that wakes this thread at the end of its turn
         self._sequencer = StampedPort(self)
-        self._in_flight: list[_Command] = []
+        self._in_flight: list[_Item] = []
         self._unfinished: dict[int, Unfinished] = {}  # by the cancel-all's sequence
         self._is_sealed = False  # a log that was opened may end in a batch without a seal
         self._is_stopping = False
@@ -199,6 +206,10 @@ class MatchServer:
     def join(self) -> None:
         """Returns when the server has ended, by `stop` or by itself."""
         self._thread.join()
+
+    def beat(self) -> None:
+        """Shows a standby that this process can run. Raises OSError."""
+        self._log.beat()
 
     def open_port(self, role: Role, name: str) -> Port:
         """Blocks until the session is in the log."""
@@ -271,8 +282,7 @@ class MatchServer:
     def turn(self, sleep_max_s: float = 1) -> bool:
         """One round: what waits is logged, applied and answered. False once the server has ended.
 
-        The match thread does nothing else. Who never calls `start` can take the rounds itself; one that finds
-        nothing to do within `sleep_max_s` seals the log.
+        The match thread does nothing else. Who never calls `start` can take the rounds itself.
         """
         try:
             if not self._is_stopping or self._queue or self._engine.pending:
@@ -288,13 +298,15 @@ class MatchServer:
         return False
 
     def _turn(self, sleep_max_s: float) -> None:
-        taken = self._take(sleep_max_s)
+        self._in_flight = taken = self._take(sleep_max_s)  # whatever raises from here on leaves it for `_end`
+        self._log.require_leading()
         self._disk.check()
         waiting = [item for item in taken if item.__class__ is tuple]
         if waiting or self._engine.pending or self._is_due():
             self._execute(cast(list[_Command], waiting))
         if len(waiting) < len(taken):
             self._ask(item for item in taken if isinstance(item, Query))
+        self._in_flight = []
 
     def _is_due(self) -> bool:
         """Whether a deadline has passed that the engine will deal with in a TIME command."""
@@ -313,7 +325,7 @@ class MatchServer:
 
         Deadlines are met on the way.
         """
-        timeout_s = max_s if self._is_sealed else min(max_s, self._seal_after_s)
+        timeout_s = max_s if self._is_sealed else min(max_s, self._seal_after_ns / 1_000_000_000)
         deadline_ns = self._engine.next_deadline_ns
         if deadline_ns is not None:
             timeout_s = min(timeout_s, max(0, deadline_ns - self._clock()) / 1_000_000_000)
@@ -322,13 +334,12 @@ class MatchServer:
             if not self._queue and not self._is_stopping:  # what came before was not told of the sleep
                 self._wakes.get(timeout=timeout_s)
         except Empty:
-            if not self._queue and not self._is_due():
+            if not self._queue and not self._is_due() and self._clock() >= self._seal_at_ns:
                 self._seal()
         self._is_asleep = False
 
     def _execute(self, waiting: list[_Command]) -> None:
-        """Log, apply, answer. Whatever raises on the way leaves `_in_flight` for `_end`."""
-        self._in_flight = waiting
+        """Log, apply, answer."""
         batch = [commands.Time().encode()] if self._is_due() else []
         is_due = bool(batch)
         if has_continue := self._engine.pending:
@@ -338,7 +349,9 @@ class MatchServer:
             batch.append(command)
         engine = self._engine
         first_sequence = engine.sequence + 1
-        time_ns = max(engine.time_ns, self._clock())
+        now_ns = self._clock()
+        self._seal_at_ns = now_ns + self._seal_after_ns
+        time_ns = max(engine.time_ns, now_ns)
         payload = commands.batch(first_sequence, time_ns, engine.epoch, batch)
         self._is_sealed = False
         self._log.append(payload)
@@ -347,7 +360,6 @@ class MatchServer:
         if is_due:
             next(records)  # nobody waits for what time does
         self._answer(waiting, records, has_continue)
-        self._in_flight = []
         self._journal.append(
             JournalRecord(first_sequence, engine.sequence, engine.event_hash, time_ns, output)
         )

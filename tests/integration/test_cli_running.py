@@ -1,10 +1,12 @@
 """The operator's commands while an exchange runs in another process: they reach it through its socket."""
 
 import json
+import resource
 import signal
 import stat
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -105,11 +107,26 @@ def test_after_a_kill_the_left_over_socket_is_in_nobodys_way(stopped):
         assert [each["email"] for each in stopped.ask("user", "list")] == [ANN]
 
 
+def holder_of(lock):
+    """The process that has locked this file."""
+    for line in Path("/proc/locks").read_text().splitlines():
+        _, kind, _, _, pid, place, *_ = line.split()
+        if kind == "FLOCK" and int(place.rpartition(":")[2]) == lock.stat().st_ino:
+            return int(pid)
+    raise AssertionError(f"nobody holds {lock}")
+
+
+def write_no_more(pid):
+    """To files; as if its disk were full."""
+    _, most = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, most))
+
+
 def test_a_log_that_fails_ends_the_process_with_its_own_status(stopped, monkeypatch):
-    monkeypatch.setenv("CAMBIST_LOG_SEAL_IDLE_MS", "60000")  # or a seal might find the other leader first
+    monkeypatch.setenv("CAMBIST_LOG_SEAL_IDLE_MS", "60000")  # or a seal might find the full disk first
     with stopped.exchange(ends_with=75) as process:
         assert process.stdout is not None
-        (stopped.home / "log" / "epoch-2").touch()  # to this log, that is another leader
+        write_no_more(holder_of(stopped.home / "log" / "LOCK"))
         answer = stopped.call("user", "create", ANN, "--json")
         assert answer.status == 69
         assert answer.document["error"]["code"] == "outcome_unknown"

@@ -30,7 +30,7 @@ from cambist.engine.commands import (
 )
 from cambist.engine.events import OrderClosed, Result, Status
 from cambist.errors import Broken, OutcomeUnknown, Overloaded, Refused, Unavailable
-from cambist.log.errors import LogFailed
+from cambist.log.errors import Fenced, LogFailed
 from cambist.log.journal import JournalRecord
 from cambist.log.journal_writer import JournalFailed
 from cambist.match.disk import LowDiskMark
@@ -48,6 +48,7 @@ class MemoryLog:
         self.seals = 0
         self.is_closed = False
         self.fail_next = False
+        self.is_replaced = False
         self.gate = threading.Event()
         self.gate.set()
         self.waiting = threading.Event()
@@ -59,6 +60,13 @@ class MemoryLog:
         if self.fail_next:
             raise LogFailed("fdatasync: Input/output error")
         self.batches.append(payload)
+        self.require_leading()
+
+    def require_leading(self) -> None:
+        if self.is_replaced:
+            raise Fenced("epoch 2 has begun")
+
+    def beat(self) -> None: ...
 
     def seal(self) -> None:
         self.seals += 1
@@ -513,6 +521,7 @@ def test_an_idle_log_is_sealed_once():
     market = Market(seal_idle_ms=5)
     market.log.sealed.clear()
     market.port.call(market.bid())
+    market.clock_ns += 5_000_000
     assert market.log.sealed.wait(timeout=10)
     seals = market.log.seals
     market.server.stop()
@@ -672,3 +681,37 @@ class BrokenEngine:
 
     def apply(self, payload: bytes) -> bytes:
         raise RuntimeError("an invariant does not hold")
+
+
+# Who leads
+
+
+def test_who_was_replaced_says_unknown_to_what_is_in_flight_and_takes_nothing_more(market):
+    market.log.hold()
+    with ThreadPoolExecutor() as clients:
+        in_flight = clients.submit(market.port.call, market.bid())
+        assert market.log.waiting.wait(timeout=10)
+        later = clients.submit(market.server.query_blocking, lambda engine: engine.sequence)
+        market.log.is_replaced = True
+        market.log.gate.set()
+        with pytest.raises(OutcomeUnknown):
+            in_flight.result(timeout=10)
+        with pytest.raises((OutcomeUnknown, Unavailable)):
+            later.result(timeout=10)
+    market.server.join()
+    assert isinstance(market.server.problem, Fenced)
+    with pytest.raises(Unavailable):
+        market.port.call(market.bid())
+
+
+def test_an_idle_leader_that_was_replaced_ends_by_itself(market):
+    market.log.is_replaced = True
+    market.server.join()
+    assert isinstance(market.server.problem, Fenced)
+    assert market.log.is_closed
+
+
+def test_a_query_is_answered_only_by_who_still_leads(market):
+    market.log.is_replaced = True
+    with pytest.raises((OutcomeUnknown, Unavailable)):
+        market.server.query_blocking(lambda engine: engine.sequence)
