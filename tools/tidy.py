@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway": {"accounts", "feed", "match", "ledger"} | BELOW_SERVICES,
     "price": {"feed"} | BELOW_SERVICES,
     "describe": {"data", "feed", "gateway", "price"} | BELOW_SERVICES,
-    "keep": {"match", "data"} | BELOW_SERVICES,
+    "keep": {"match", "data", "ledger"} | BELOW_SERVICES,
     "control": {"accounts", "match", "ledger", "data"} | BELOW_SERVICES,
     "flow": {"accounts", "match"} | BELOW_SERVICES,
     "demo": {"control", "flow", "accounts", "match"} | BELOW_SERVICES,

@@ -11,6 +11,7 @@ from cambist.cli.ledger import ledger, rebuild
 from cambist.cli.lifecycle import init, run, serve
 from cambist.cli.markets import asset, market
 from cambist.cli.records import audit, records
+from cambist.cli.rehearse import rehearse
 from cambist.cli.rules import rules
 from cambist.cli.sandbox import sandbox
 from cambist.cli.users import api_key, user
@@ -39,6 +40,7 @@ for command in (
     verify,
     backup,
     restore,
+    rehearse,
     rebuild,
     ledger,
     replay_flow,
