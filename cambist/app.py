@@ -21,7 +21,6 @@ import uvicorn
 import uvloop
 
 from cambist import app_data
-from cambist._matching import Engine
 from cambist.app_data import VIEWS_LOCK, data_server
 from cambist.control.client import running
 from cambist.control.exchange import Exchange, Report
@@ -43,12 +42,12 @@ from cambist.gateway.history import History
 from cambist.gateway.http import server_config
 from cambist.gateway.neighbours import Neighbours
 from cambist.log.file import FileLog
-from cambist.log.journal_writer import JournalWriter
 from cambist.log.lock import DirectoryLock
 from cambist.match import recovery
 from cambist.match.disk import LowDiskMark, free_bytes
 from cambist.match.queries import Listed
 from cambist.match.server import MatchServer
+from cambist.match.standby import Led
 from cambist.price.server import PriceServer
 from cambist.settings import FILE_NAME, Settings, write_default
 from cambist.store.records import Records
@@ -143,33 +142,33 @@ def open_exchange(settings: Settings, report: Report, *, whole_journal: bool = F
         undo.callback(records.close)
         records.bind_log(command_log.log_id)
         records.bind_mode(sandbox=settings.mode.sandbox)
-        journal = JournalWriter(
-            settings.journal_directory,
-            command_log.log_id,
-            Engine().event_hash,
-            segment_bytes=settings.log.segment_bytes,
-        )
+        journal = recovery.open_journal(settings, command_log.log_id)
         undo.callback(journal.close)
         if whole_journal:
             journal.mend()
         engine = recovery.recover_with(journal, settings, command_log.last_sequence, report)
-        server = MatchServer(
-            command_log,
-            engine,
-            journal,
-            match=settings.match,
-            log_settings=settings.log,
-            disk=LowDiskMark(settings.log.low_disk_bytes, partial(free_bytes, settings.log_directory)),
-        )
-        is_new = engine.sequence == 0
-        server.start()
-        undo.callback(server.stop)
-        if is_new:
-            server.activate_rules(RULES_NEWEST)
-        exchange = Exchange(settings, records, server)
+        exchange = lead(settings, records, Led(command_log, journal, engine))
+        undo.callback(exchange.server.stop)
         exchange.courier.resume()
         undo.pop_all()
     return exchange
+
+
+def lead(settings: Settings, records: Records, led: Led) -> Exchange:
+    """Starts the match server on what it leads with."""
+    server = MatchServer(
+        led.log,
+        led.engine,
+        led.journal,
+        match=settings.match,
+        log_settings=settings.log,
+        disk=LowDiskMark(settings.log.low_disk_bytes, partial(free_bytes, settings.log_directory)),
+    )
+    is_new = led.engine.sequence == 0
+    server.start()
+    if is_new:
+        server.activate_rules(RULES_NEWEST)
+    return Exchange(settings, records, server)
 
 
 def serve(exchange: Exchange, *, demo: bool, started: Callable[[Listening], None]) -> BaseException | None:
