@@ -45,13 +45,14 @@ def recover(settings: Settings, until_sequence: int | None, report: Report) -> E
     return engine
 
 
-def open_journal(settings: Settings, of_log: bytes) -> JournalWriter:
+def open_journal(settings: Settings, of_log: bytes, disk: Disk | None = None) -> JournalWriter:
     """Only for who holds that log. Raises JournalFailed."""
     return JournalWriter(
         settings.journal_directory,
         of_log,
         Engine().event_hash,
         segment_bytes=settings.log.segment_bytes,
+        disk=disk,
     )
 
 

@@ -8,11 +8,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from cambist._matching import Engine
+from cambist.log.disk import Disk
 from cambist.log.errors import LogFailed, LogInUse
 from cambist.log.file import FileLog
 from cambist.log.journal import JournalForeign
@@ -68,11 +70,22 @@ class Standby:
     raise.
     """
 
-    def __init__(self, settings: Settings, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        *,
+        disk: Disk | None = None,
+        executor: Executor | None = None,
+    ) -> None:
+        """`disk` and `executor` are those of the log and the journal that it leads with."""
         self._settings = settings
         self._monotonic_ns = monotonic_ns
+        self._disk = disk
+        self._executor = executor
         self._watch = Watch(settings.log_directory, settings.standby.silent_ms * 1_000_000, monotonic_ns)
         self._follower = Follower(settings)
+        settings.run_directory.mkdir(mode=0o700, exist_ok=True)
         self._stored_ns = -POSITION_EVERY_NS
 
     @property
@@ -120,7 +133,13 @@ class Standby:
         if condition == Condition.FAILED:
             raise LogFailed(f"{directory}: the leader's disk has failed; nobody goes on there by himself")
         if segments(directory)[-1].epoch < lock.epoch:
-            return FileLog.open(directory, segment_bytes=self._settings.log.segment_bytes)
+            return FileLog.open(
+                directory,
+                segment_bytes=self._settings.log.segment_bytes,
+                disk=self._disk,
+                executor=self._executor,
+                monotonic_ns=self._monotonic_ns,
+            )
         return self._take_over(lock.epoch + 1)
 
     def _take_over(self, epoch: int) -> FileLog:
@@ -130,12 +149,15 @@ class Standby:
             epoch,
             tail=self._follower.tail.copy(),
             segment_bytes=self._settings.log.segment_bytes,
+            disk=self._disk,
+            executor=self._executor,
+            monotonic_ns=self._monotonic_ns,
         )
 
     def _led(self, command_log: FileLog) -> Led:
         with ExitStack() as undo:
             undo.callback(command_log.close)
-            journal = recovery.open_journal(self._settings, command_log.log_id)
+            journal = recovery.open_journal(self._settings, command_log.log_id, self._disk)
             undo.callback(journal.close)
             engine = self._complete(journal, command_log.last_sequence)
             undo.pop_all()
