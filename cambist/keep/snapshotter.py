@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Snapshotter:
-    """`sequence` is the newest snapshot's, `position` how far this engine has come.
+    """`sequence` is the newest snapshot's, `position` how far its engine has come; from any thread.
 
     Raises LogDamaged, JournalDamaged or Broken when it cannot go on.
     """
@@ -43,11 +43,8 @@ class Snapshotter:
         self._clock_s = clock_s
         self._follower = Follower(settings)
         self._next_try_s = 0.0
+        self.position = self._follower.engine.sequence  # while that is at work, nobody may ask it
         self.sequence, self._made_s = _newest(settings.snapshots_directory, clock_s())
-
-    @property
-    def position(self) -> int:
-        return self._follower.engine.sequence
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set."""
@@ -62,6 +59,7 @@ class Snapshotter:
     def step(self) -> bool:
         """Follows a bounded piece, and makes a snapshot if one is due; False if it is level with the log."""
         has_more = self._follower.catch_up()
+        self.position = self._follower.engine.sequence
         if self._is_due():
             self._make()
         return has_more

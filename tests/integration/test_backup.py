@@ -163,6 +163,8 @@ def test_a_backup_under_load_is_of_one_moment(settings, tmp_path):
         in_engine = exchange.query(lambda engine: engine.account_ids())
         assert len(in_records) > 3
         assert set(in_records) <= set(in_engine)
+        new_account = CreateUser(email="late@example.org").perform(exchange, OPERATOR)["account"]
+        assert new_account not in in_engine
 
 
 def files_of(backup: Path) -> list[str]:

@@ -1,7 +1,11 @@
 """The snapshotter beside a log that grows: what it keeps is what the exchange is, or it keeps nothing."""
 
 import asyncio
+import os
 import shutil
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -11,10 +15,11 @@ from cambist.keep.prune import KEEP_LOCK
 from cambist.keep.snapshotter import RETRY_S, Snapshotter
 from cambist.log import journal, snapshots
 from cambist.log.lock import DirectoryLock
+from cambist.log.segments import segments
 from cambist.match import recovery
-from cambist.settings import Settings, Snapshots
+from cambist.settings import Settings, Snapshots, write_default
 from tests.journals import busy_batches, write_journal
-from tests.kept import quiet, small, start
+from tests.kept import bring_views_up, quiet, small, start, with_keep
 from tests.log_disks import FaultyDisk, QuickDisk
 
 PAYLOADS = busy_batches(seed=3, orders=800)
@@ -174,3 +179,50 @@ def test_it_runs_until_it_is_told_to_stop(tmp_path):
         await running
 
     asyncio.run(asyncio.wait_for(session(), 60))
+
+
+def test_an_archive_that_takes_nothing_leaves_snapshots_and_log_as_they_are(tmp_path, caplog):
+    settings = with_keep(
+        small(tmp_path / "home", EVERY_200), prune=True, commands=0, archive=str(tmp_path / "archive")
+    )
+    start(settings, PAYLOADS)
+    bring_views_up(settings)
+    (tmp_path / "archive").write_text("no directory")
+    snapshotter = Snapshotter(settings, QuickDisk())
+    follow(snapshotter)
+    assert "log and journal were not pruned" in caplog.text
+    assert len(kept(settings)) == 2
+    assert segments(settings.log_directory)[0].first_sequence == 1
+    (tmp_path / "archive").unlink()
+    snapshots.path_of(settings.snapshots_directory, kept(settings)[0]).unlink()
+    follow(Snapshotter(settings, QuickDisk()))
+    assert segments(settings.log_directory)[0].first_sequence > 1
+
+
+def test_the_process_makes_snapshots_until_its_parent_ends(tmp_path):
+    settings = small(tmp_path / "home")
+    start(settings, PAYLOADS)
+    write_default(settings.home)
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "cambist.app_snapshotter"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("CAMBIST_")},
+            "CAMBIST_HOME": str(settings.home),
+            "CAMBIST_SNAPSHOTS_EVERY_COMMANDS": "200",
+        },
+    )
+    try:
+        deadline_s = time.monotonic() + 60
+        while len(kept(settings)) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == 19
+        assert process.communicate(timeout=60)[1] == ""
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
