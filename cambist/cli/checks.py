@@ -15,6 +15,7 @@ from cambist.control import verify as checks
 from cambist.control.client import running
 from cambist.control.protocol import ShowPosition
 from cambist.control.verify import Position
+from cambist.keep.held import files_change, files_stay
 from cambist.log.file import FileLog
 from cambist.log.leadership import LeaderLock
 from cambist.settings import Settings
@@ -25,7 +26,11 @@ from cambist.settings import Settings
 def snapshot() -> Any:
     """Replay the log and keep the state it leads to, which makes the next start fast."""
     settings = Settings.load()
-    with _settled(settings, synced) as position, progress("replaying the log") as report:
+    with (
+        files_change(settings),
+        _settled(settings, synced) as position,
+        progress("replaying the log") as report,
+    ):
         return checks.make_snapshot(settings, position, report)
 
 
@@ -34,7 +39,7 @@ def snapshot() -> Any:
 def verify() -> Any:
     """Check every record of the log, the snapshots and the ledger; exit status 1 if anything is off."""
     settings = Settings.load()
-    with _settled(settings, _untouched) as position, progress("verifying") as report:
+    with files_stay(settings), _settled(settings, _untouched) as position, progress("verifying") as report:
         return checks.verify(settings, position, report)
 
 

@@ -7,6 +7,7 @@ import click
 from cambist.app import rebuild_views
 from cambist.cli.output import answers, progress
 from cambist.control.ledger import check as check_ledger
+from cambist.keep.held import files_stay
 from cambist.settings import Settings
 
 
@@ -32,5 +33,5 @@ def ledger() -> None:
 def check() -> Any:
     """Trial balance per asset; exit status 1 unless all sum to zero and SQL and engine agree."""
     settings = Settings.load()
-    with progress("replaying the log") as report:
+    with files_stay(settings), progress("replaying the log") as report:
         return check_ledger(settings, report)

@@ -1,5 +1,6 @@
 """`cambist rehearse`: would this build say the same to a log as the one that wrote it?"""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import msgspec
 from cambist.cli.output import answers, progress
 from cambist.control.client import running
 from cambist.control.protocol import ShowPosition
+from cambist.keep.held import files_stay
 from cambist.keep.rehearse import rehearse as run_rehearsal
 from cambist.keep.rehearse import settings_of
 
@@ -30,5 +32,5 @@ def rehearse(log: Path, archive: Path | None, until: int | None, activate_rules:
     with running(settings.socket_file) as exchange:
         if exchange is not None and until is None:
             until = exchange.perform(ShowPosition(), lambda done, total: None)["sequence"]
-    with progress("rehearsing") as report:
+    with files_stay(settings) if settings.keep.prune else nullcontext(), progress("rehearsing") as report:
         return msgspec.to_builtins(run_rehearsal(settings, until, activate_rules, report))

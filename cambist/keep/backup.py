@@ -6,8 +6,8 @@ the log up to that place, and the copy is replayed: it leads to the hash that th
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -19,12 +19,10 @@ from cambist.data.database import stored_position
 from cambist.errors import Broken, Refused
 from cambist.keep import manifest as manifests
 from cambist.keep.archive import copy, digest
+from cambist.keep.held import files_stay
 from cambist.keep.manifest import BackedUpFile, Manifest
-from cambist.keep.prune import KEEP_LOCK
 from cambist.log import snapshots
 from cambist.log.disk import Disk
-from cambist.log.errors import LogInUse
-from cambist.log.lock import DirectoryLock
 from cambist.log.positions import mark_pruned, pruned_through
 from cambist.log.segments import SegmentReader, named, segments
 from cambist.match import recovery
@@ -35,8 +33,6 @@ from cambist.store.sqlite import copy_database
 # Shows that something goes on: `with progress("copying") as report: report(done, total)`.
 ShowProgress: TypeAlias = Callable[[str], AbstractContextManager[Report]]
 
-_LOCK_WITHIN_S = 120.0
-_LOOK_EVERY_S = 0.1
 _MIB = 1 << 20
 
 
@@ -60,7 +56,7 @@ def back_up(
     """
     require_empty(target)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _nothing_is_pruned(settings):
+    with files_stay(settings):
         _copy_records(settings, target)
         views_sequence = _copy_views(settings, target)
         place = where()
@@ -82,24 +78,6 @@ def require_empty(directory: Path) -> None:
 def copied(settings: Settings, directory: Path) -> Settings:
     """The same settings for the files of a backup."""
     return msgspec.structs.replace(settings, home=directory, snapshots=Snapshots())
-
-
-@contextmanager
-def _nothing_is_pruned(settings: Settings) -> Iterator[None]:
-    """Waits for a snapshot that is being made. Raises LogInUse if that does not end."""
-    deadline_s = time.monotonic() + _LOCK_WITHIN_S
-    while True:
-        try:
-            lock = DirectoryLock(settings.home, KEEP_LOCK)
-            break
-        except LogInUse:
-            if time.monotonic() > deadline_s:
-                raise
-            time.sleep(_LOOK_EVERY_S)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _copy_records(settings: Settings, target: Path) -> None:

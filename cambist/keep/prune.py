@@ -24,8 +24,6 @@ from cambist.log.snapshots import SnapshotDamaged
 from cambist.match import recovery
 from cambist.settings import Settings
 
-KEEP_LOCK = "keep.lock"  # held by who changes, or counts on, what snapshots, log and journal are there
-
 _DAY_S = 86_400
 
 _Pieces: TypeAlias = list[tuple[int, Path]]  # first sequence and file, oldest first
@@ -34,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 def prune(settings: Settings, disk: Disk) -> int:
-    """Returns the sequence behind which log and journal are kept. The caller holds KEEP_LOCK.
+    """Returns the sequence behind which log and journal are kept. The caller holds `keep.held` alone.
 
     Raises OSError, ArchiveRefused, or ValueError for a position that cannot be read.
     """

@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from cambist.keep.archive import ArchiveRefused
-from cambist.keep.prune import KEEP_LOCK, prune
+from cambist.keep.held import KEEP_LOCK
+from cambist.keep.prune import prune
 from cambist.log import snapshots
 from cambist.log.disk import Disk
 from cambist.log.errors import LogInUse

@@ -14,12 +14,15 @@ NAME = "LOCK"
 
 
 class DirectoryLock:
-    """Held from construction until `release`. Raises LogInUse if another process (or this one) holds it."""
+    """Held from construction until `release`. Raises LogInUse if another process (or this one) holds it.
 
-    def __init__(self, directory: Path, name: str = NAME) -> None:
+    Several may hold it `shared`, and nobody alone meanwhile.
+    """
+
+    def __init__(self, directory: Path, name: str = NAME, *, shared: bool = False) -> None:
         self._descriptor = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._descriptor)
             raise LogInUse(f"{directory} is in use by another process") from None

@@ -20,10 +20,9 @@ from cambist.errors import Broken
 from cambist.keep import manifest as manifests
 from cambist.keep.archive import digest
 from cambist.keep.backup import NotEmpty, Place, back_up
+from cambist.keep.held import KEEP_LOCK, FilesHeld
 from cambist.keep.manifest import BackupDamaged, Manifest
-from cambist.keep.prune import KEEP_LOCK
 from cambist.keep.restore import restore
-from cambist.log.errors import LogInUse
 from cambist.log.lock import DirectoryLock
 from cambist.log.segments import segments
 from cambist.match import recovery
@@ -298,9 +297,9 @@ def test_records_of_another_exchange_are_not_restored(backup, settings, tmp_path
 
 
 def test_a_backup_waits_for_a_snapshot_that_is_being_made(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr("cambist.keep.backup._LOCK_WITHIN_S", 0.0)
+    monkeypatch.setattr("cambist.keep.held._WITHIN_S", 0.0)
     lock = DirectoryLock(settings.home, KEEP_LOCK)
-    with pytest.raises(LogInUse):
+    with pytest.raises(FilesHeld):
         at_rest(settings, tmp_path / "backup")
     lock.release()
     at_rest(settings, tmp_path / "second")

@@ -11,10 +11,9 @@ import pytest
 
 from cambist._matching import Engine
 from cambist.errors import Broken
-from cambist.keep.prune import KEEP_LOCK
+from cambist.keep.held import files_stay
 from cambist.keep.snapshotter import RETRY_S, Snapshotter
 from cambist.log import journal, snapshots
-from cambist.log.lock import DirectoryLock
 from cambist.log.segments import segments
 from cambist.match import recovery
 from cambist.settings import Settings, Snapshots, write_default
@@ -152,14 +151,13 @@ def steps_of_one(tmp_path) -> list[str]:
     return disk.steps
 
 
-def test_no_snapshot_is_made_while_a_backup_is(tmp_path):
+def test_no_snapshot_is_made_while_backups_or_checks_count_on_the_files(tmp_path):
     settings = small(tmp_path / "home", EVERY_200)
     start(settings, PAYLOADS)
     snapshotter = Snapshotter(settings, QuickDisk())
-    lock = DirectoryLock(settings.home, KEEP_LOCK)
-    follow(snapshotter)
-    assert kept(settings) == []
-    lock.release()
+    with files_stay(settings), files_stay(settings):
+        follow(snapshotter)
+        assert kept(settings) == []
     follow(snapshotter)
     assert kept(settings) == [snapshotter.position]
 
