@@ -49,10 +49,11 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 def move_children(pid: int, *, core: int) -> None:
-    """A process that was pinned has pinned those that it started, too."""
+    """What `cambist run` keeps beside the exchange itself: who was pinned has pinned them too."""
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            subprocess.run(["taskset", "-apc", str(core), child], check=True, stdout=subprocess.DEVNULL)
+            if b"cambist.app_exchange" not in Path(f"/proc/{child}/cmdline").read_bytes():
+                subprocess.run(["taskset", "-apc", str(core), child], check=True, stdout=subprocess.DEVNULL)
 
 
 def free_port() -> int:

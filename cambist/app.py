@@ -1,61 +1,37 @@
-"""Which part gets which, with app_data.py: the only wiring. What runs in which process says
+"""The wiring of what is done to an exchange as a whole: made, opened, emptied, its views made anew.
+
+With the app_*.py beside it, one for each process, this is the only wiring. What runs in which process says
 docs/architecture.md.
 """
 
-import asyncio
-import logging
-import os
 import shutil
-import signal
-import socket
 import stat
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import uvicorn
-import uvloop
-
-from cambist import app_data
 from cambist.app_data import VIEWS_LOCK, data_server
 from cambist.control.client import running
 from cambist.control.exchange import Exchange, Report
 from cambist.control.sandbox import require_sandbox
-from cambist.control.server import ControlServer, require_short
+from cambist.control.server import require_short
 from cambist.control.views import RebuildViews
-from cambist.data.child import DataProcess
 from cambist.data.projection import Projection
 from cambist.demo import setup as demo_setup
-from cambist.describe import asyncapi
-from cambist.engine.commands import RULES_NEWEST, Role
-from cambist.engine.views import MarketView
-from cambist.errors import OutcomeUnknown, Refused
-from cambist.flow import demo as demo_flow
-from cambist.gateway.app import create_app
-from cambist.gateway.documents.pages import page_of
-from cambist.gateway.fast import trading_protocol
-from cambist.gateway.history import History
-from cambist.gateway.http import server_config
-from cambist.gateway.neighbours import Neighbours
+from cambist.engine.commands import RULES_NEWEST
+from cambist.errors import Refused
 from cambist.log.file import FileLog
 from cambist.log.lock import DirectoryLock
 from cambist.match import recovery
 from cambist.match.disk import LowDiskMark, free_bytes
-from cambist.match.queries import Listed
 from cambist.match.server import MatchServer
 from cambist.match.standby import Led
 from cambist.price.server import PriceServer
 from cambist.settings import FILE_NAME, Settings, write_default
 from cambist.store.records import Records
-
-CONNECTIONS_WAITING = 2_048
-DATA_START_S = 20
-
-log = logging.getLogger("cambist")
 
 
 class AlreadyExists(Refused):
@@ -68,20 +44,6 @@ class StillRunning(Refused):
 
 class HomeOpen(Refused):
     code = "home_open"
-
-
-class PortTaken(Refused):
-    code = "port_taken"
-
-
-class Listening(NamedTuple):
-    """What a newcomer needs to know of an exchange that has started."""
-
-    url: str
-    home: str
-    sandbox: bool
-    demo_users: str | None
-    pid: int
 
 
 def create_exchange(home: Path, *, sandbox: bool) -> Settings:
@@ -171,72 +133,6 @@ def lead(settings: Settings, records: Records, led: Led) -> Exchange:
     return Exchange(settings, records, server)
 
 
-def serve(exchange: Exchange, *, demo: bool, started: Callable[[Listening], None]) -> BaseException | None:
-    """Serves until SIGINT, SIGTERM or a failure; returns what made it stop by itself, if anything did.
-
-    However it ends, what is in flight is answered first, and the log is sealed if it still can be.
-    """
-    try:
-        with _listening_socket(exchange.settings) as listener:
-            if demo:
-                demo_setup.prepare(exchange)
-            control = ControlServer(exchange.settings.socket_file, exchange)
-            control.start()
-            try:
-                uvloop.run(_serve(exchange, listener, demo=demo, started=started))
-            finally:
-                control.stop()
-    finally:
-        exchange.close()
-    return exchange.server.problem
-
-
-async def _serve(
-    exchange: Exchange, listener: socket.socket, *, demo: bool, started: Callable[[Listening], None]
-) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    ended = loop.run_in_executor(None, exchange.server.join)
-    ended.add_done_callback(lambda _: stop.set())
-
-    port = await asyncio.to_thread(exchange.server.open_port, Role.TRADE, "gateway")
-    data_stop = asyncio.Event()
-    exchange.data = _data_process(exchange.settings)
-    data = asyncio.create_task(exchange.data.run(data_stop))
-    history = History(exchange.settings.views_file)
-    documents = {"/asyncapi.json": page_of(asyncapi.document)}
-    listing = await exchange.server.query(Listed())
-    neighbours = Neighbours.join(exchange.settings.run_directory)
-    app = create_app(
-        exchange.settings, exchange.records, port, listing, history, neighbours, documents=documents
-    )
-    web = _Uvicorn(server_config(app, exchange.settings, http=trading_protocol(app, exchange.settings)))
-    sockets = asyncio.create_task(app.sockets.run())
-    sockets.add_done_callback(lambda _: stop.set())
-    sequence = await exchange.server.query(lambda engine: engine.sequence)
-    await _views_are_level(history, sequence, stop)
-    serving = asyncio.create_task(web.serve(sockets=[listener]))
-    serving.add_done_callback(lambda _: stop.set())
-    flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
-    started(_listening(exchange.settings, demo=demo))
-
-    await stop.wait()
-    await app.sockets.stop()
-    web.should_exit = True
-    await serving
-    sockets.cancel()
-    if flow is not None:
-        await flow
-    await asyncio.to_thread(exchange.server.stop)
-    await ended
-    data_stop.set()
-    await data
-    history.close()
-    neighbours.close()
-
-
 def rebuild_views(settings: Settings, report: Report) -> dict[str, Any]:
     """Drops the views and makes them anew from the event journal, which is completed from the log if need be.
 
@@ -260,64 +156,6 @@ def rebuild_views(settings: Settings, report: Report) -> dict[str, Any]:
     finally:
         lock.release()
     return {"sequence": target}
-
-
-def _data_process(settings: Settings) -> DataProcess:
-    command = [sys.executable, "-P", "-m", app_data.__name__]
-    return DataProcess(command, {**os.environ, "CAMBIST_HOME": str(settings.home)})
-
-
-async def _views_are_level(history: History, sequence: int, stop: asyncio.Event) -> None:
-    """Waits a while for the data server, so that nobody who waited for the start is told to ask again."""
-    loop = asyncio.get_running_loop()
-    deadline_s = loop.time() + DATA_START_S
-    while not stop.is_set() and loop.time() < deadline_s:
-        with suppress(OutcomeUnknown):
-            return await history.wait(sequence)
-    if not stop.is_set():
-        log.warning("the data server is late: closed orders and trades are answered -1007 until it is there")
-
-
-async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:
-    """The house's orders. Whatever ends them, the exchange goes on without."""
-    server = exchange.server
-    try:
-        markets = await server.query(lambda engine: [MarketView.of(row) for row in engine.markets()])
-        await demo_flow.run(server, exchange.settings, markets, stop)
-    except Exception:
-        # A play-money generator with a fault must not take the exchange down; the fault is told in full.
-        log.exception("the demo's order flow has stopped; the exchange goes on without it")
-
-
-class _Uvicorn(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals stop the whole exchange, not only its web server: `_serve` handles them."""
-        yield
-
-
-def _listening_socket(settings: Settings) -> socket.socket:
-    """Raises PortTaken."""
-    host, port = settings.server.host, settings.server.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=CONNECTIONS_WAITING)
-    except OSError as problem:
-        raise PortTaken(
-            f"{host} port {port} cannot be listened on ({os.strerror(problem.errno or 0)}): "
-            "stop what uses it, or choose another with CAMBIST_PORT"
-        ) from None
-
-
-def _listening(settings: Settings, *, demo: bool) -> Listening:
-    host, port = settings.server.host, settings.server.port
-    return Listening(
-        url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
-        home=str(settings.home),
-        sandbox=settings.mode.sandbox,
-        demo_users=str(demo_setup.users_file(settings)) if demo else None,
-        pid=os.getpid(),
-    )
 
 
 def _require_private(home: Path) -> None:

@@ -5,7 +5,6 @@
 
 import asyncio
 import logging
-import signal
 import sys
 from contextlib import suppress
 from functools import partial
@@ -22,8 +21,11 @@ from cambist.log.errors import LogError
 from cambist.log.journal import JournalDamaged
 from cambist.log.lock import DirectoryLock
 from cambist.match import recovery
+from cambist.ops.logs import log_to_stderr
 from cambist.price.server import PriceServer
 from cambist.settings import Settings, SettingsError
+from cambist.supervisor.messages import Ready
+from cambist.supervisor.service import report, stop_event
 
 VIEWS_LOCK = "views.lock"
 
@@ -32,16 +34,13 @@ log = logging.getLogger("cambist")
 
 def main() -> None:
     """The child of `cambist run`. What it cannot go on with is one line of its log, and its status."""
-    log_to_stderr()
     try:
-        serve_data(Settings.load(), with_parent=True)
+        settings = Settings.load()
+        log_to_stderr("data", settings.logging)
+        serve_data(settings, with_parent=True)
     except (ExchangeError, SettingsError, LogError, JournalDamaged, Broken, OSError) as problem:
         log.error("the data server cannot go on: %s", problem)
         sys.exit(1)
-
-
-def log_to_stderr() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 def serve_data(settings: Settings, *, with_parent: bool) -> None:
@@ -85,13 +84,9 @@ def data_server(settings: Settings, projection: Projection, *, rebuild: bool) ->
 
 
 async def _follow(server: DataServer, price: PriceServer, feed: FeedServer, *, with_parent: bool) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    if with_parent:
-        loop.add_reader(sys.stdin, stop.set)  # nothing is ever sent: it can only end
+    stop = stop_event(with_parent=with_parent)
     await feed.start()
+    report(Ready())
     ticks = asyncio.create_task(price.run())
     ticks.add_done_callback(lambda _: stop.set())  # they end only by a fault, which is raised below
     try:

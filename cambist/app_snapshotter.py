@@ -7,17 +7,18 @@ import asyncio
 import logging
 import os
 import shutil
-import signal
 import subprocess
 import sys
 
-from cambist.app_data import log_to_stderr
 from cambist.errors import Broken, ExchangeError
 from cambist.keep.snapshotter import Snapshotter
 from cambist.log.errors import LogError
 from cambist.log.journal import JournalDamaged
 from cambist.log.lock import DirectoryLock
+from cambist.ops.logs import log_to_stderr
 from cambist.settings import Settings, SettingsError
+from cambist.supervisor.messages import Ready
+from cambist.supervisor.service import report, stop_event
 
 SNAPSHOTTER_LOCK = "snapshotter.lock"
 _LOWEST = 19
@@ -27,9 +28,10 @@ log = logging.getLogger("cambist")
 
 def main() -> None:
     """The child of `cambist run`. What it cannot go on with is one line of its log, and its status."""
-    log_to_stderr()
     try:
-        serve_snapshotter(Settings.load(), with_parent=True)
+        settings = Settings.load()
+        log_to_stderr("snapshotter", settings.logging)
+        serve_snapshotter(settings, with_parent=True)
     except (ExchangeError, SettingsError, LogError, JournalDamaged, Broken, OSError) as problem:
         log.error("the snapshotter cannot go on: %s", problem)
         sys.exit(1)
@@ -49,12 +51,8 @@ def serve_snapshotter(settings: Settings, *, with_parent: bool) -> None:
 
 
 async def _follow(snapshotter: Snapshotter, *, with_parent: bool) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    if with_parent:
-        loop.add_reader(sys.stdin, stop.set)  # nothing is ever sent: it can only end
+    stop = stop_event(with_parent=with_parent)
+    report(Ready())
     await snapshotter.run(stop)
 
 

@@ -15,6 +15,8 @@ it; the part that owns the damaged state takes no further commands, and a person
 
 from typing import ClassVar
 
+import msgspec
+
 
 class ExchangeError(Exception):
     """Anything that a caller of the exchange is told. `str()` of it is one sentence without secrets."""
@@ -54,3 +56,15 @@ class OutcomeUnknown(Unavailable):
 
 class Broken(BaseException):
     """An invariant does not hold. Nothing may continue on the state concerned."""
+
+
+class Failure(msgspec.Struct, tag="error", frozen=True):
+    """What went wrong, as one process tells another. `may_retry`: the same request can succeed later."""
+
+    code: str
+    message: str
+    may_retry: bool = False
+
+    @classmethod
+    def of(cls, problem: ExchangeError) -> "Failure":
+        return cls(problem.code, str(problem), isinstance(problem, Unavailable))

@@ -36,6 +36,7 @@ _Path = Annotated[str, Meta(min_length=1, max_length=4_096)]
 _Port = Annotated[int, _between(1, 65_535)]
 _Count = Annotated[int, _between(1, 1_000_000)]
 _Limit = Annotated[int, _between(0, 1_000_000_000)]
+_Level = Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z", max_length=7)]
 _Milliseconds = Annotated[int, _between(1, 60_000)]
 
 
@@ -95,6 +96,29 @@ class Api(Struct, frozen=True, kw_only=True):
     body_max_bytes: Annotated[int, _between(1_024, 16 * MIB), _says("Largest request body.")] = 65_536
 
 
+class Processes(Struct, frozen=True, kw_only=True):
+    """Which processes `cambist run` keeps beside the exchange itself and its data server."""
+
+    gateways: Annotated[int, _between(0, 64), _says("Further gateway processes on the public port.")] = 0
+    standby: Annotated[bool, _says("A second match server that takes over from the first.")] = False
+    match_apart: Annotated[bool, _says("The match server in a process without a gateway.")] = False
+
+
+class Ops(Struct, frozen=True, kw_only=True):
+    """Health and metrics for those who watch over the exchange, on the loopback address."""
+
+    port: Annotated[int, _between(0, 65_535), _says("Port of /health, /ready and /metrics; 0: none.")] = 8002
+
+
+class Logging(Struct, frozen=True, kw_only=True):
+    """What the processes write to standard error."""
+
+    json: Annotated[bool, _says("One JSON object a line instead of text for people.")] = False
+    level: Annotated[_Level, _says("The least important that is written: debug, info, warning or error.")] = (
+        "warning"
+    )
+
+
 class Snapshots(Struct, frozen=True, kw_only=True):
     """Copies of the engine's state that make a restart fast."""
 
@@ -150,6 +174,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     match: Match = Match()
     limits: Limits = Limits()
     api: Api = Api()
+    processes: Processes = Processes()
+    ops: Ops = Ops()
+    logging: Logging = Logging()
     snapshots: Snapshots = Snapshots()
     keep: Keep = Keep()
     standby: Standby = Standby()
@@ -219,6 +246,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def feed_file(self) -> Path:
         """The socket on which the data process listens for the gateway."""
         return self.home / "feed.sock"
+
+    @property
+    def supervisor_file(self) -> Path:
+        """The socket on which the supervisor of `cambist run` is asked about its processes."""
+        return self.home / "supervisor.sock"
 
     @property
     def socket_file(self) -> Path:

@@ -1,49 +1,48 @@
 """`cambist`: the operator's command. Every part speaks to a running exchange, or opens one by itself."""
 
+from importlib import import_module
+
 import click
 
-from cambist.cli.backup import backup, restore
-from cambist.cli.bench import bench
-from cambist.cli.checks import snapshot, verify
-from cambist.cli.doctor import doctor
-from cambist.cli.flow import replay_flow
-from cambist.cli.ledger import ledger, rebuild
-from cambist.cli.lifecycle import init, run, serve
-from cambist.cli.markets import asset, market
-from cambist.cli.records import audit, records
-from cambist.cli.rehearse import rehearse
-from cambist.cli.rules import rules
-from cambist.cli.sandbox import sandbox
-from cambist.cli.users import api_key, user
+# By name: module and function. Loaded when called: most need half of the package, and `run` is to start fast.
+COMMANDS = {
+    "init": "lifecycle:init",
+    "doctor": "doctor:doctor",
+    "run": "run:run",
+    "serve": "serve:serve",
+    "user": "users:user",
+    "api-key": "users:api_key",
+    "asset": "markets:asset",
+    "market": "markets:market",
+    "rules": "rules:rules",
+    "sandbox": "sandbox:sandbox",
+    "audit": "records:audit",
+    "records": "records:records",
+    "snapshot": "checks:snapshot",
+    "verify": "checks:verify",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
+    "rehearse": "rehearse:rehearse",
+    "rebuild": "ledger:rebuild",
+    "ledger": "ledger:ledger",
+    "replay-flow": "flow:replay_flow",
+    "bench": "bench:bench",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), function)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="cambist")
 def main() -> None:
     """Operate a Cambist exchange. Its data directory is CAMBIST_HOME, `var/` in the checkout by default."""
-
-
-for command in (
-    init,
-    doctor,
-    run,
-    serve,
-    user,
-    api_key,
-    asset,
-    market,
-    rules,
-    sandbox,
-    audit,
-    records,
-    snapshot,
-    verify,
-    backup,
-    restore,
-    rehearse,
-    rebuild,
-    ledger,
-    replay_flow,
-    bench,
-):
-    main.add_command(command)

@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from cambist.cli.checks import synced
-from cambist.cli.output import answers, progress
+from cambist.cli.output import answers
+from cambist.cli.terminal import progress
 from cambist.control.client import Running, running
 from cambist.control.protocol import ShowPosition
 from cambist.control.verify import Position

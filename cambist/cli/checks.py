@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from cambist.cli.output import answers, progress
+from cambist.cli.output import answers
+from cambist.cli.terminal import progress
 from cambist.control import verify as checks
 from cambist.control.client import running
 from cambist.control.protocol import ShowPosition

@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import Any
 
 from cambist.app import open_exchange
-from cambist.cli.output import progress
+from cambist.cli.terminal import progress
 from cambist.control.client import Here, running
 from cambist.control.exchange import Request
 from cambist.settings import Settings

@@ -13,7 +13,8 @@ import click
 from cambist.bench.closing import closing
 from cambist.cli.door import ask
 from cambist.cli.flow_market import Terms, clients
-from cambist.cli.output import answers, progress
+from cambist.cli.output import answers
+from cambist.cli.terminal import progress
 from cambist.control.protocol import ShowPosition, ShowTrialBalance
 from cambist.flow.compressed import open_binary
 from cambist.flow.file import BadFlow, Row, read

@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from cambist.app import rebuild_views
-from cambist.cli.output import answers, progress
+from cambist.cli.output import answers
+from cambist.cli.terminal import progress
 from cambist.control.ledger import check as check_ledger
 from cambist.keep.held import files_stay
 from cambist.settings import Settings

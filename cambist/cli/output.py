@@ -1,42 +1,17 @@
-"""How commands answer: a document as JSON or for people, progress on stderr, one sentence when it goes wrong.
-
-Exit status: 0 done; 1 refused, or a check that found something; 2 wrong usage; 69 not available now, try
-again; 75 the exchange stopped by itself because its log could not be written.
-"""
+"""How commands answer: a document, as JSON or for people."""
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from sqlalchemy.exc import DBAPIError
 
-from cambist.control.client import RequestFailed
-from cambist.control.exchange import Report
-from cambist.control.protocol import Failure
-from cambist.errors import Broken, ExchangeError
-from cambist.log.errors import LogError, LogInUse
-from cambist.log.journal import JournalDamaged
-from cambist.settings import SettingsError
-
-# What becomes a sentence; anything else is a bug and shows itself.
-ANSWERED = (
-    RequestFailed,
-    ExchangeError,
-    SettingsError,
-    LogError,
-    JournalDamaged,
-    Broken,
-    OSError,
-    DBAPIError,
-)
-REFUSED, UNAVAILABLE, LOG_FAILED = 1, 69, 75
+from cambist.cli.terminal import REFUSED, fail
+from cambist.control.failures import ANSWERED, failure_of
 
 
 def answers(command: Callable[..., Any]) -> Callable[..., None]:
@@ -60,40 +35,6 @@ def answers(command: Callable[..., Any]) -> Callable[..., None]:
             sys.exit(REFUSED)
 
     return answering
-
-
-def failure_of(problem: BaseException) -> Failure:
-    match problem:
-        case RequestFailed():
-            return problem.failure
-        case ExchangeError():
-            return Failure.of(problem)
-        case SettingsError():
-            return Failure("settings_invalid", str(problem))
-        case LogInUse():
-            hint = "an exchange that runs there answers no operator, or another `cambist` is at work"
-            return Failure("log_in_use", f"{problem}: {hint}", may_retry=True)
-        case LogError():
-            return Failure("log_error", str(problem))
-        case JournalDamaged():
-            hint = "stop the exchange and run `cambist rebuild`; the log says it all again"
-            return Failure("journal_damaged", f"{problem}: {hint}")
-        case Broken():
-            return Failure("broken", str(problem))
-        case DBAPIError():
-            return Failure("records_error", f"the records database cannot be used: {problem.orig}")
-    return Failure("system_error", str(problem))
-
-
-def fail(failure: Failure, as_json: bool, status: int | None = None) -> NoReturn:
-    """Ends the process with what went wrong; its exit status follows from that, unless it is given."""
-    if as_json:
-        click.echo(json.dumps({"error": {"code": failure.code, "message": failure.message}}))
-    else:
-        click.echo(f"Error: {failure.message}", err=True)
-    if status is None:
-        status = UNAVAILABLE if failure.may_retry else REFUSED
-    sys.exit(status)
 
 
 def show(document: Any) -> None:
@@ -146,17 +87,3 @@ def _text(value: Any) -> str:
         case list():
             return ", ".join(map(str, value)) or "-"
     return str(value)
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Report]:
-    """A bar on stderr, only where a person watches and only once there is something to report."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task(what, total=None, visible=False)
-
-        def report(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total or None, visible=True)
-
-        yield report

@@ -7,7 +7,8 @@ from typing import Any
 import click
 import msgspec
 
-from cambist.cli.output import answers, progress
+from cambist.cli.output import answers
+from cambist.cli.terminal import progress
 from cambist.control.client import running
 from cambist.control.protocol import ShowPosition
 from cambist.keep.held import files_stay

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cambist.control.exchange import Caller, Exchange, Report, Request
-from cambist.control.protocol import Failure, Progress, Result, encode, perform, read_line
+from cambist.control.protocol import Progress, Result, encode, perform, read_line
 from cambist.control.server import require_short
+from cambist.errors import Failure
 
 
 class Asked(Protocol):

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from cambist._matching import Engine
 from cambist.accounts import users
-from cambist.data.child import DataProcess
 from cambist.engine import events
 from cambist.engine.commands import AccountClass, AccountCreate, Command, Permission, Role
 from cambist.engine.events import Result, Status
@@ -102,7 +101,6 @@ class Exchange:
         self.settings = settings
         self.records = records
         self.server = server
-        self.data: DataProcess | None = None  # none for the one request of an exchange that does not run
         self.courier = Courier(
             records, server, SENDER, Role.ADMIN, effects=_EFFECTS, results=partial(_results, settings)
         )

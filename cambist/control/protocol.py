@@ -20,7 +20,7 @@ from cambist.control.sandbox import CreditSandbox
 from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, FreezeUser, ListApiKeys, ListUsers
 from cambist.control.views import RebuildViews
 from cambist.engine.commands import RULES_NEWEST
-from cambist.errors import ExchangeError, Unavailable
+from cambist.errors import ExchangeError, Failure
 from cambist.ledger.trial_balance import is_balanced, trial_balance
 from cambist.money import AmountInvalid
 
@@ -99,18 +99,6 @@ class Progress(msgspec.Struct, tag="progress", frozen=True):
 
 class Result(msgspec.Struct, tag="result", frozen=True):
     document: Any
-
-
-class Failure(msgspec.Struct, tag="error", frozen=True):
-    """`code` is stable; `may_retry` is true if the same request can succeed later."""
-
-    code: str
-    message: str
-    may_retry: bool = False
-
-    @classmethod
-    def of(cls, problem: ExchangeError) -> "Failure":
-        return cls(problem.code, str(problem), isinstance(problem, Unavailable))
 
 
 def perform(request: Request, exchange: Exchange, caller: Caller) -> Result | Failure:

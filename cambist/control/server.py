@@ -15,8 +15,8 @@ from pathlib import Path
 import msgspec
 
 from cambist.control.exchange import Caller, Exchange
-from cambist.control.protocol import LINE_MAX, Failure, Line, Progress, encode, perform, read_request
-from cambist.errors import Refused, Unavailable
+from cambist.control.protocol import LINE_MAX, Line, Progress, encode, perform, read_request
+from cambist.errors import Failure, Refused, Unavailable
 
 log = logging.getLogger(__name__)
 

@@ -7,26 +7,20 @@ from typing import Any
 from cambist.control.exchange import Caller, Exchange, Request
 from cambist.data.database import open_views
 from cambist.data.projection import read_position
-from cambist.errors import Unavailable
 from cambist.match import recovery
 from cambist.store.sqlite import open_database
+from cambist.supervisor.client import supervisor
 
 _LOOK_EVERY_S = 0.1
-
-
-class NoDataServer(Unavailable):
-    code = "no_data_server"
 
 
 class RebuildViews(Request, tag="views.rebuild"):
     """Drops the views and waits until the data server has written them again. Records are not touched."""
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
-        if exchange.data is None:
-            raise NoDataServer("this exchange has no data server")
         settings = exchange.settings
         target = exchange.query(lambda engine: engine.sequence)
-        with exchange.data.paused():
+        with supervisor(settings.supervisor_file) as processes, processes.paused("data"):
             database, _ = open_views(
                 settings.views_file,
                 recovery.log_id(settings.log_directory),

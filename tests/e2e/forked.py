@@ -1,10 +1,13 @@
 """An exchange in a process of its own that starts fast: what it is forked from has imported everything.
 
-It is what `cambist run` runs, from the log's lock to the listening socket; only the command line is left out.
+It is what `cambist run` keeps in its process `exchange`, from the log's lock to the listening socket, and it
+owns the log; it keeps a data process itself, as the supervisor would.
 """
 
+import asyncio
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -12,14 +15,15 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
-from cambist import app
+from cambist import app, app_exchange
 from cambist._matching import Engine
 from cambist.flow.rest import Client
 from cambist.settings import Settings
+from cambist.supervisor.child import Child, Program
 from tests.e2e.harness import HOST, WAIT_SECONDS, environment, free_port
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["pytest", "cambist.app"])
+_processes.set_forkserver_preload(["pytest", "cambist.app_exchange"])
 
 
 class Position(NamedTuple):
@@ -84,7 +88,16 @@ def _serve(home: Path, port: int, output: Path, ready: Connection) -> None:
     os.dup2(descriptor, 2)
     Thread(target=_end_with_parent, daemon=True).start()
     exchange = app.open_exchange(Settings.load(home, environment(home, port)), lambda done, total: None)
-    app.serve(exchange, demo=False, started=lambda _: ready.send(exchange.query(Position.of)))
+    Thread(target=_keep_data_process, args=(environment(home, port),), daemon=True).start()
+    app_exchange.serve(
+        exchange, demo=False, with_parent=False, started=lambda _: ready.send(exchange.query(Position.of))
+    )
+
+
+def _keep_data_process(variables: dict[str, str]) -> None:
+    """Until this process is killed: then it ends, as its standard input does."""
+    program = Program("data", [sys.executable, "-P", "-m", "cambist.app_data"], variables)
+    asyncio.run(Child(program).run())
 
 
 def _end_with_parent() -> None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from cambist.flow.rest import Client, Credentials
 from cambist.settings import MIB
+from cambist.supervisor.client import supervisor
 
 CAMBIST = Path(sys.executable).with_name("cambist")
 HOST = "127.0.0.1"
@@ -32,6 +33,10 @@ SETTINGS = {
     "CAMBIST_LIMITS_ORDERS_10S": "0",
     "CAMBIST_LIMITS_ORDERS_1D": "0",
     "CAMBIST_LOG_SEGMENT_BYTES": str(MIB),
+    "CAMBIST_OPS_PORT": "0",  # it would be the same one for all
+    # No snapshotter either: who tests it says so, all others leave the machine to what they test.
+    "CAMBIST_SNAPSHOTS_EVERY_COMMANDS": "0",
+    "CAMBIST_SNAPSHOTS_EVERY_MINUTES": "0",
 }
 # Below the ports that the kernel hands out to connections, or one of those could take it during a restart.
 _PORTS = range(15_000, 30_000)
@@ -44,7 +49,10 @@ class Answer(NamedTuple):
 
 
 class Exchange:
-    """A running `cambist run`. Raises AssertionError, with what the process printed, if it does not start."""
+    """A running `cambist run`. Raises AssertionError, with what the process printed, if it does not start.
+
+    `pid` is the supervisor's: whom an operator signals. The others are found with `process`.
+    """
 
     def __init__(
         self,
@@ -81,6 +89,20 @@ class Exchange:
         """Its exit status, once it has ended by itself."""
         return self._process.wait(WAIT_SECONDS)
 
+    def process(self, name: str) -> int:
+        """The id of the one of this name, once it runs: `exchange` has the log, `data` the views."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            if (pid := self.process_now(name)) is not None:
+                return pid
+            time.sleep(0.05)
+        raise AssertionError(f"there is no process {name}")
+
+    def process_now(self, name: str) -> int | None:
+        with supervisor(self.home / "supervisor.sock") as keeper:
+            pids = {each.name: each.pid for each in keeper.status().processes}
+        return pids[name]
+
     def client(self) -> Client:
         return Client(HOST, self.port)
 
@@ -110,17 +132,16 @@ class Exchange:
         """Its own process id, which `trace` would hide."""
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                if self.get("/api/v3/ping").status == 200:
-                    return int(next(self._said("pid")))
-            except ConnectionError:
-                time.sleep(0.05)
+            for pid in self._said("pid"):
+                assert self.get("/api/v3/ping").status == 200
+                return int(pid)
+            time.sleep(0.05)
         raise AssertionError(f"the exchange did not start; it said:\n{self.output.read_text()}")
 
     def _said(self, field: str) -> Iterator[Any]:
-        for line in self.output.read_text().splitlines():
-            if line.startswith("{"):
-                yield json.loads(line)[field]
+        for line in self.output.read_text().splitlines(keepends=True):
+            if line.startswith("{") and line.endswith("}\n") and field in (said := json.loads(line)):
+                yield said[field]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cambist.flow.rest import ApiError, Client, Credentials
-from tests.e2e.harness import WAIT_SECONDS, Exchange, cambist, running
+from tests.e2e.harness import WAIT_SECONDS, cambist, running
 from tests.e2e.market import SYMBOL, create_exchange
 
 NOT_IN_TIME = -1007
@@ -23,17 +23,6 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def ann_and_bob(home):
     return [owner.credentials for owner in create_exchange(home)]
-
-
-def data_process(exchange: Exchange) -> int:
-    """Its process id, once it runs: the exchange has no other child."""
-    deadline_s = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline_s:
-        children = Path(f"/proc/{exchange.pid}/task/{exchange.pid}/children").read_text().split()
-        if children:
-            return int(children[0])
-        time.sleep(0.05)
-    raise AssertionError("the exchange has no data process")
 
 
 def place(client: Client, owner: Credentials, side: str) -> int:
@@ -74,7 +63,7 @@ def test_a_filled_order_is_found_while_the_data_process_stands_still_and_is_neve
         first = place(client, ann, "BUY")
         place(client, bob, "SELL")
         assert status_in_time(client, ann, first) == "FILLED"
-        data = data_process(exchange)
+        data = exchange.process("data")
 
         place(client, bob, "SELL")
         os.kill(data, signal.SIGSTOP)
@@ -100,26 +89,26 @@ def test_a_killed_data_process_comes_back_and_has_missed_nothing(home, ann_and_b
     with running(home) as exchange:
         client = exchange.client()
         for _ in range(2):
-            data = data_process(exchange)
+            data = exchange.process("data")
             os.kill(data, signal.SIGKILL)
             order_id = place(client, ann, "BUY")
             place(client, bob, "SELL")
             assert status_in_time(client, ann, order_id) == "FILLED"
-            assert data_process(exchange) != data
+            assert exchange.process("data") != data
         trades = client.signed(ann, "GET", "/api/v3/myTrades", symbol=SYMBOL)
         assert [each["id"] for each in trades] == [1, 2]
-        assert "the data server has ended (status -9)" in exchange.output.read_text()
+        assert "data has ended (killed by SIGKILL)" in exchange.output.read_text()
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_no_data_process_outlives_its_exchange(home, ann_and_bob, how):
+def test_no_process_outlives_its_supervisor(home, ann_and_bob, how):
     with running(home) as exchange:
-        data = data_process(exchange)
+        kept = [exchange.process(name) for name in ("exchange", "data")]
         os.kill(exchange.pid, how)
         exchange.wait()
         deadline_s = time.monotonic() + WAIT_SECONDS
-        while Path(f"/proc/{data}").exists():
-            assert time.monotonic() < deadline_s, "the data process goes on"
+        while any(Path(f"/proc/{pid}").exists() for pid in kept):
+            assert time.monotonic() < deadline_s, "a process goes on"
             time.sleep(0.05)
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -22,12 +21,6 @@ DEPTH, TRADES = "btcusdt@depth@100ms", "btcusdt@trade"
 def exchange(tmp_path):
     with flowing(tmp_path / "home") as exchange:
         yield exchange
-
-
-def data_process(exchange: Exchange) -> int | None:
-    """Its process id, while it runs: the exchange has no other child."""
-    children = Path(f"/proc/{exchange.pid}/task/{exchange.pid}/children").read_text().split()
-    return int(children[0]) if children else None
 
 
 class Client:
@@ -72,7 +65,7 @@ def apply(book: dict[str, dict[str, str]], update: dict[str, Any]) -> None:
 async def killed_data_process(exchange: Exchange, old: int | None = None) -> int:
     """Kills the one that runs, once it is another than `old`."""
     async with asyncio.timeout(WITHIN_S):
-        while (pid := data_process(exchange)) in (None, old):
+        while (pid := exchange.process_now("data")) in (None, old):
             await asyncio.sleep(0.01)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, TypeVar
 
 import aiohttp
@@ -381,6 +380,6 @@ def test_any_other_path_is_not_found(play):
 
 
 def kill_data_process(exchange: Exchange) -> None:
-    """As the system would do it when memory is short. It is the only child, if it is there again already."""
-    for child in Path(f"/proc/{exchange.pid}/task/{exchange.pid}/children").read_text().split():
-        os.kill(int(child), signal.SIGKILL)
+    """As the system would do it when memory is short, if it is there again already."""
+    if (pid := exchange.process_now("data")) is not None:
+        os.kill(pid, signal.SIGKILL)

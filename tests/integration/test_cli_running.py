@@ -1,15 +1,18 @@
 """The operator's commands while an exchange runs in another process: they reach it through its socket."""
 
 import json
+import os
 import resource
 import signal
 import stat
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
+from cambist.supervisor.client import supervisor
 from tests.integration.operator import Operator
 
 ANN = "ann@example.org"
@@ -88,6 +91,13 @@ def test_a_port_that_is_taken_is_named(running, stopped):
     assert stopped.ask("user", "list") == []  # the lock was given back
 
 
+def wait_for_the_end_of(pids):
+    deadline_s = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        assert time.monotonic() < deadline_s, "a killed process is still there"
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_it_in_order(stopped, number):
     with stopped.exchange() as process:
@@ -99,8 +109,13 @@ def test_a_signal_stops_it_in_order(stopped, number):
 def test_after_a_kill_the_left_over_socket_is_in_nobodys_way(stopped):
     with stopped.exchange(ends_with=-signal.SIGKILL) as process:
         stopped.ask("user", "create", ANN)
-        process.kill()
+        with supervisor(stopped.home / "supervisor.sock") as keeper:
+            kept = [each.pid for each in keeper.status().processes]
+        process.kill()  # first, or it would start the others again
+        for pid in filter(None, kept):
+            os.kill(pid, signal.SIGKILL)
         process.wait(timeout=30)
+        wait_for_the_end_of(kept)
     assert (stopped.home / "operator.sock").exists()
     assert [each["email"] for each in stopped.ask("user", "list")] == [ANN]
     with stopped.exchange():

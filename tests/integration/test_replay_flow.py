@@ -74,6 +74,7 @@ def running_sandbox(home):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, **UNLIMITED, "CAMBIST_HOME": str(home), "CAMBIST_PORT": str(port)}
+    environment["CAMBIST_OPS_PORT"] = "0"  # it would be the same one for all
     subprocess.run([CAMBIST, "init", "--sandbox"], env=environment, check=True)
     exchange = subprocess.Popen([CAMBIST, "run", "--json"], env=environment, stdout=subprocess.PIPE)
     try:

@@ -1,0 +1,153 @@
+"""The wiring of the exchange process: match server, gateway and the operator's socket in one.
+
+`cambist run` starts it as `python -m cambist.app_exchange`; `cambist serve exchange` runs it alone.
+"""
+
+import asyncio
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import uvloop
+
+from cambist.app import open_exchange
+from cambist.control.exchange import Exchange
+from cambist.control.failures import ANSWERED, failure_of
+from cambist.control.server import ControlServer
+from cambist.demo import setup as demo_setup
+from cambist.describe import asyncapi
+from cambist.engine.commands import Role
+from cambist.engine.views import MarketView
+from cambist.errors import Failure, OutcomeUnknown
+from cambist.flow import demo as demo_flow
+from cambist.gateway.app import create_app
+from cambist.gateway.documents.pages import page_of
+from cambist.gateway.history import History
+from cambist.gateway.neighbours import Neighbours
+from cambist.gateway.server import serve_gateway
+from cambist.match.queries import Listed
+from cambist.ops.logs import log_to_stderr
+from cambist.settings import Settings
+from cambist.supervisor.messages import DISK_FAILED, STOPPED_BY_ITSELF, Opened, Ready, Starting
+from cambist.supervisor.service import listening_socket, report, stop_event
+
+DATA_START_S = 20
+
+log = logging.getLogger("cambist")
+
+
+def main() -> None:
+    """The child of `cambist run`; what stops it is reported, and is its status."""
+    try:
+        settings = Settings.load()
+        log_to_stderr("exchange", settings.logging)
+        exchange = open_exchange(settings, lambda done, total: report(Starting(done, total)))
+        report(Opened())
+        problem = serve(
+            exchange,
+            demo="--demo" in sys.argv[1:],
+            with_parent=True,
+            started=lambda document: report(Ready(document)),
+        )
+    except ANSWERED as refused:
+        report(failure_of(refused))
+        sys.exit(1)
+    if problem is not None:
+        report(stopped_by_itself(problem))
+        sys.exit(DISK_FAILED)
+
+
+def stopped_by_itself(problem: BaseException) -> Failure:
+    return Failure(
+        STOPPED_BY_ITSELF,
+        f"the exchange has stopped by itself: {problem}. Nothing was tried again. "
+        "Look at the disk, run `cambist doctor` and `cambist verify`, then start it.",
+    )
+
+
+def serve(
+    exchange: Exchange, *, demo: bool, with_parent: bool, started: Callable[[dict[str, Any]], None]
+) -> BaseException | None:
+    """Serves until it is told to stop or a failure; returns what made it stop by itself, if anything did.
+
+    However it ends, what is in flight is answered first, and the log is sealed if it still can be.
+    `started` gets what there is to say about this exchange.
+    """
+    server = exchange.settings.server
+    try:
+        with listening_socket(server.host, server.port) as listener:
+            if demo:
+                demo_setup.prepare(exchange)
+            control = ControlServer(exchange.settings.socket_file, exchange)
+            control.start()
+            try:
+                uvloop.run(_serve(exchange, listener, demo=demo, with_parent=with_parent, started=started))
+            finally:
+                control.stop()
+    finally:
+        exchange.close()
+    return exchange.server.problem
+
+
+async def _serve(
+    exchange: Exchange,
+    listener: socket.socket,
+    *,
+    demo: bool,
+    with_parent: bool,
+    started: Callable[[dict[str, Any]], None],
+) -> None:
+    settings = exchange.settings
+    stop = stop_event(with_parent=with_parent)
+    ended = asyncio.get_running_loop().run_in_executor(None, exchange.server.join)
+    ended.add_done_callback(lambda _: stop.set())
+
+    port = await asyncio.to_thread(exchange.server.open_port, Role.TRADE, "gateway")
+    history = History(settings.views_file)
+    documents = {"/asyncapi.json": page_of(asyncapi.document)}
+    listing = await exchange.server.query(Listed())
+    neighbours = Neighbours.join(settings.run_directory)
+    app = create_app(settings, exchange.records, port, listing, history, neighbours, documents=documents)
+    sequence = await exchange.server.query(lambda engine: engine.sequence)
+    await _views_are_level(history, sequence, stop)
+    flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
+    started({"demo_users": str(demo_setup.users_file(settings)) if demo else None})
+    try:
+        await serve_gateway(app, settings, listener, stop)
+    finally:
+        stop.set()
+        if flow is not None:
+            await flow
+        await asyncio.to_thread(exchange.server.stop)
+        await ended
+        history.close()
+        neighbours.close()
+
+
+async def _views_are_level(history: History, sequence: int, stop: asyncio.Event) -> None:
+    """Waits a while for the data server, so that nobody who waited for the start is told to ask again."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + DATA_START_S
+    while not stop.is_set() and loop.time() < deadline_s:
+        with suppress(OutcomeUnknown):
+            return await history.wait(sequence)
+    if not stop.is_set():
+        log.warning("the data server is late: closed orders and trades are answered -1007 until it is there")
+
+
+async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:
+    """The house's orders. Whatever ends them, the exchange goes on without."""
+    server = exchange.server
+    try:
+        markets = await server.query(lambda engine: [MarketView.of(row) for row in engine.markets()])
+        await demo_flow.run(server, exchange.settings, markets, stop)
+    except Exception:
+        # A play-money generator with a fault must not take the exchange down; the fault is told in full.
+        log.exception("the demo's order flow has stopped; the exchange goes on without it")
+
+
+if __name__ == "__main__":
+    main()

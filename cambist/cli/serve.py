@@ -1,0 +1,55 @@
+"""`cambist serve NAME`: one service in a process of its own, in the foreground and kept by nobody."""
+
+from collections.abc import Callable
+
+import click
+
+from cambist.app import open_exchange
+from cambist.app_data import serve_data
+from cambist.app_exchange import serve as serve_exchange
+from cambist.app_exchange import stopped_by_itself
+from cambist.app_snapshotter import serve_snapshotter
+from cambist.cli.terminal import LOG_FAILED, fail, progress
+from cambist.control.failures import ANSWERED, failure_of
+from cambist.ops.logs import log_to_stderr
+from cambist.settings import Settings
+
+
+@click.group()
+def serve() -> None:
+    """Run one service in a process of its own."""
+
+
+@serve.command()
+def exchange() -> None:
+    """Match server and gateway. `run` starts it by itself, with all that belongs to an exchange."""
+    _in_the_foreground("exchange", _exchange)
+
+
+@serve.command()
+def data() -> None:
+    """The data server: follows the event journal and keeps the SQL views. `run` starts one by itself."""
+    _in_the_foreground("data", lambda settings: serve_data(settings, with_parent=False))
+
+
+@serve.command()
+def snapshotter() -> None:
+    """Makes snapshots while the exchange runs, and prunes behind them. `run` starts one by itself."""
+    _in_the_foreground("snapshotter", lambda settings: serve_snapshotter(settings, with_parent=False))
+
+
+def _in_the_foreground(name: str, service: Callable[[Settings], None]) -> None:
+    try:
+        settings = Settings.load()
+        log_to_stderr(name, settings.logging)
+        service(settings)
+    except ANSWERED as refused:
+        fail(failure_of(refused), as_json=False)
+
+
+def _exchange(settings: Settings) -> None:
+    with progress("reading the log") as report:
+        opened = open_exchange(settings, report)
+    problem = serve_exchange(opened, demo=False, with_parent=False, started=lambda document: None)
+    if problem is not None:
+        fail(stopped_by_itself(problem), as_json=False, status=LOG_FAILED)

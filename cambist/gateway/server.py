@@ -1,0 +1,43 @@
+"""The gateway at work on its port: HTTP and, through its door, WebSockets; stopped without leaving anybody
+unanswered.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from cambist.gateway.app import Gateway
+from cambist.gateway.fast import trading_protocol
+from cambist.gateway.http import server_config
+from cambist.settings import Settings
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals stop the whole process in its order, not only its web server."""
+        yield
+
+
+async def serve_gateway(
+    app: Gateway, settings: Settings, listener: socket.socket, stop: asyncio.Event
+) -> None:
+    """Until `stop`: then WebSockets are told that the exchange stops, and requests in flight are answered.
+
+    What ends one of the parts before is raised, after the rest has been stopped as well.
+    """
+    web = _Uvicorn(server_config(app, settings, http=trading_protocol(app, settings)))
+    sockets = asyncio.create_task(app.sockets.run())
+    serving = asyncio.create_task(web.serve(sockets=[listener]))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({sockets, serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    await app.sockets.stop()
+    web.should_exit = True
+    await serving
+    if sockets.done():
+        sockets.result()
+    sockets.cancel()

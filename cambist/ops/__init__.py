@@ -1,0 +1,1 @@
+"""What those who watch over an exchange look at: logs, health, metrics."""
