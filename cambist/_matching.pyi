@@ -81,6 +81,56 @@ class Engine:
     # update_id, bids best first, asks best first; (price_ticks, quantity_lots)
     def depth(self, market: int, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]]: ...
 
+class HmacKey:
+    """A secret that signs requests with HMAC-SHA256."""
+
+    def __init__(self, secret: bytes) -> None: ...
+    def __call__(self, signature: str, payload: bytes) -> bool:
+        """Whether 64 hex digits of either case are its signature. A nearly right one takes as long as any."""
+
+class PlainTerms:
+    """How a market's prices and quantities are read and written."""
+
+    def __init__(
+        self,
+        market: int,
+        base: str,
+        quote: str,
+        base_scale: int,
+        quote_scale: int,
+        tick_atoms: int,
+        lot_atoms: int,
+    ) -> None: ...
+
+class PlainRequest:
+    """A request to place or cancel one order; nobody has checked yet who sent it, and when."""
+
+    @property
+    def api_key(self) -> str: ...
+    @property
+    def symbol(self) -> str: ...
+    @property
+    def is_place(self) -> bool: ...
+    # newClientOrderId
+    @property
+    def client_id(self) -> str | None: ...
+    # query or body, as it came
+    @property
+    def parameters(self) -> bytes: ...
+    def command(
+        self, key: HmacKey, now_ns: int, account: int, terms: PlainTerms, client_id: str
+    ) -> bytearray | None:
+        """None unless the key signed it in time, and price and quantity are whole steps of the market."""
+
+    # JSON, order id, accounts and ids of the orders that it traded with, whether it is open
+    def answer(
+        self, record: bytes, terms: PlainTerms, client_id: str
+    ) -> tuple[bytes, int, list[tuple[int, int]], bool] | None:
+        """None if the engine refused it, or did more than it does for most orders."""
+
+def read_plain(data: bytes, window_default_ms: int, window_max_ms: int) -> PlainRequest | None:
+    """The one request that these bytes are, if it is plain and whole."""
+
 def constants() -> dict[str, dict[str, int]]: ...
 def time_each(engine: Engine, batches: list[bytes]) -> list[int]:
     """Nanoseconds of each `apply`, measured inside Rust; one command per batch."""

@@ -6,10 +6,8 @@ that is what clients of the Binance API send.
 
 import base64
 import binascii
-import hmac
 from collections.abc import Callable
 from enum import StrEnum
-from hashlib import sha256
 from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -24,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from cambist._matching import HmacKey
 from cambist.errors import Refused
 
 RSA_BITS_MIN, RSA_BITS_MAX = 2_048, 4_096  # a larger one would cost every request too much
@@ -62,23 +61,9 @@ def read_public_key(kind: Kind, pem: str) -> bytes:
 def check_with(kind: Kind, key: bytes) -> Check:
     """`key` is the secret, or what `read_public_key` gave."""
     if kind is Kind.HMAC:
-        return _hmac(key)
+        return HmacKey(key)  # hex digits, compared in constant time
     public = load_der_public_key(key)
     return _ed25519(public) if isinstance(public, Ed25519PublicKey) else _rsa(public)
-
-
-def _hmac(secret: bytes) -> Check:
-    keyed = hmac.new(secret, digestmod=sha256)
-
-    def check(signature: str, payload: bytes) -> bool:
-        """Takes as long for a nearly right signature as for any other."""
-        # A copy of the keyed state saves hashing the key; hmac.digest lets go of the interpreter lock, which
-        # costs more than all of this.
-        expected = keyed.copy()
-        expected.update(payload)
-        return hmac.compare_digest(expected.hexdigest().encode(), signature.lower().encode())
-
-    return check
 
 
 def _ed25519(key: Ed25519PublicKey) -> Check:

@@ -202,46 +202,38 @@ class Api:
         neighbours: Neighbours,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._services = services
-        self._records = records
-        self._clock = clock
-        self._limits = RequestLimits(services.settings.limits, neighbours)
+        self.services = services
+        self.records = records
+        self.clock = clock
+        self.limits = RequestLimits(services.settings.limits, neighbours)
         self._process = secrets.token_hex(4).encode()
         self._numbers = itertools.count(1)
 
     async def answer(self, request: Question) -> Answer:
         """Never raises: whatever goes wrong is an answer, and a bug is logged with the request id."""
-        request_id = b"%b-%x" % (self._process, next(self._numbers))
+        request_id = self.next_id()
         client = client_of(request.client_ip)
-        now_ns = self._clock()
+        now_ns = self.clock()
         headers: Headers = [(b"x-request-id", request_id)]
         status = 200
         try:
             body = await self._handle(request, client, now_ns, headers)
-        except ApiError as problem:
-            status, body = problem.refusal.http, errors.body(problem.refusal, problem.data)
-            if problem.retry_after_s is not None:
-                headers.append((b"retry-after", b"%d" % problem.retry_after_s))
-        except ExchangeError as problem:
-            refusal = errors.of_error(problem)
-            if refusal is errors.UNKNOWN:
-                log.error("request %s: %r", request_id.decode(), problem)
-            status, body = refusal.http, errors.body(refusal)
-        except Exception:
-            # The last resort: a fault in one request is answered -1000 and told in full with the request's
-            # id, and nobody else's request suffers. Broken is no Exception and still rises.
-            log.exception("request %s: %s %s", request_id.decode(), request.method, request.path)
-            status, body = errors.UNKNOWN.http, errors.body(errors.UNKNOWN)
-        used = b"%d" % self._limits.used_weight(client, now_ns // NS_PER_S)
+        except Exception as problem:  # noqa: BLE001  whatever it is, it has an answer
+            status, body = failed(problem, request_id, f"{request.method} {request.path}", headers)
+        used = b"%d" % self.limits.used_weight(client, now_ns // NS_PER_S)
         headers += (b"x-mbx-used-weight", used), (b"x-mbx-used-weight-1m", used)
         if request.path.startswith("/sapi/"):
             headers.append((b"x-sapi-used-ip-weight-1m", used))
         return Answer(status, headers, body)
 
+    def next_id(self) -> bytes:
+        """What the next answer calls its request."""
+        return b"%b-%x" % (self._process, next(self._numbers))
+
     def still_permits(self, api_key: str, scope: Scope, client_ip: str) -> bool:
         """Whether what a key once opened may go on: it was not revoked, and has not expired."""
         try:
-            identify(self._records, api_key=api_key, scope=scope, client_ip=client_ip, now_ns=self._clock())
+            identify(self.records, api_key=api_key, scope=scope, client_ip=client_ip, now_ns=self.clock())
         except ApiError:
             return False
         return True
@@ -252,40 +244,40 @@ class Api:
 
     async def _handle(self, request: Question, client: str, now_ns: int, headers: Headers) -> bytes:
         now_s = now_ns // NS_PER_S
-        self._limits.admit(client, now_s)
+        self.limits.admit(client, now_s)
         endpoint = request.endpoint()
         unit_ns = _UNITS.get(request.time_unit.upper())
         if unit_ns is None:
             raise ApiError(errors.BAD_TIME_UNIT)
         params = request.params()
         weight = endpoint.weight if isinstance(endpoint.weight, int) else endpoint.weight(params)
-        self._limits.charge(client, weight, now_s)
+        self.limits.charge(client, weight, now_s)
         key = None
         if endpoint.scope is not None:
             key = self._key(request, endpoint.scope, params, now_ns, is_signed=endpoint.is_signed)
         number = 0 if key is None else key.account
-        call = Call(self._services, params, number, now_ns, unit_ns, headers, key)
+        call = Call(self.services, params, number, now_ns, unit_ns, headers, key)
         body = await endpoint.handle(call)
         if endpoint.is_free:
-            self._limits.give_back(client, weight, now_s)
+            self.limits.give_back(client, weight, now_s)
         return body
 
     def _key(
         self, request: Question, scope: Scope, params: Params, now_ns: int, *, is_signed: bool
     ) -> ApiKey:
-        limits = self._services.settings.api
+        limits = self.services.settings.api
         if request.is_known or not is_signed:
             if "timestamp" in params:
                 require_timely(params, now_ns, limits)
             return identify(
-                self._records,
+                self.records,
                 api_key=request.api_key,
                 scope=scope,
                 client_ip=request.client_ip,
                 now_ns=now_ns,
             )
         return authenticate(
-            self._records,
+            self.records,
             api_key=request.api_key,
             scope=scope,
             params=params,
@@ -294,6 +286,23 @@ class Api:
             now_ns=now_ns,
             limits=limits,
         )
+
+
+def failed(problem: Exception, request_id: bytes, asked: str, headers: Headers) -> tuple[int, bytes]:
+    """Status and body for a request that raised; `headers` may get one more."""
+    if isinstance(problem, ApiError):
+        if problem.retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % problem.retry_after_s))
+        return problem.refusal.http, errors.body(problem.refusal, problem.data)
+    if isinstance(problem, ExchangeError):
+        refusal = errors.of_error(problem)
+        if refusal is errors.UNKNOWN:
+            log.error("request %s: %r", request_id.decode(), problem)
+        return refusal.http, errors.body(refusal)
+    # The last resort: a fault in one request is answered -1000 and told in full with the request's id, and
+    # nobody else's request suffers. Broken is no Exception and still rises.
+    log.error("request %s: %s", request_id.decode(), asked, exc_info=problem)
+    return errors.UNKNOWN.http, errors.body(errors.UNKNOWN)
 
 
 def find(method: str, path: str) -> Endpoint:

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import deque
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from cambist.engine import events
 from cambist.engine.commands import account_of
 from cambist.errors import OutcomeUnknown
 from cambist.gateway.neighbours import Neighbours
 from cambist.match.queries import Query
+from cambist.match.server import Waiter
 
 ANSWER_WITHIN_S = 10
 LOOK_EVERY_S = 1
@@ -20,6 +21,7 @@ class Port(Protocol):
     """The way to the match server, wherever that is. Questions and commands keep their order."""
 
     def submit(self, command: bytearray) -> "asyncio.Future[bytes]": ...
+    def send(self, command: bytearray, waiter: Waiter) -> None: ...
     def query(self, ask: Query[T]) -> "asyncio.Future[T]": ...
 
 
@@ -32,19 +34,30 @@ class Core:
         self._neighbours = neighbours
         self._answered: dict[int, int] = {}  # by account
         self._is_watching = False
-        self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()  # until when, in that order
+        self._waiting: deque[tuple[float, Waiter]] = deque()  # until when, in that order
         self._begin = begin
 
     async def execute(self, command: bytearray) -> bytes:
         """RESULT and events. A client that goes away meanwhile changes nothing: the command is on its way."""
         answer = await self._in_time(self._port.submit(command))
         for record in events.split(answer):
-            sequence, _ = events.place(record)
-        account = account_of(command)
+            self.heard(account_of(command), record)
+        return answer
+
+    def send(self, command: bytearray, waiter: Waiter) -> None:
+        """The same for one who is no future, and says himself what he has `heard`.
+
+        Raises Overloaded or Unavailable; nothing was sent then.
+        """
+        self._port.send(command, waiter)
+        self._watch(waiter)
+
+    def heard(self, account: int, record: bytes) -> None:
+        """An account's owner is told of this."""
+        sequence, _ = events.place(record)
         self._answered[account] = sequence
         if not self._neighbours.is_alone:
             self._neighbours.answered(account, sequence)
-        return answer
 
     def answered(self, account: int) -> int:
         """The last sequence that this account's owner may know of from an answer, whoever gave it."""
@@ -55,14 +68,17 @@ class Core:
         return await self._in_time(self._port.query(ask))
 
     async def _in_time(self, future: "asyncio.Future[T]") -> T:
+        self._watch(future)
+        return await future
+
+    def _watch(self, waiter: Waiter) -> None:
         loop, waiting = asyncio.get_running_loop(), self._waiting
         while waiting and waiting[0][1].done():
             waiting.popleft()
-        waiting.append((loop.time() + ANSWER_WITHIN_S, future))
+        waiting.append((loop.time() + ANSWER_WITHIN_S, waiter))
         if not self._is_watching:
             self._is_watching = True
             loop.call_later(LOOK_EVERY_S, self._give_up_on_the_late)
-        return await future
 
     def _give_up_on_the_late(self) -> None:
         """One timer for all who wait: one for each would cost more than asking."""
@@ -74,8 +90,8 @@ class Core:
             loop.call_later(LOOK_EVERY_S, self._give_up_on_the_late)
 
 
-def _give_up(future: "asyncio.Future[T]") -> None:
-    if not future.done():
-        future.set_exception(
+def _give_up(waiter: Waiter) -> None:
+    if not waiter.done():
+        waiter.set_exception(
             OutcomeUnknown(f"no answer within {ANSWER_WITHIN_S} s; the outcome is not known")
         )

@@ -1,8 +1,9 @@
 """The trading endpoints below ASGI: the same requests, handlers and answers, at a fraction of the cost.
 
-A plain request for one of ENDPOINTS is read here and answered by `Api.answer`, as the ASGI application would
+Most are plain orders, whole in one read: those meet no parser in Python (cambist/gateway/plain.py). Any other
+plain request for one of ENDPOINTS is read here and answered by `Api.answer`, as the ASGI application would
 have done; whatever is unusual (an upgrade, `Expect`, pipelining behind an unanswered request, a client that
-does not read) takes uvicorn's way. Both ways give the same bytes: a test sends each request through both.
+does not read) takes uvicorn's way. All ways give the same bytes: a test sends each request through them.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.app import HEAD_MAX_BYTES, HEADERS, Gateway
 from cambist.gateway.errors import Refusal
 from cambist.gateway.http import IDLE_S, Addresses, BoundedProtocol
+from cambist.gateway.plain import PlainOrders
 from cambist.settings import Settings
 
 _ORDERS = {
@@ -59,22 +61,53 @@ class TradingProtocol(BoundedProtocol):
     _head_bytes = 0
     _query = b""
     _api_key = _time_unit = _body = b""
+    _is_reading = False  # a request whose end has not come yet
     _answered_at = 0.0  # the loop's time
     _idle: asyncio.TimerHandle | None = None
 
-    def __init__(self, *args: Any, api: Api, body_max_bytes: int, **options: Any) -> None:
+    def __init__(self, *args: Any, api: Api, plain: PlainOrders, body_max_bytes: int, **options: Any) -> None:
         super().__init__(*args, **options)
         self._api = api
+        self._plain = plain
         self._body_max_bytes = body_max_bytes
+        self._plain_max_bytes = min(body_max_bytes, HEAD_MAX_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._idle is not None:
             self._idle.cancel()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        if not self._takes_plain(data):
+            super().data_received(data)
+
+    def _takes_plain(self, data: bytes) -> bool:
+        """Whether these bytes were a plain order, which is on its way now."""
+        last = cast("RequestResponseCycle | None", self.cycle)
+        if (
+            self._is_reading
+            or (last is not None and not last.response_complete)
+            or self.flow.write_paused
+            or len(data) > self._plain_max_bytes
+        ):
+            return False
+        request = self._plain.read(data)
+        if request is None:
+            return False
+        cycle = _Cycle()
+        client_ip = self.client[0] if self.client else ""
+        if not self._plain.send(request, self._client or "", client_ip, partial(self._finish, cycle)):
+            return False
+        self.cycle = self._in_flight = cycle  # type: ignore[assignment]
+        self._in_request = False
+        self._watch()
+        self._unset_keepalive_if_required()
+        return True
+
     # Parser callbacks: what uvicorn does for every request is done only for those that go its way.
 
     def on_message_begin(self) -> None:
+        self._is_reading = True
         self.begin_request()
         self.url = b""
         self.headers = []
@@ -117,6 +150,7 @@ class TradingProtocol(BoundedProtocol):
             self._refuse(errors.BODY_TOO_LARGE)
 
     def on_message_complete(self) -> None:
+        self._is_reading = False
         if self._path is None:
             super().on_message_complete()
             return
@@ -210,6 +244,7 @@ def trading_protocol(app: Gateway, settings: Settings) -> Callable[..., TradingP
     return partial(
         TradingProtocol,
         api=app.api,
+        plain=PlainOrders(app.api),
         body_max_bytes=settings.api.body_max_bytes,
         door=app.sockets.door,
         addresses=Addresses(settings.limits.connections),

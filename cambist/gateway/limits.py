@@ -73,6 +73,15 @@ class RequestLimits:
         self._neighbours = neighbours
         self._bans: dict[str, _Ban] = {}
 
+    def has_room(self, client: str, weight: int, now_s: int) -> bool:
+        """Whether `admit` and `charge` would let one more request pass."""
+        ban = self._last_ban(client) if self._bans or not self._is_alone else None
+        return (
+            (ban is None or now_s >= ban.until_s)
+            and (not self._requests_max or self._requests.add(client, 0, now_s) < self._requests_max)
+            and (not self._weight_max or self._weights.add(client, 0, now_s) + weight <= self._weight_max)
+        )
+
     def admit(self, client: str, now_s: int) -> None:
         """Counts one request. Raises ApiError (418 or 429)."""
         if self._bans or not self._is_alone:

@@ -8,6 +8,7 @@ they are shown.
 import msgspec
 
 from cambist import money
+from cambist._matching import PlainTerms
 from cambist.candles import mean_atoms
 from cambist.engine.names import MARKET_STATUS_NAMES
 from cambist.engine.views import AssetView, MarketView
@@ -141,8 +142,14 @@ class Markets:
         self._keep(found)
         return found
 
+    def known(self, symbol: str) -> tuple[Market, PlainTerms] | None:
+        """A market without asking the engine, and what plain orders need of it."""
+        market = self._by_symbol.get(symbol)
+        return None if market is None else (market, self._terms[symbol])
+
     def _keep(self, markets: list[Market]) -> None:
         self._by_symbol = {market.symbol: market for market in markets}
+        self._terms = {market.symbol: _terms(market) for market in markets}
 
 
 def _markets(listing: Listing) -> list[Market]:
@@ -153,6 +160,13 @@ def _markets(listing: Listing) -> list[Market]:
 def _market(view: MarketView, assets: dict[int, AssetView]) -> Market:
     return Market(
         view.market, view.symbol, assets[view.base], assets[view.quote], view.tick_atoms, view.lot_atoms
+    )
+
+
+def _terms(market: Market) -> PlainTerms:
+    base, quote = market.base, market.quote
+    return PlainTerms(
+        market.id, base.name, quote.name, base.scale, quote.scale, market.tick_atoms, market.lot_atoms
     )
 
 

@@ -73,6 +73,11 @@ class OrderLimits:
         self._look_elsewhere(tally)
         return tally
 
+    def has_room(self, tally: Tally) -> bool:
+        """Whether `begin` would take one more order, and nothing need be checked before."""
+        sent = tally.in_flight + 1
+        return tally.count_10s + sent <= self._most_10s and tally.count_1d + sent <= self._most_1d
+
     def begin(self, tally: Tally, now_s: int, orders: int = 1) -> None:
         """Takes places for orders that are about to be sent together. Raises ApiError (-1015, 429)."""
         sent = tally.in_flight + orders

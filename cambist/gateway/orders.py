@@ -7,6 +7,7 @@ from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_S, Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.list_answers import cancelled_list
+from cambist.gateway.markets import Market
 from cambist.gateway.order_answers import (
     Placed,
     closed_orders,
@@ -18,6 +19,7 @@ from cambist.gateway.order_answers import (
 )
 from cambist.gateway.order_limits import OrderLimits, Tally
 from cambist.gateway.order_params import (
+    NewOrder,
     client_id_in,
     named_order,
     new_client_id,
@@ -37,6 +39,12 @@ async def place(call: Call) -> bytes:
         record = await call.services.core.execute(order.command(call.account))
     finally:
         limits.end(tally)
+    return finish_place(call, order, tally, record)
+
+
+def finish_place(call: Call, order: NewOrder, tally: Tally, record: bytes) -> bytes:
+    """The answer from the engine's. Raises ApiError if it refused the order."""
+    limits = call.services.orders
     placed = read_placed(record)
     count(limits, tally, placed)
     call.headers += limits.headers(tally)
@@ -82,7 +90,11 @@ async def cancel(call: Call) -> bytes:
         client_id=client_id.encode(),
         request_id=request_id.encode(),
     )
-    record = await call.services.core.execute(command.encode())
+    return finish_cancel(call, market, request_id, await call.services.core.execute(command.encode()))
+
+
+def finish_cancel(call: Call, market: Market, request_id: str, record: bytes) -> bytes:
+    """The answer from the engine's. Raises ApiError if it refused."""
     result = require_ok(record)
     happened = events.decode(record)
     if any(isinstance(each, OrderList) for each in happened):  # the list that the order was in has ended

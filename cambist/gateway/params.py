@@ -42,6 +42,10 @@ class Params:
         params._values = values
         return params
 
+    def with_value(self, name: str, value: str) -> Self:
+        """The same parameters, but for one."""
+        return self.of(self._values | {name: value})
+
     def __contains__(self, name: str) -> bool:
         return name in self._values
 

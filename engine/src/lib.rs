@@ -2,7 +2,7 @@
 //!
 //! `Engine::apply` takes a batch of commands (docs/formats/commands.md) and returns their events
 //! (docs/formats/events.md). It knows nothing of files, networks, clocks or Python; `python.rs` is the only file that
-//! knows the latter.
+//! knows the latter. `plain.rs` and `decimal.rs` are beside it: they spell commands and answers for the gateway.
 #![cfg_attr(not(feature = "python"), forbid(unsafe_code))]
 #![cfg_attr(feature = "python", deny(unsafe_code))]
 
@@ -10,6 +10,7 @@ mod admin;
 pub mod book;
 pub mod command;
 mod deadlines;
+pub mod decimal;
 mod dry_run;
 pub mod engine;
 pub mod event;
@@ -20,6 +21,7 @@ pub mod limits;
 pub mod lists;
 pub mod market;
 mod money;
+pub mod plain;
 #[cfg(feature = "python")]
 mod python;
 pub mod reference;

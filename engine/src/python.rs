@@ -13,12 +13,13 @@ use pyo3::ffi::compat::{
     PyBytesWriter, PyBytesWriter_Create, PyBytesWriter_Discard, PyBytesWriter_FinishWithSize, PyBytesWriter_GetData,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyByteArray, PyBytes, PyDict};
 
 use crate::book::Order;
 use crate::command::Filters;
 use crate::engine::{Broken, Engine};
 use crate::market::Rates;
+use crate::plain;
 use crate::special::Special;
 use crate::wire::*;
 
@@ -404,6 +405,109 @@ impl PyEngine {
     }
 }
 
+/// A secret that signs requests; called, it says whether a signature (hex) is its own for a payload.
+#[pyclass(frozen, module = "cambist._matching")]
+struct HmacKey(plain::HmacKey);
+
+#[pymethods]
+impl HmacKey {
+    #[new]
+    fn new(secret: &[u8]) -> Self {
+        HmacKey(plain::HmacKey::new(secret))
+    }
+
+    fn __call__(&self, signature: &str, payload: &[u8]) -> bool {
+        self.0.is_signed(signature.as_bytes(), payload)
+    }
+}
+
+#[pyclass(frozen, module = "cambist._matching")]
+struct PlainTerms(plain::Terms);
+
+#[pymethods]
+impl PlainTerms {
+    #[new]
+    fn new(
+        market: u32,
+        base: String,
+        quote: String,
+        base_scale: u8,
+        quote_scale: u8,
+        tick_atoms: u64,
+        lot_atoms: u64,
+    ) -> Self {
+        PlainTerms(plain::Terms { market, base, quote, base_scale, quote_scale, tick_atoms, lot_atoms })
+    }
+}
+
+#[pyclass(frozen, module = "cambist._matching")]
+struct PlainRequest {
+    request: plain::Request,
+    windows: plain::Windows,
+}
+
+/// JSON; the order's id; accounts and ids of its makers; whether it is open.
+type PlainAnswerRow<'py> = (Bound<'py, PyBytes>, u64, Vec<(u32, u64)>, bool);
+
+#[pymethods]
+impl PlainRequest {
+    #[getter]
+    fn api_key(&self) -> &str {
+        &self.request.api_key
+    }
+
+    #[getter]
+    fn symbol(&self) -> &str {
+        &self.request.symbol
+    }
+
+    #[getter]
+    fn is_place(&self) -> bool {
+        self.request.is_place()
+    }
+
+    #[getter]
+    fn client_id(&self) -> Option<&str> {
+        self.request.client_id.as_deref()
+    }
+
+    #[getter]
+    fn parameters<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.request.part())
+    }
+
+    fn command<'py>(
+        &self,
+        py: Python<'py>,
+        key: &HmacKey,
+        now_ns: i64,
+        account: u32,
+        terms: &PlainTerms,
+        client_id: &str,
+    ) -> Option<Bound<'py, PyByteArray>> {
+        let command = self.request.command(&key.0, now_ns, self.windows, account, &terms.0, client_id)?;
+        Some(PyByteArray::new(py, &command))
+    }
+
+    fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        record: &[u8],
+        terms: &PlainTerms,
+        client_id: &str,
+    ) -> Option<PlainAnswerRow<'py>> {
+        let answer = self.request.answer(record, &terms.0, client_id)?;
+        Some((PyBytes::new(py, &answer.body), answer.order_id, answer.makers, answer.is_open))
+    }
+}
+
+/// None for anything but one whole plain request. Windows are in milliseconds.
+#[pyfunction]
+fn read_plain(data: &[u8], window_default_ms: i64, window_max_ms: i64) -> Option<PlainRequest> {
+    let windows = plain::Windows { default_ms: window_default_ms, max_ms: window_max_ms };
+    Some(PlainRequest { request: plain::read(data)?, windows })
+}
+
 /// Every code of the formats, so that Python's enums can be held equal to them.
 #[pyfunction]
 fn constants(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
@@ -476,6 +580,10 @@ fn _matching(module: &Bound<'_, PyModule>) -> PyResult<()> {
     settle_allocator();
     module.add("EngineBroken", module.py().get_type::<EngineBroken>())?;
     module.add_class::<PyEngine>()?;
+    module.add_class::<HmacKey>()?;
+    module.add_class::<PlainTerms>()?;
+    module.add_class::<PlainRequest>()?;
+    module.add_function(wrap_pyfunction!(read_plain, module)?)?;
     module.add_function(wrap_pyfunction!(constants, module)?)?;
     module.add_function(wrap_pyfunction!(time_each, module)?)
 }

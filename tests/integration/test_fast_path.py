@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cambist import ids
 from cambist.gateway import order_params, orders
+from cambist.gateway.api import Answer, Question
 from cambist.gateway.app import Gateway
 from cambist.gateway.fast import trading_protocol
 from cambist.gateway.http import server_config
@@ -27,15 +28,19 @@ ORDER = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=100
 
 
 class Way:
-    """An exchange behind one of the protocols, with two traders; `asgi` counts requests that took ASGI."""
+    """An exchange behind one of the protocols, with two traders.
+
+    `asgi` counts requests that took ASGI, `general` those that were not plain orders.
+    """
 
     def __init__(self, market: RestMarket, *, is_fast: bool) -> None:
         self.market = market
-        self.asgi = 0
+        self.asgi = self.general = 0
         self.server = Server(market)
         app, settings = market.client.app, market.settings
         assert isinstance(app, Gateway)
         protocol: dict[str, Any] = {"http": trading_protocol(app, settings)} if is_fast else {}
+        app.api.answer = self._counted_general(app.api.answer)  # type: ignore[assignment, method-assign]
         config = server_config(self._counted(app), settings, **protocol)
         self.server.serve_with(uvicorn.Server(config))
         self.ann, self.bob = market.trader(USDT="10000", BTC="10"), market.trader(USDT="10000", BTC="10")
@@ -44,6 +49,15 @@ class Way:
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:
             self.asgi += 1
             await app(scope, receive, send)
+
+        return counted
+
+    def _counted_general(
+        self, answer: Callable[[Question], Coroutine[Any, Any, Answer]]
+    ) -> Callable[[Question], Coroutine[Any, Any, Answer]]:
+        def counted(request: Question) -> Coroutine[Any, Any, Answer]:
+            self.general += 1
+            return answer(request)
 
         return counted
 
@@ -72,6 +86,7 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Way, Way]]:
             )
             way = Way(market, is_fast=is_fast)
             stack.enter_context(way.server)
+            way.ann.get("/api/v3/openOrders", symbol="BTCUSDT")  # the gateway knows the market from now on
             made.append(way)
         yield made[0], made[1]
 
@@ -172,6 +187,24 @@ FAST = {
     "a cancel": order("symbol=BTCUSDT&origClientOrderId=second", method="DELETE"),
     "a cancel in the query": in_query("symbol=BTCUSDT&origClientOrderId=gone", method="DELETE"),
     "another method there": order(ORDER, path="/api/v3/order/test", method="DELETE"),
+    "an order that expires": order(ORDER.replace("GTC", "IOC").replace("price=100", "price=1")),
+    "an order that meets its own": order(ORDER.replace("BUY", "SELL")),
+    "an iceberg": order(f"{ORDER}&icebergQty=0.5"),
+}
+PLAIN = {
+    "a resting order",
+    "the same name again",
+    "an order that trades",
+    "a market order",
+    "only an acknowledgement",
+    "in the query",
+    "wanting HTTP/2",
+    "another content type",
+    "too expensive",
+    "a cancel",
+    "a cancel in the query",
+    "an order that expires",
+    "an order that meets its own",
 }
 TURNED_AWAY = {
     "a body that is too large": lambda way: [
@@ -191,12 +224,13 @@ LONG_WAY = {
 }
 
 
-@pytest.mark.parametrize("request_", FAST.values(), ids=FAST)
-def test_a_trading_request_below_asgi_is_answered_as_through_it(ways, request_):
+@pytest.mark.parametrize(("name", "request_"), FAST.items(), ids=FAST)
+def test_a_trading_request_below_asgi_is_answered_as_through_it(ways, name, request_):
     fast, slow = ways
-    before = fast.asgi
+    asgi, general = fast.asgi, fast.general
     assert fast.ask(request_) == slow.ask(request_)
-    assert fast.asgi == before
+    assert fast.asgi == asgi
+    assert (fast.general == general) == (name in PLAIN)
     assert fast.market.business_hash() == slow.market.business_hash()
 
 
