@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -28,9 +29,11 @@ from cambist.gateway.documents.pages import page_of
 from cambist.gateway.history import History
 from cambist.gateway.neighbours import Neighbours
 from cambist.gateway.server import serve_gateway
+from cambist.intake.listener import IntakeListener
+from cambist.intake.protocol import secret_of
 from cambist.match.queries import Listed
 from cambist.ops.logs import log_to_stderr
-from cambist.settings import Settings
+from cambist.settings import Settings, hosts_and_ports
 from cambist.supervisor.messages import DISK_FAILED, STOPPED_BY_ITSELF, Opened, Ready, Starting
 from cambist.supervisor.service import listening_socket, report, stop_event
 
@@ -105,11 +108,17 @@ async def _serve(
     ended = asyncio.get_running_loop().run_in_executor(None, exchange.server.join)
     ended.add_done_callback(lambda _: stop.set())
 
+    neighbours = Neighbours.join(settings.run_directory)
+    await neighbours.meet()
+    intake = IntakeListener(
+        exchange.server, settings.journal_directory, partial(secret_of, exchange.records.vault)
+    )
+    epoch = await exchange.server.query(lambda engine: engine.epoch)
+    await intake.start(settings.run_directory, epoch, hosts_and_ports(settings.intake.listen))
     port = await asyncio.to_thread(exchange.server.open_port, Role.TRADE, "gateway")
     history = History(settings.views_file)
     documents = {"/asyncapi.json": page_of(asyncapi.document)}
     listing = await exchange.server.query(Listed())
-    neighbours = Neighbours.join(settings.run_directory)
     app = create_app(settings, exchange.records, port, listing, history, neighbours, documents=documents)
     sequence = await exchange.server.query(lambda engine: engine.sequence)
     await _views_are_level(history, sequence, stop)
@@ -123,6 +132,7 @@ async def _serve(
             await flow
         await asyncio.to_thread(exchange.server.stop)
         await ended
+        await intake.stop()
         history.close()
         neighbours.close()
 

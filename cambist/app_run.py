@@ -90,6 +90,15 @@ def _programs(settings: Settings, listener: socket.socket, orphans: int, *, demo
         is_vital=True,
         end_within_s=_SOCKETS_AND_LAST_REQUESTS_S,
     )
+    for number in range(1, settings.processes.gateways + 1):
+        yield Program(
+            f"gateway-{number}",
+            _python("cambist.app_gateway"),
+            {**environment, LISTEN_FD: str(listener.fileno())},
+            inherits=(listener.fileno(), orphans),
+            stops=-1,  # before the match server that it speaks to
+            end_within_s=_SOCKETS_AND_LAST_REQUESTS_S,
+        )
     yield Program("data", _python("cambist.app_data"), environment, inherits=(orphans,), stops=1)
     if settings.snapshots.every_commands or settings.snapshots.every_minutes:
         command = _python("cambist.app_snapshotter")

@@ -99,7 +99,7 @@ class Api(Struct, frozen=True, kw_only=True):
 class Processes(Struct, frozen=True, kw_only=True):
     """Which processes `cambist run` keeps beside the exchange itself and its data server."""
 
-    gateways: Annotated[int, _between(0, 64), _says("Further gateway processes on the public port.")] = 0
+    gateways: Annotated[int, _between(0, 15), _says("Further gateway processes on the public port.")] = 0
     standby: Annotated[bool, _says("A second match server that takes over from the first.")] = False
     match_apart: Annotated[bool, _says("The match server in a process without a gateway.")] = False
 
@@ -282,6 +282,12 @@ def home_directory(home: Path | None = None, environment: Mapping[str, str] = os
         return Path(named).expanduser().absolute()
     checkout = Path(__file__).parents[1]
     return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "var"
+
+
+def hosts_and_ports(addresses: str) -> list[tuple[str, int]]:
+    """Of HOST:PORT with commas between, as a setting has them."""
+    pairs = [each.rpartition(":") for each in addresses.split(",") if each]
+    return [(host, int(port)) for host, _, port in pairs]
 
 
 def environment_name(section: str, key: str) -> str:

@@ -8,6 +8,7 @@ from cambist.app import open_exchange
 from cambist.app_data import serve_data
 from cambist.app_exchange import serve as serve_exchange
 from cambist.app_exchange import stopped_by_itself
+from cambist.app_gateway import serve as serve_gateway
 from cambist.app_snapshotter import serve_snapshotter
 from cambist.cli.terminal import LOG_FAILED, fail, progress
 from cambist.control.failures import ANSWERED, failure_of
@@ -24,6 +25,12 @@ def serve() -> None:
 def exchange() -> None:
     """Match server and gateway. `run` starts it by itself, with all that belongs to an exchange."""
     _in_the_foreground("exchange", _exchange)
+
+
+@serve.command()
+def gateway() -> None:
+    """A further gateway, on CAMBIST_PORT, before the match server that leads."""
+    _in_the_foreground("gateway", lambda settings: serve_gateway(settings, with_parent=False))
 
 
 @serve.command()

@@ -10,9 +10,11 @@ is full of others' counts a client is counted by each gateway alone; a gateway t
 others BEAT_EVERY_S later.
 """
 
+import asyncio
 import mmap
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -107,6 +109,12 @@ class Neighbours:
             if region != self._own and words[region + _BEAT] + FORGOTTEN_AFTER_S > now_s
         ]
         self._heard = {region: self._heard.get(region, words[region + _TOLD]) for region in self._others}
+
+    async def meet(self) -> None:
+        """Before it asks where the engine is: what others tell clients after that, they tell this one too."""
+        self.beat(int(time.time()))
+        if not self.is_alone:
+            await asyncio.sleep(5 * BEAT_EVERY_S)
 
     def close(self) -> None:
         self._words.release()

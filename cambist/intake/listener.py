@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -42,7 +42,7 @@ class IntakeListener:
         self._servers: list[asyncio.Server] = []
         self._ticking: asyncio.Task[None] | None = None
 
-    async def start(self, directory: Path, epoch: int, tcp: tuple[str, int] | None = None) -> None:
+    async def start(self, directory: Path, epoch: int, tcp: Sequence[tuple[str, int]] = ()) -> None:
         """Listens as the leader of that epoch. Raises OSError."""
         loop = asyncio.get_running_loop()
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -54,8 +54,8 @@ class IntakeListener:
         os.fchmod(listener.fileno(), 0o600)
         listener.bind(str(socket_path(directory, epoch)))
         self._servers.append(await loop.create_unix_server(self._connection, sock=listener))
-        if tcp is not None:
-            self._servers.append(await loop.create_server(self._connection, *tcp))
+        for host, port in tcp:
+            self._servers.append(await loop.create_server(self._connection, host, port))
         self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
