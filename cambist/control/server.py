@@ -45,7 +45,6 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.exchange = exchange
         self.turn = threading.Lock()
         self.is_stopping = False
-        self._path = path
         path.unlink(missing_ok=True)
         super().__init__(str(path), _Conversation)
         self._thread = threading.Thread(
@@ -66,8 +65,7 @@ class ControlServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self._thread.join()
         with self.turn:
             self.is_stopping = True
-        self.server_close()
-        self._path.unlink(missing_ok=True)
+        self.server_close()  # the file stays: who leads next may have made it anew already
 
 
 class _Conversation(socketserver.StreamRequestHandler):

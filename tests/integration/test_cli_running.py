@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from cambist.control.client import running as listening
 from cambist.supervisor.client import supervisor
 from tests.integration.operator import Operator
+from tests.leading import holder_of
 
 ANN = "ann@example.org"
 
@@ -103,7 +105,8 @@ def test_a_signal_stops_it_in_order(stopped, number):
     with stopped.exchange() as process:
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
-    assert not (stopped.home / "operator.sock").exists()
+    with listening(stopped.home / "operator.sock") as exchange:
+        assert exchange is None
 
 
 def test_after_a_kill_the_left_over_socket_is_in_nobodys_way(stopped):
@@ -120,15 +123,6 @@ def test_after_a_kill_the_left_over_socket_is_in_nobodys_way(stopped):
     assert [each["email"] for each in stopped.ask("user", "list")] == [ANN]
     with stopped.exchange():
         assert [each["email"] for each in stopped.ask("user", "list")] == [ANN]
-
-
-def holder_of(lock):
-    """The process that has locked this file."""
-    for line in Path("/proc/locks").read_text().splitlines():
-        _, kind, _, _, pid, place, *_ = line.split()
-        if kind == "FLOCK" and int(place.rpartition(":")[2]) == lock.stat().st_ino:
-            return int(pid)
-    raise AssertionError(f"nobody holds {lock}")
 
 
 def write_no_more(pid):

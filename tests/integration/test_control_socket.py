@@ -181,7 +181,8 @@ def test_after_stop_a_client_that_is_still_there_is_told_so(tmp_path, exchange):
         with pytest.raises(RequestFailed) as refused:
             there.perform(ListAssets(), QUIET)
     assert refused.value.failure.may_retry is True
-    assert not (tmp_path / "second.sock").exists()
+    with running(tmp_path / "second.sock") as there:
+        assert there is None
 
 
 def test_a_path_too_long_for_a_socket_is_refused_with_what_to_do(tmp_path):

@@ -1,0 +1,125 @@
+"""The wiring of the match server as a process of its own: it leads, or stands by until it does.
+
+Gateways reach it over intake; the operator's socket is where it leads. `cambist run` starts it as
+`python -m cambist.app_match`, with `--standby` for one that waits where another one leads.
+"""
+
+import asyncio
+import sys
+import threading
+from contextlib import ExitStack
+from functools import partial
+
+import uvloop
+
+from cambist.app import lead, open_exchange
+from cambist.control.exchange import Exchange
+from cambist.control.failures import ANSWERED, failure_of
+from cambist.control.server import ControlServer
+from cambist.errors import Broken, Failure
+from cambist.intake.listener import IntakeListener
+from cambist.intake.protocol import secret_of
+from cambist.log.errors import Fenced, LogFailed, LogInUse
+from cambist.match.standby import Heartbeat, Led, Standby
+from cambist.ops.logs import log_to_stderr
+from cambist.settings import Settings
+from cambist.store.records import Records
+from cambist.supervisor.messages import DISK_FAILED, FENCED, STOPPED_BY_ITSELF, Opened, Ready, Starting
+from cambist.supervisor.service import report, stop_event
+
+REFUSED = 1
+
+
+def main() -> None:
+    """The child of `cambist run`; what stops it is reported, and is its status."""
+    try:
+        settings = Settings.load()
+        log_to_stderr("match", settings.logging)
+        problem = serve_match(settings, standby="--standby" in sys.argv[1:], with_parent=True)
+    except ANSWERED as refused:
+        report(failure_of(refused))
+        sys.exit(status_of(refused))
+    if problem is not None:
+        report(Failure(STOPPED_BY_ITSELF, f"the match server has stopped by itself: {problem}"))
+        sys.exit(status_of(problem))
+
+
+def status_of(problem: BaseException) -> int:
+    match problem:
+        case Fenced():
+            return FENCED
+        case LogFailed() | Broken():
+            return DISK_FAILED
+    return REFUSED
+
+
+def serve_match(settings: Settings, *, standby: bool, with_parent: bool) -> BaseException | None:
+    """Leads until it is told to stop or a failure; returns what made it stop by itself, if anything did.
+
+    `standby`: where another process leads, it waits until that is gone. Raises LogInUse otherwise, and what
+    `open_exchange` and `Standby` raise.
+    """
+    return uvloop.run(_serve(settings, standby=standby, with_parent=with_parent))
+
+
+async def _serve(settings: Settings, *, standby: bool, with_parent: bool) -> BaseException | None:
+    stop = stop_event(with_parent=with_parent)
+    exchange = await _leading(settings, stop, standby=standby)
+    if exchange is None:
+        return None
+    server = exchange.server
+    ended = asyncio.get_running_loop().run_in_executor(None, server.join)
+    ended.add_done_callback(lambda _: stop.set())
+    with ExitStack() as undo:
+        undo.callback(exchange.close)
+        control = ControlServer(settings.socket_file, exchange)
+        control.start()
+        undo.callback(control.stop)
+        secrets = partial(secret_of, exchange.records.vault)
+        listener = IntakeListener(server, settings.journal_directory, secrets)
+        await listener.start(settings.run_directory, await server.query(lambda engine: engine.epoch))
+        heartbeat = Heartbeat(server)
+        heartbeat.start()  # from here on a successor may come at any moment
+        undo.callback(heartbeat.stop)
+        report(Opened())
+        report(Ready({"leads": True}))
+        await asyncio.to_thread(exchange.courier.resume)
+        await stop.wait()
+        await listener.stop()
+    await ended
+    return server.problem
+
+
+async def _leading(settings: Settings, stop: asyncio.Event, *, standby: bool) -> Exchange | None:
+    """None if it is told to stop before it leads."""
+    try:
+        return await asyncio.to_thread(open_exchange, settings, lambda *at: report(Starting(*at)))
+    except LogInUse:
+        if not standby:
+            raise
+    # Before it leads: later an old leader that was stopped in the middle of a write may hold their lock.
+    records = Records.open(settings, is_shared=True)
+    halt = threading.Event()
+    halting = asyncio.create_task(_then(stop, halt))
+    led = await asyncio.to_thread(_stand_by, settings, halt)
+    halting.cancel()
+    if led is None:
+        records.close()
+        return None
+    return lead(settings, records, led)
+
+
+def _stand_by(settings: Settings, halt: threading.Event) -> Led | None:
+    standby = Standby(settings)
+    report(Opened())  # by the one that leads
+    report(Ready({"leads": False}))
+    return standby.wait(halt)
+
+
+async def _then(stop: asyncio.Event, halt: threading.Event) -> None:
+    await stop.wait()
+    halt.set()
+
+
+if __name__ == "__main__":
+    main()
