@@ -75,7 +75,7 @@ class RequestLimits:
 
     def has_room(self, client: str, weight: int, now_s: int) -> bool:
         """Whether `admit` and `charge` would let one more request pass."""
-        ban = self._last_ban(client) if self._bans or not self._is_alone else None
+        ban = self._last_ban(client) if self._has_bans(now_s) else None
         return (
             (ban is None or now_s >= ban.until_s)
             and (not self._requests_max or self._requests.add(client, 0, now_s) < self._requests_max)
@@ -84,7 +84,7 @@ class RequestLimits:
 
     def admit(self, client: str, now_s: int) -> None:
         """Counts one request. Raises ApiError (418 or 429)."""
-        if self._bans or not self._is_alone:
+        if self._has_bans(now_s):
             self._require_not_banned(client, now_s)
         if self._requests_max and self._requests.add(client, 1, now_s) > self._requests_max:
             raise self._refusal(client, errors.TOO_MANY_REQUESTS, self._requests, now_s)
@@ -122,19 +122,19 @@ class RequestLimits:
         length_s = BAN_SHORTEST_S if before is None else min(2 * before.length_s, BAN_LONGEST_S)
         ban = self._bans[client] = _Ban(now_s + length_s, length_s)
         if self._neighbours is not None:
-            self._neighbours.publish(self._neighbours.key("ban", client), ban.until_s, ban.length_s, now_s)
+            self._neighbours.ban(self._neighbours.key("ban", client), ban.until_s, ban.length_s, now_s)
         return ban
 
-    @property
-    def _is_alone(self) -> bool:
-        return self._neighbours is None or self._neighbours.is_alone
+    def _has_bans(self, now_s: int) -> bool:
+        """Whether anybody is banned, as nobody is nearly always."""
+        return bool(self._bans) or (self._neighbours is not None and self._neighbours.bans(now_s))
 
     def _last_ban(self, client: str) -> _Ban | None:
         """Its last one, whichever gateway imposed it."""
         own = self._bans.get(client)
         if self._neighbours is None or self._neighbours.is_alone:
             return own
-        elsewhere = _Ban(*self._neighbours.longest(self._neighbours.key("ban", client)))
+        elsewhere = _Ban(*self._neighbours.longest_ban(self._neighbours.key("ban", client)))
         return max(own or elsewhere, elsewhere) if elsewhere.length_s else own
 
 

@@ -15,7 +15,6 @@ import mmap
 import os
 import secrets
 import time
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -32,7 +31,7 @@ FORGOTTEN_AFTER_S = 300  # longer than any interval that is counted, but the day
 
 _SEED = 0
 _HEADER = 512  # words before the first region
-_BEAT, _TOLD = 0, 1  # words at the front of a region
+_BEAT, _TOLD, _BANS = 0, 1, 2  # words at the front of a region
 _ANSWERED, _ACCOUNTS = 8, 1 << 16
 _COUNTS, _SLOTS, _PROBES = _ANSWERED + _ACCOUNTS, 1 << 15, 8
 _NEWS, _NEWS_KEPT = _COUNTS + 2 * _SLOTS, 1 << 14
@@ -124,7 +123,7 @@ class Neighbours:
     # Counts.
 
     def key(self, purpose: str, whom: str | int) -> int:
-        return _key(f"{purpose} {whom}", self._words[_SEED])
+        return _key(purpose, whom, self._words[_SEED])
 
     def publish(self, key: int, until_s: int, amount: int, now_s: int) -> None:
         """This gateway's own count until then; `amount` may be negative, within 31 bits."""
@@ -144,21 +143,38 @@ class Neighbours:
 
     def others(self, key: int, until_s: int) -> int:
         """What the other gateways' counts that end then come to."""
-        return sum(count.amount for count in self._counts(key) if count.until_s == until_s)
-
-    def longest(self, key: int) -> Count:
-        """Of the other gateways' counts the one that ends last; all zero if there is none."""
-        return max(self._counts(key), default=Count(0, 0))
-
-    def _counts(self, key: int) -> Iterator[Count]:
-        words = self._words
+        total = 0
         for region in self._others:
-            for at in _slots(region, key):
-                if words[at] == key:
-                    value = words[at + 1]
-                    if value:
-                        yield Count(value >> 32, (value & 0xFFFF_FFFF) - _SIGN)
-                    break
+            value = self._find(region, key)
+            if value >> 32 == until_s:
+                total += (value & 0xFFFF_FFFF) - _SIGN
+        return total
+
+    def ban(self, key: int, until_s: int, length_s: int, now_s: int) -> None:
+        self.publish(key, until_s, length_s, now_s)
+        at = self._own + _BANS
+        self._words[at] = max(self._words[at], until_s)
+
+    def bans(self, now_s: int) -> bool:
+        """Whether another gateway has banned anybody who still is."""
+        words = self._words
+        return bool(self._others) and any(words[region + _BANS] > now_s for region in self._others)
+
+    def longest_ban(self, key: int) -> Count:
+        """Of the other gateways' the one that ends last, also if it has; all zero if there is none."""
+        value = max((self._find(region, key) for region in self._others), default=0)
+        return Count(value >> 32, (value & 0xFFFF_FFFF) - _SIGN) if value else Count(0, 0)
+
+    def _find(self, region: int, key: int) -> int:
+        """The word behind a key, 0 if it is not there."""
+        words = self._words
+        for at in _slots(region, key):
+            found = words[at]
+            if found == key:
+                return words[at + 1]
+            if not found:
+                return 0
+        return 0
 
     # Answers.
 
@@ -207,5 +223,5 @@ def _slots(region: int, key: int) -> range:
 
 
 @lru_cache(1 << 16)
-def _key(name: str, seed: int) -> int:
-    return xxh3_64_intdigest(name.encode(), seed) | 1
+def _key(purpose: str, whom: str | int, seed: int) -> int:
+    return xxh3_64_intdigest(f"{purpose} {whom}".encode(), seed) | 1

@@ -122,7 +122,8 @@ class Records:
         """Another one after each write; what was remembered under an older one must be read again."""
         if self._watch is None:
             return self._writes
-        return int(self._watch.cursor().execute("PRAGMA data_version").fetchone()[0])
+        connection: Any = self._watch.driver_connection
+        return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
     def bind_log(self, log_id: bytes) -> None:
         """Store which log belongs to this database; later, raises RecordsError unless it is the same."""
