@@ -2,7 +2,8 @@
 
 The order makes the copy consistent: records first, then the place in the log. So the log knows every account
 that the records name; what the records lack (a user of that very moment) can be seen and made again. Then
-the log up to that place, and the copy is replayed: it leads to the hash that the exchange itself has there.
+the log up to that place. Every record of the copy is verified, and it is replayed from its snapshot: it leads
+to the hash that the exchange itself has there.
 """
 
 import time
@@ -21,9 +22,10 @@ from cambist.keep import manifest as manifests
 from cambist.keep.archive import copy, digest
 from cambist.keep.held import files_stay
 from cambist.keep.manifest import BackedUpFile, Manifest
-from cambist.log import snapshots
+from cambist.log import sealed, snapshots
 from cambist.log.disk import Disk
 from cambist.log.positions import mark_pruned, pruned_through
+from cambist.log.reader import read
 from cambist.log.segments import SegmentReader, named, segments
 from cambist.match import recovery
 from cambist.match.recovery import Report
@@ -34,6 +36,7 @@ from cambist.store.sqlite import copy_database
 ShowProgress: TypeAlias = Callable[[str], AbstractContextManager[Report]]
 
 _MIB = 1 << 20
+_REPORT_EVERY = 10_000
 
 
 class NotEmpty(Refused):
@@ -62,6 +65,8 @@ def back_up(
         place = where()
         with progress("copying the log, MiB") as report:
             _copy_log(settings, target, None if place is None else place.sequence, report)
+    with progress("reading the copy's log") as report:
+        _require_whole_log(copied(settings, target), None if place is None else place.sequence, report)
     with progress("replaying the copy") as report:
         engine = _replayed(settings, target, place, report)
     made = _describe(settings, target, engine, views_sequence)
@@ -122,12 +127,13 @@ def _copy_log(settings: Settings, target: Path, until: int | None, report: Repor
 
 
 def _needed_snapshots(settings: Settings, until: int | None) -> list[Path]:
-    """The newest that is whole, and the one at which a pruned log begins."""
+    """The newest that is whole, the one at which a pruned log begins, and what they have in sealed files."""
     directory = settings.snapshots_directory
     found = {snapshots.newest(directory, until).snapshot}
     if (begins := segments(settings.log_directory)[0].first_sequence) > 1:
         found.add(snapshots.oldest(directory, begins - 1))
-    return [snapshots.path_of(directory, one.sequence) for one in found if one is not None]
+    paths = [snapshots.path_of(directory, one.sequence) for one in found if one is not None]
+    return paths + sorted(sealed.files(directory, recovery.log_id(settings.log_directory)))
 
 
 def _end_of_records(path: Path, until: int | None) -> int:
@@ -137,7 +143,17 @@ def _end_of_records(path: Path, until: int | None) -> int:
         for header, _ in reader.batches():
             if header.last_sequence == until:
                 break
+    if until is None:
+        reader.unfinished()  # what ends the records must be the end, and no damage
     return reader.offset
+
+
+def _require_whole_log(to: Settings, until: int | None, report: Report) -> None:
+    """Every record, also those that no replay from the newest snapshot reads. Raises LogDamaged."""
+    begins = segments(to.log_directory)[0].first_sequence
+    for batches, _ in enumerate(read(to.log_directory, begins - 1, until), 1):
+        if batches % _REPORT_EVERY == 0:
+            report(batches, 0)
 
 
 def _replayed(settings: Settings, target: Path, place: Place | None, report: Report) -> Engine:

@@ -13,11 +13,13 @@ from typing import BinaryIO, NamedTuple
 
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
+from cambist.log import sealed
 from cambist.log.disk import TEMPORARY, Disk, write_all
 from cambist.log.errors import LogError
 
 SUFFIX = ".snapshot"
 VERSION = 1
+SEALED_VERSION = 2  # with pieces in files of their own
 GENERATIONS_MIN = 2  # one to fall back on
 
 _MAGIC = b"CbSn"
@@ -55,10 +57,13 @@ def save(
     *,
     keep: int = GENERATIONS_MIN,
     needed: int = 0,
+    references: range = range(0),
+    piece_bytes: int = sealed.PIECE_BYTES,
 ) -> Path:
     """Returns the path once the snapshot is durable; the newest `keep` stay, this one counted.
 
-    So does the one at sequence `needed`, behind which a pruned log begins.
+    So does the one at sequence `needed`, behind which a pruned log begins. `references` are the bytes of the
+    engine's state that are only ever added to: whole pieces of them are stored once (`log.sealed`).
 
     Raises OSError, or SnapshotDamaged if it reads back wrong; the older ones are still there then.
     """
@@ -69,9 +74,10 @@ def save(
         disk.unlink(leftover)
     path = path_of(directory, snapshot.sequence)
     aside = path.with_name(path.name + TEMPORARY)
+    engine, table = sealed.seal(directory, snapshot.log_id, snapshot.engine, references, disk, piece_bytes)
     descriptor = disk.create(aside)
     try:
-        write_all(disk, descriptor, [_header(snapshot), snapshot.engine], 0)
+        write_all(disk, descriptor, [_header(snapshot, engine, table), engine, table], 0)
         disk.fdatasync(descriptor)
         # Without the kernel's copies, what is read back is what the disk holds.
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -133,29 +139,36 @@ def _read(path: Path, file: BinaryIO) -> Snapshot:
     magic, version, reserved, sequence, time_ns, event_hash, state_hash, log_id, *parts = _HEADER.unpack(
         fields
     )
-    if (magic, version, reserved) != (_MAGIC, VERSION, 0):
-        raise SnapshotDamaged(f"{path}: format version {version}; this release reads version {VERSION}")
-    engine_bytes, retired_bytes, engine_checksum, retired_checksum = parts
-    engine, retired, rest = file.read(engine_bytes), file.read(retired_bytes), file.read(1)
-    if (xxh3_128_digest(engine), xxh3_128_digest(retired)) != (engine_checksum, retired_checksum) or rest:
+    if (magic, reserved) != (_MAGIC, 0) or version not in (VERSION, SEALED_VERSION):
+        raise SnapshotDamaged(
+            f"{path}: format version {version}; this release reads versions {VERSION} and {SEALED_VERSION}"
+        )
+    engine_bytes, table_bytes, engine_checksum, table_checksum = parts
+    engine, table, rest = file.read(engine_bytes), file.read(table_bytes), file.read(1)
+    if (xxh3_128_digest(engine), xxh3_128_digest(table)) != (engine_checksum, table_checksum) or rest:
         raise SnapshotDamaged(f"{path}: the state is damaged")
+    if version == SEALED_VERSION:
+        try:
+            engine = sealed.unseal(path.parent, log_id, engine, table)
+        except sealed.SealedDamaged as problem:
+            raise SnapshotDamaged(f"{path}: {problem}") from problem
     return Snapshot(sequence, time_ns, event_hash, state_hash, log_id, engine)
 
 
-def _header(snapshot: Snapshot) -> bytes:
+def _header(snapshot: Snapshot, engine: bytes, table: bytes) -> bytes:
     fields = _HEADER.pack(
         _MAGIC,
-        VERSION,
+        SEALED_VERSION if table else VERSION,
         0,
         snapshot.sequence,
         snapshot.time_ns,
         snapshot.event_hash,
         snapshot.state_hash,
         snapshot.log_id,
-        len(snapshot.engine),
-        0,  # the first release kept closed orders here
-        xxh3_128_digest(snapshot.engine),
-        xxh3_128_digest(b""),
+        len(engine),
+        len(table),
+        xxh3_128_digest(engine),
+        xxh3_128_digest(table),
     )
     return fields + _checksum(fields)
 

@@ -20,6 +20,7 @@ from cambist.log.journal import JournalForeign, JournalRecord
 from cambist.log.journal_writer import JournalWriter
 from cambist.log.positions import pruned_through
 from cambist.log.reader import reaches_back_to, read
+from cambist.log.sealed import REFERENCE_BYTES
 from cambist.log.segments import SegmentReader, segments
 from cambist.log.snapshots import Snapshot
 from cambist.settings import Settings
@@ -194,12 +195,14 @@ def keep_snapshot(settings: Settings, engine: Engine, disk: Disk | None = None) 
         engine=engine.snapshot(),
     )
     restored(snapshot, snapshot.log_id)
+    start, count = engine.references_in_snapshot()
     return snapshots.save(
         settings.snapshots_directory,
         snapshot,
         disk,
         keep=settings.snapshots.keep,
         needed=pruned_through(settings.log_directory),
+        references=range(start, start + count * REFERENCE_BYTES),
     )
 
 

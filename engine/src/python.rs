@@ -209,6 +209,10 @@ impl PyEngine {
         PyBytes::new(py, &bytes)
     }
 
+    fn references_in_snapshot(&self, py: Python<'_>) -> (usize, usize) {
+        py.detach(|| self.engine.references_in_snapshot())
+    }
+
     fn apply<'py>(&mut self, py: Python<'py>, batch: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
         match batch.cast::<PyBytes>() {
             Ok(bytes) => apply(py, &mut self.engine, bytes.as_bytes()),

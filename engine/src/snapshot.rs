@@ -184,6 +184,22 @@ impl Engine {
     }
 
     fn write_business(&self, out: &mut Writer) {
+        self.write_before_references(out);
+        self.write_from_references(out);
+    }
+
+    /// Where the references lie in the bytes of `snapshot`: at which byte the first begins, and how many there are.
+    /// They are only ever added to, so who stores snapshots may store the older ones once.
+    pub fn references_in_snapshot(&self) -> (usize, usize) {
+        let mut out = Writer(MAGIC.to_vec());
+        self.write_progress(&mut out);
+        self.write_before_references(&mut out);
+        let references = self.references.list.len();
+        out.count(references);
+        (out.0.len(), references)
+    }
+
+    fn write_before_references(&self, out: &mut Writer) {
         out.u32(self.epoch);
         out.u32(self.rules);
         out.u64(self.last_order_id);
@@ -211,6 +227,9 @@ impl Engine {
             out.u32(seat.market);
         }
         self.write_orders(out);
+    }
+
+    fn write_from_references(&self, out: &mut Writer) {
         out.count(self.references.list.len());
         for reference in &self.references.list {
             out.u128(reference.digest);

@@ -59,7 +59,6 @@ def test_a_backup_under_load_is_restored_elsewhere_and_trades_on(tmp_path: Path)
     print(f"backup {made['seconds']} s, restore {restored['seconds']} s, {made['bytes']:,} bytes")
     for what in ("sequence", "event_hash", "state_hash"):
         assert restored[what] == made[what], what
-    assert cambist(new, "verify")["problems"] == []
     with running(new) as exchange:
         client = exchange.client()
         history = orders(client, ann, before[0])

@@ -23,6 +23,7 @@ from cambist.keep.backup import NotEmpty, Place, back_up
 from cambist.keep.held import KEEP_LOCK, FilesHeld
 from cambist.keep.manifest import BackupDamaged, Manifest
 from cambist.keep.restore import restore
+from cambist.log.errors import LogDamaged
 from cambist.log.lock import DirectoryLock
 from cambist.log.segments import segments
 from cambist.match import recovery
@@ -276,6 +277,20 @@ def test_a_backup_leads_to_the_exchange_or_is_none(settings, tmp_path):
         sequence = exchange.query(lambda engine: engine.sequence)
         with pytest.raises(Broken, match="leads elsewhere"):
             back_up(settings, tmp_path / "backup", lambda: Place(sequence, 4711), silent)
+    with pytest.raises(BackupDamaged, match="is missing"):
+        restore(tmp_path / "backup", tmp_path / "new", silent)
+
+
+@pytest.mark.parametrize("nth", [2, -2])
+def test_a_log_that_has_rotted_anywhere_is_found_when_it_is_backed_up(settings, tmp_path, nth):
+    """Before the newest snapshot and behind it."""
+    (path,) = settings.log_directory.glob("*.log")
+    raw = bytearray(path.read_bytes())
+    records = [at for at in range(0, len(raw), 64) if raw[at : at + 4] == b"CbLr"]
+    raw[records[nth] + 70] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(LogDamaged, match=path.name):
+        at_rest(settings, tmp_path / "backup")
     with pytest.raises(BackupDamaged, match="is missing"):
         restore(tmp_path / "backup", tmp_path / "new", silent)
 
