@@ -73,11 +73,12 @@ impl Engine {
     pub fn apply(&mut self, batch: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), Broken> {
         self.check_framing(batch)?;
         self.time_ns = i64_at(batch, 8);
-        let mut at = BATCH_HEADER;
-        while at < batch.len() {
-            let length = u16_at(batch, at) as usize;
-            self.run(&batch[at..at + length]);
-            at += length;
+        let mut commands = &batch[BATCH_HEADER..];
+        while !commands.is_empty() {
+            let header = Header::of(commands);
+            let (command, rest) = commands.split_at(header.length as usize);
+            self.run(header, command);
+            commands = rest;
             if self.events.are_many() {
                 self.events.hand_over(sink);
             }
@@ -105,50 +106,48 @@ impl Engine {
         if batch.len() != BATCH_HEADER + length || u32_at(batch, 28) != 0 {
             return broken(format!("batch at sequence {first} says {length} bytes of commands"));
         }
-        let (mut at, mut found) = (BATCH_HEADER, 0);
-        while at + HEADER <= batch.len() {
-            let length = u16_at(batch, at) as usize;
-            if length < HEADER || !length.is_multiple_of(8) {
-                return broken(format!("command {found} of the batch at sequence {first} says length {length}"));
+        let mut commands = &batch[BATCH_HEADER..];
+        for at in 0..count {
+            let length = commands.first_chunk::<HEADER>().map_or(0, |header| Header::of(header).length as usize);
+            if length < HEADER || !length.is_multiple_of(8) || length > commands.len() {
+                return broken(format!("command {at} of the batch at sequence {first} says length {length}"));
             }
-            at += length;
-            found += 1;
+            commands = &commands[length..];
         }
-        if at != batch.len() || found != count {
-            return broken(format!("batch at sequence {first} says {count} commands, holds {found}"));
+        if !commands.is_empty() {
+            return broken(format!("batch at sequence {first} says {count} commands, holds more"));
         }
         Ok(())
     }
 
-    #[inline]
-    fn run(&mut self, bytes: &[u8]) {
+    #[inline(always)]
+    fn run(&mut self, header: &Header, bytes: &[u8]) {
         self.sequence += 1;
-        let header = Header::read(bytes);
         self.events.begin_command();
         self.ledger.begin_command(self.sequence);
         self.triggers.touched = 0;
         let outcome = if header.session == 0 {
-            self.internal(&header, bytes)
+            self.internal(header, bytes)
         } else {
-            match self.sessions.admit(&header, self.rules, self.sequence) {
-                Admission::Run(session) => {
-                    let outcome = self.external(&header, bytes);
-                    self.sessions.keep(session, header.number, outcome);
+            match self.sessions.admit(header, self.rules, self.sequence) {
+                Admission::Run => {
+                    let outcome = self.external(header, bytes);
+                    self.sessions.keep(header.number, outcome);
                     outcome
                 }
                 Admission::Answer(outcome) => outcome,
-                Admission::Refuse(session, status) => {
+                Admission::Refuse(status) => {
                     let outcome = Outcome::refused(status);
-                    self.sessions.keep(session, header.number, outcome);
+                    self.sessions.keep(header.number, outcome);
                     outcome
                 }
             }
         };
         self.ledger.end_command(&mut self.events);
-        self.events.end_command(&header, self.sequence, self.time_ns, outcome);
+        self.events.end_command(header, self.sequence, self.time_ns, outcome);
     }
 
-    #[inline]
+    #[inline(always)]
     fn external(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
         match header.kind {
             kind::PLACE => self.place(header, bytes).unwrap_or_else(Outcome::refused),

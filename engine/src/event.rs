@@ -2,6 +2,7 @@
 
 use crate::book::Order;
 use crate::command::Header;
+use crate::hash::RollingHash;
 use crate::ledger::Row;
 use crate::limits::LIMITS;
 use crate::lists::List;
@@ -11,6 +12,10 @@ use crate::wire::*;
 pub const RESULT: usize = 48;
 /// Words that are hashed and handed over together: few enough to be in the nearest cache still.
 const TOGETHER: usize = 1_024;
+/// Words of the longest record without texts, or of records that are put together.
+const LONGEST: usize = 32;
+/// Words of the buffer. Between commands there are fewer than `TOGETHER` in it.
+const ROOM: usize = 2 * TOGETHER;
 const FLAG_REPEAT: u32 = 1 << 16;
 const FLAG_MORE: u32 = 2 << 16;
 
@@ -170,31 +175,65 @@ fn held_record(row: &Row) -> [u64; 6] {
 ///
 /// Records are made of whole words in registers and stored once: building them from smaller stores costs several times
 /// as much. The buffer is small and used over and over, so that it stays in the nearest cache.
-#[derive(Default)]
 pub struct Events {
-    words: Vec<u64>,
-    command_start: usize,
+    buffer: [u64; ROOM],
+    filled: usize,
+    /// What came before the buffer: nothing, but for a command with so many events that they do not fit.
+    before: Vec<u64>,
+    /// Where the events of the command under way begin, right after its RESULT.
+    start: usize,
     pub hash: RollingHash,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Events { buffer: [0; ROOM], filled: 0, before: Vec::new(), start: 0, hash: RollingHash::default() }
+    }
 }
 
 impl Events {
     /// Whether it is time to hand them over.
     #[inline]
     pub fn are_many(&self) -> bool {
-        self.words.len() >= TOGETHER
+        self.filled >= TOGETHER || !self.before.is_empty()
     }
 
     /// Hashes the events and gives them away.
     #[inline(never)]
     pub fn hand_over(&mut self, sink: &mut dyn FnMut(&[u8])) {
-        self.hash.roll(&self.words);
-        sink(bytemuck::cast_slice(&self.words));
-        self.words.clear();
+        if !self.before.is_empty() {
+            self.hash.roll(&self.before);
+            sink(bytemuck::cast_slice(&self.before));
+            self.before.clear();
+        }
+        let words = &self.buffer[..self.filled];
+        self.hash.roll(words);
+        sink(bytemuck::cast_slice(words));
+        self.filled = 0;
     }
 
     #[inline(always)]
     fn put<const N: usize>(&mut self, words: [u64; N]) {
-        self.words.extend_from_slice(&words);
+        *self.room() = words;
+    }
+
+    /// The place of the next `N` words.
+    #[inline(always)]
+    fn room<const N: usize>(&mut self) -> &mut [u64; N] {
+        const { assert!(N <= LONGEST) };
+        let at = if self.filled <= ROOM - LONGEST {
+            self.filled
+        } else {
+            self.make_room();
+            0
+        };
+        self.filled = at + N;
+        self.buffer[at..].first_chunk_mut().expect("LONGEST words at least")
+    }
+
+    #[cold]
+    fn make_room(&mut self) {
+        self.before.extend_from_slice(&self.buffer[..self.filled]);
     }
 
     /// Records of `N` words in all, with one look for room.
@@ -235,14 +274,20 @@ impl Events {
     /// Leaves room for the RESULT, which is known last.
     #[inline]
     pub fn begin_command(&mut self) {
-        self.command_start = self.words.len();
-        self.put([0; RESULT / 8]);
+        self.room::<{ RESULT / 8 }>();
+        self.start = self.filled;
     }
 
     #[inline(always)]
     pub fn end_command(&mut self, header: &Header, sequence: u64, time_ns: i64, outcome: Outcome) {
-        let following = ((self.words.len() - self.command_start) * 8 - RESULT) as u32;
-        let place = self.words[self.command_start..].first_chunk_mut().expect("begin_command made room");
+        let (words, end) = if self.before.is_empty() {
+            (&mut self.buffer[..], self.filled)
+        } else {
+            let end = self.before.len() + self.filled;
+            (&mut self.before[..], end)
+        };
+        let following = ((end - self.start) as u32) << 3;
+        let place = words[..self.start].last_chunk_mut().expect("begin_command made room");
         *place = [
             head(RESULT / 8, event::RESULT, header.kind, following),
             pair(outcome.code, header.session),
@@ -296,7 +341,7 @@ impl Events {
         let length = 3 + list.orders.len() + padded(list.client_id.len()) / 8;
         self.put([head(length, event::ORDER_LIST, list.contingency, list.market), id]);
         self.put([pair(list.account, u32::from_le_bytes(codes))]);
-        self.words.extend_from_slice(&list.orders);
+        list.orders.iter().for_each(|&order| self.put([order]));
         self.put_texts([&list.client_id, &[]]);
     }
 
@@ -482,129 +527,5 @@ impl Events {
 
     pub fn bare(&mut self, kind: u8, subject: u32) {
         self.put([head(1, kind, 0, subject)]);
-    }
-}
-
-const K0: u64 = 0xa076_1d64_78bd_642f;
-const K1: u64 = 0xe703_7ed1_a0b4_28db;
-const K2: u64 = 0x8ebc_6af0_9c88_c6e3;
-
-#[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = a as u128 * b as u128;
-    product as u64 ^ (product >> 64) as u64
-}
-
-/// Words of one block of the rolling hash: two for each of its lanes.
-const BLOCK: usize = 8;
-
-/// Hash of every event word so far, in order.
-///
-/// Four lanes take two words each of every block; words that do not fill a block wait for the next batch, so that the
-/// borders of batches leave no trace. With the other words given, each step maps lane and word one to one: a single
-/// changed word always changes the lane. It makes histories comparable; it is not a defence against somebody who
-/// forges one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RollingHash {
-    pub lanes: [u64; 4],
-    waiting: [u64; BLOCK],
-    waits: usize,
-}
-
-impl Default for RollingHash {
-    fn default() -> Self {
-        RollingHash { lanes: [K0, K1, K2, K0 ^ K1], waiting: [0; BLOCK], waits: 0 }
-    }
-}
-
-#[inline]
-fn step(lane: u64, first: u64, second: u64) -> u64 {
-    (lane ^ first).rotate_left(29).wrapping_add(second).wrapping_mul(K0)
-}
-
-impl RollingHash {
-    /// The hash with these lanes and waiting words, if it can be.
-    pub fn resume(lanes: [u64; 4], waiting: &[u64]) -> Option<Self> {
-        let mut hash = RollingHash { lanes, waiting: [0; BLOCK], waits: waiting.len() };
-        (waiting.len() < BLOCK).then(|| hash.waiting[..waiting.len()].copy_from_slice(waiting))?;
-        Some(hash)
-    }
-
-    pub fn waiting(&self) -> &[u64] {
-        &self.waiting[..self.waits]
-    }
-
-    fn roll(&mut self, words: &[u64]) {
-        let (first, words) = words.split_at(words.len().min((BLOCK - self.waits) % BLOCK));
-        first.iter().for_each(|&word| self.push(word));
-        let blocks = words.chunks_exact(BLOCK);
-        let rest = blocks.remainder();
-        let mut lanes = self.lanes;
-        for block in blocks {
-            mix(&mut lanes, block);
-        }
-        self.lanes = lanes;
-        rest.iter().for_each(|&word| self.push(word));
-    }
-
-    fn push(&mut self, word: u64) {
-        self.waiting[self.waits] = word;
-        self.waits += 1;
-        if self.waits == BLOCK {
-            mix(&mut self.lanes, &self.waiting);
-            self.waits = 0;
-        }
-    }
-
-    pub fn value(&self) -> u64 {
-        let state = self.lanes.iter().chain(self.waiting());
-        let mixed = state.fold(self.waits as u64, |mixed, &word| fold(mixed ^ word, K1).wrapping_add(word ^ K2));
-        fold(mixed ^ K2, K0)
-    }
-}
-
-#[inline]
-fn mix(lanes: &mut [u64; 4], block: &[u64]) {
-    for (lane, pair) in lanes.iter_mut().zip(block.chunks_exact(2)) {
-        *lane = step(*lane, pair[0], pair[1]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn hash_in_parts(words: &[u64], mut part: impl FnMut() -> usize) -> u64 {
-        let (mut hash, mut left) = (RollingHash::default(), words);
-        while !left.is_empty() {
-            let (now, later) = left.split_at(part().min(left.len()));
-            hash.roll(now);
-            let again = RollingHash::resume(hash.lanes, hash.waiting()).expect("a hash that was");
-            assert_eq!(again.value(), hash.value());
-            (hash, left) = (again, later);
-        }
-        hash.value()
-    }
-
-    #[test]
-    fn the_hash_knows_no_borders_and_every_bit() {
-        let words: Vec<u64> = (0..37u64).map(|at| at * at).collect();
-        let whole = hash_in_parts(&words, || 37);
-        let mut part = 0;
-        let growing = || {
-            part += 1;
-            part
-        };
-        assert_eq!(hash_in_parts(&words, growing), whole);
-        assert_eq!(hash_in_parts(&words, || 1), whole);
-        let mut seen = std::collections::BTreeSet::from([whole]);
-        for bit in 0..37 * 64 {
-            let mut changed = words.clone();
-            changed[bit / 64] ^= 1 << (bit % 64);
-            assert_ne!(hash_in_parts(&changed, || 37), whole, "bit {bit} is not seen");
-        }
-        for length in 0..37 {
-            assert!(seen.insert(hash_in_parts(&words[..length], || 37)), "{length} words are not told apart");
-        }
     }
 }

@@ -33,74 +33,93 @@ impl Session {
 
     #[inline]
     fn allows(&self, kind: u8, rules: u32) -> bool {
+        let is_order = (kind::PLACE..=kind::AMEND).contains(&kind);
+        (self.role == role::TRADE && is_order) || self.allows_others(kind, rules)
+    }
+
+    #[inline(never)]
+    fn allows_others(&self, kind: u8, rules: u32) -> bool {
         match self.role {
-            role::TRADE => {
-                (kind::PLACE..=kind::AMEND).contains(&kind)
-                    || (rules >= 2 && matches!(kind, kind::LIST_PLACE | kind::LIST_CANCEL | kind::COUNTDOWN))
-            }
+            role::TRADE => rules >= 2 && matches!(kind, kind::LIST_PLACE | kind::LIST_CANCEL | kind::COUNTDOWN),
             role::WALLET | role::FIAT => (kind::CREDIT..=kind::RELEASE).contains(&kind),
             role::ADMIN => kind < kind::SESSION_OPEN,
             _ => false,
         }
     }
+
+    #[inline]
+    fn admit(&mut self, header: &Header, rules: u32, sequence: u64) -> Admission {
+        let number = header.number;
+        if number <= self.last_number {
+            return Admission::Answer(self.answer_again(number));
+        }
+        self.last_number = number;
+        self.last_used = sequence;
+        if self.allows(header.kind, rules) {
+            Admission::Run
+        } else {
+            Admission::Refuse(status::NOT_PERMITTED)
+        }
+    }
+
+    #[inline(never)]
+    fn answer_again(&self, number: u64) -> Outcome {
+        let kept = &self.kept[(number % WINDOW) as usize];
+        if number == 0 || kept.number != number {
+            return Outcome::refused(status::STALE_NUMBER);
+        }
+        kept.outcome.repeated()
+    }
 }
 
 /// What to do with a command, by its session and number.
 pub enum Admission {
-    /// New: run it and keep its result with the session at this place.
-    Run(usize),
+    /// New: run it and keep its result.
+    Run,
     /// Seen before, unknown, or out of turn: this is the answer, and it is not kept.
     Answer(Outcome),
     /// New, but its role may not send it: this is the answer, and it is kept.
-    Refuse(usize, Status),
+    Refuse(Status),
 }
 
 #[derive(Default)]
 pub struct Sessions {
     pub list: Vec<Session>,
     pub opened: u32,
+    /// Where the session of the newest command is in the list. Most likely the next one is of the same.
     newest: usize,
 }
 
 impl Sessions {
     pub fn get(&self, id: u32) -> Option<&Session> {
-        self.list.binary_search_by_key(&id, |session| session.id).ok().map(|at| &self.list[at])
+        self.place(id).map(|at| &self.list[at])
     }
 
-    #[inline]
-    fn find(&mut self, id: u32) -> Option<usize> {
-        if self.list.get(self.newest).is_none_or(|session| session.id != id) {
-            self.newest = self.list.binary_search_by_key(&id, |session| session.id).ok()?;
-        }
-        Some(self.newest)
+    fn place(&self, id: u32) -> Option<usize> {
+        self.list.binary_search_by_key(&id, |session| session.id).ok()
     }
 
     #[inline]
     pub fn admit(&mut self, header: &Header, rules: u32, sequence: u64) -> Admission {
-        let number = header.number;
-        let Some(at) = self.find(header.session) else {
-            return Admission::Answer(Outcome::refused(status::UNKNOWN_SESSION));
-        };
-        let session = &mut self.list[at];
-        if number <= session.last_number {
-            let kept = &session.kept[(number % WINDOW) as usize];
-            if number == 0 || kept.number != number {
-                return Admission::Answer(Outcome::refused(status::STALE_NUMBER));
-            }
-            return Admission::Answer(kept.outcome.repeated());
-        }
-        session.last_number = number;
-        session.last_used = sequence;
-        if session.allows(header.kind, rules) {
-            Admission::Run(at)
-        } else {
-            Admission::Refuse(at, status::NOT_PERMITTED)
+        match self.list.get_mut(self.newest) {
+            Some(session) if session.id == header.session => session.admit(header, rules, sequence),
+            _ => self.admit_other(header, rules, sequence),
         }
     }
 
+    #[inline(never)]
+    fn admit_other(&mut self, header: &Header, rules: u32, sequence: u64) -> Admission {
+        let Some(at) = self.place(header.session) else {
+            return Admission::Answer(Outcome::refused(status::UNKNOWN_SESSION));
+        };
+        self.newest = at;
+        self.list[at].admit(header, rules, sequence)
+    }
+
+    /// Keeps the result of the command just admitted.
     #[inline]
-    pub fn keep(&mut self, at: usize, number: u64, outcome: Outcome) {
-        self.list[at].kept[(number % WINDOW) as usize] = Kept { number, outcome };
+    pub fn keep(&mut self, number: u64, outcome: Outcome) {
+        self.list[self.newest].kept[(number % WINDOW) as usize] = Kept { number, outcome };
     }
 
     /// Opens a session; the one unused longest makes room when there are too many.

@@ -6,7 +6,8 @@
 use crate::book::Order;
 use crate::command::{Filters, Terms, FILTERS};
 use crate::engine::{Broken, Engine, Hold, Pending, RULES_FIRST, RULES_NEWEST};
-use crate::event::{Outcome, RollingHash};
+use crate::event::Outcome;
+use crate::hash::RollingHash;
 use crate::ledger::{Account, FIRST_ACCOUNT};
 use crate::market::{filters_are_sound, Asset, Fees, Market, Rates, ORDER_LIMIT};
 use crate::money::BALANCE_LIMIT;
@@ -17,7 +18,7 @@ use crate::special::Special;
 use crate::trading::SIDE_LOTS_MAX;
 use crate::wire::*;
 
-const MAGIC: &[u8; 8] = b"CAMBENG1";
+const MAGIC: &[u8; 8] = b"CAMBENG2";
 
 /// Little-endian words after one another.
 #[derive(Default)]
@@ -161,7 +162,7 @@ impl Engine {
         out.u64(self.sequence);
         out.i64(self.time_ns);
         let hash = &self.events.hash;
-        hash.lanes.iter().for_each(|&lane| out.u64(lane));
+        hash.lanes().iter().for_each(|&lane| out.u64(lane));
         out.u8(hash.waiting().len() as u8);
         hash.waiting().iter().for_each(|&word| out.u64(word));
         out.u32(self.sessions.opened);
@@ -547,7 +548,10 @@ fn read_market(input: &mut Reader) -> Read<Market> {
 }
 
 fn read_hash(input: &mut Reader) -> Read<RollingHash> {
-    let lanes = [input.u64()?, input.u64()?, input.u64()?, input.u64()?];
+    let mut lanes = *RollingHash::default().lanes();
+    for lane in &mut lanes {
+        *lane = input.u64()?;
+    }
     let waiting: Vec<u64> = (0..input.u8()?).map(|_| input.u64()).collect::<Read<_>>()?;
     RollingHash::resume(lanes, &waiting).ok_or_else(|| Broken("snapshot holds an impossible event hash".into()))
 }

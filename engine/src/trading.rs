@@ -95,12 +95,9 @@ pub(crate) enum Stop {
 impl Engine {
     #[inline]
     pub(crate) fn place(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
-        let id = if header.flags == 0 {
-            let terms = command::place(bytes)?;
-            self.check_version(&terms)?;
-            self.place_terms(header, &terms)?
-        } else {
-            self.place_extended(header, bytes)?
+        let id = match command::plain_place(header, bytes) {
+            Some(terms) => self.place_terms(header, &terms)?,
+            None => self.place_other(header, bytes)?,
         };
         if !self.triggers.is_empty() {
             self.run_triggered();
@@ -109,7 +106,12 @@ impl Engine {
     }
 
     #[inline(never)]
-    fn place_extended(&mut self, header: &Header, bytes: &[u8]) -> Result<u64, Status> {
+    fn place_other(&mut self, header: &Header, bytes: &[u8]) -> Result<u64, Status> {
+        if header.flags == 0 {
+            let terms = command::place(bytes)?;
+            self.check_version(&terms)?;
+            return self.place_terms(header, &terms);
+        }
         let wanted = command::place_extended(bytes, header.flags, self.rules)?;
         self.check_version(&wanted.terms)?;
         self.place_wanted(header, &wanted)
