@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -166,3 +167,58 @@ def test_each_command_is_executed_once_and_answered_as_at_first(steps, queue_max
             world.close()
 
     asyncio.run(scenario())
+
+
+BORDERS = range(
+    12
+)  # a conversation of the handshake, two orders, a question and a cancel-all has fewer frames
+
+
+@pytest.mark.parametrize("is_duplicated", [False, True], ids=["lost", "late as well"])
+@pytest.mark.parametrize("direction", ["to server", "to client"])
+@pytest.mark.parametrize("border", BORDERS)
+def test_a_connection_may_end_at_every_frame_border(border, direction, is_duplicated):
+    """What is sent behind the border is lost, or (late) arrives after the sender has begun anew."""
+
+    async def scenario() -> None:
+        world = World()
+        try:
+            sender = Sender(world)
+            for price in (100, 101):
+                sender.order(Side.BUY, price)
+            sender.ask()
+            sender.cancel_all()
+            passed = {"to server": 0, "to client": 0}
+            while passed[direction] < border and not sender.is_answered():
+                wire = world.wire
+                for way in ("to server", "to client"):
+                    wire.pull()
+                    if size := first_frame(wire.to_server if way == "to server" else wire.to_client):
+                        passed[way] += 1
+                        deliver = wire.deliver_to_server if way == "to server" else wire.deliver_to_client
+                        deliver(size, world.now_s)
+                        if passed[direction] == border:
+                            break
+                    world.leader.turn()
+                    for _ in range(3):
+                        await asyncio.sleep(0)
+            world.wire.pull()
+            old = world.wire
+            world.reconnect()
+            if is_duplicated:
+                world.wire.pull()
+                old.deliver_to_server(1 << 20, world.now_s)
+            await world.settle(sender.is_answered)
+            records, accepted = said(world)
+            for future in sender.sent:
+                assert future.result() == records[events.result(future.result()).number]
+            assert set(accepted.values()) == {1} and len(accepted) == 2
+        finally:
+            world.close()
+
+    asyncio.run(scenario())
+
+
+def first_frame(data: bytes) -> int:
+    """The bytes of the first frame, 0 if there is none."""
+    return 4 + int.from_bytes(data[:4], "little") if data else 0
