@@ -15,6 +15,7 @@ from typing import Any
 import uvloop
 
 from cambist.app import open_exchange
+from cambist.app_match import status_of
 from cambist.control.exchange import Exchange
 from cambist.control.failures import ANSWERED, failure_of
 from cambist.control.server import ControlServer
@@ -32,9 +33,10 @@ from cambist.gateway.server import serve_gateway
 from cambist.intake.listener import IntakeListener
 from cambist.intake.protocol import secret_of
 from cambist.match.queries import Listed
+from cambist.match.standby import Heartbeat
 from cambist.ops.logs import log_to_stderr
 from cambist.settings import Settings, hosts_and_ports
-from cambist.supervisor.messages import DISK_FAILED, STOPPED_BY_ITSELF, Opened, Ready, Starting
+from cambist.supervisor.messages import STOPPED_BY_ITSELF, Opened, Ready, Starting
 from cambist.supervisor.service import listening_socket, report, stop_event
 
 DATA_START_S = 20
@@ -60,7 +62,7 @@ def main() -> None:
         sys.exit(1)
     if problem is not None:
         report(stopped_by_itself(problem))
-        sys.exit(DISK_FAILED)
+        sys.exit(status_of(problem))
 
 
 def stopped_by_itself(problem: BaseException) -> Failure:
@@ -115,6 +117,8 @@ async def _serve(
     )
     epoch = await exchange.server.query(lambda engine: engine.epoch)
     await intake.start(settings.run_directory, epoch, hosts_and_ports(settings.intake.listen))
+    heartbeat = Heartbeat(exchange.server)
+    heartbeat.start()  # from here on a successor may come at any moment
     port = await asyncio.to_thread(exchange.server.open_port, Role.TRADE, "gateway")
     history = History(settings.views_file)
     documents = {"/asyncapi.json": page_of(asyncapi.document)}
@@ -132,6 +136,7 @@ async def _serve(
             await flow
         await asyncio.to_thread(exchange.server.stop)
         await ended
+        heartbeat.stop()
         await intake.stop()
         history.close()
         neighbours.close()

@@ -7,8 +7,10 @@ Gateways reach it over intake; the operator's socket is where it leads. `cambist
 import asyncio
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from typing import TypeAlias
 
 import uvloop
 
@@ -22,12 +24,22 @@ from cambist.intake.protocol import secret_of
 from cambist.log.errors import Fenced, LogFailed, LogInUse
 from cambist.match.standby import Heartbeat, Led, Standby
 from cambist.ops.logs import log_to_stderr
-from cambist.settings import Settings
+from cambist.settings import Settings, hosts_and_ports
 from cambist.store.records import Records
-from cambist.supervisor.messages import DISK_FAILED, FENCED, STOPPED_BY_ITSELF, Opened, Ready, Starting
+from cambist.supervisor.messages import (
+    DISK_FAILED,
+    FENCED,
+    STOPPED_BY_ITSELF,
+    AnyReport,
+    Opened,
+    Ready,
+    Starting,
+)
 from cambist.supervisor.service import report, stop_event
 
 REFUSED = 1
+
+Say: TypeAlias = Callable[[AnyReport], None]
 
 
 def main() -> None:
@@ -35,13 +47,22 @@ def main() -> None:
     try:
         settings = Settings.load()
         log_to_stderr("match", settings.logging)
-        problem = serve_match(settings, standby="--standby" in sys.argv[1:], with_parent=True)
+        standby = "--standby" in sys.argv[1:]
+        problem = serve_match(settings, standby=standby, with_parent=True, say=report)
     except ANSWERED as refused:
         report(failure_of(refused))
         sys.exit(status_of(refused))
     if problem is not None:
-        report(Failure(STOPPED_BY_ITSELF, f"the match server has stopped by itself: {problem}"))
+        report(stopped_by_itself(problem))
         sys.exit(status_of(problem))
+
+
+def stopped_by_itself(problem: BaseException) -> Failure:
+    return Failure(
+        STOPPED_BY_ITSELF,
+        f"the match server has stopped by itself: {problem}. Nothing was tried again. "
+        "If its disk has failed, look at that, run `cambist doctor` and `cambist verify`, then start it.",
+    )
 
 
 def status_of(problem: BaseException) -> int:
@@ -53,18 +74,18 @@ def status_of(problem: BaseException) -> int:
     return REFUSED
 
 
-def serve_match(settings: Settings, *, standby: bool, with_parent: bool) -> BaseException | None:
+def serve_match(settings: Settings, *, standby: bool, with_parent: bool, say: Say) -> BaseException | None:
     """Leads until it is told to stop or a failure; returns what made it stop by itself, if anything did.
 
     `standby`: where another process leads, it waits until that is gone. Raises LogInUse otherwise, and what
     `open_exchange` and `Standby` raise.
     """
-    return uvloop.run(_serve(settings, standby=standby, with_parent=with_parent))
+    return uvloop.run(_serve(settings, standby=standby, with_parent=with_parent, say=say))
 
 
-async def _serve(settings: Settings, *, standby: bool, with_parent: bool) -> BaseException | None:
+async def _serve(settings: Settings, *, standby: bool, with_parent: bool, say: Say) -> BaseException | None:
     stop = stop_event(with_parent=with_parent)
-    exchange = await _leading(settings, stop, standby=standby)
+    exchange = await _leading(settings, stop, say, standby=standby)
     if exchange is None:
         return None
     server = exchange.server
@@ -77,12 +98,13 @@ async def _serve(settings: Settings, *, standby: bool, with_parent: bool) -> Bas
         undo.callback(control.stop)
         secrets = partial(secret_of, exchange.records.vault)
         listener = IntakeListener(server, settings.journal_directory, secrets)
-        await listener.start(settings.run_directory, await server.query(lambda engine: engine.epoch))
+        epoch = await server.query(lambda engine: engine.epoch)
+        await listener.start(settings.run_directory, epoch, hosts_and_ports(settings.intake.listen))
         heartbeat = Heartbeat(server)
         heartbeat.start()  # from here on a successor may come at any moment
         undo.callback(heartbeat.stop)
-        report(Opened())
-        report(Ready({"leads": True}))
+        say(Opened())
+        say(Ready({"leads": True}))
         await asyncio.to_thread(exchange.courier.resume)
         await stop.wait()
         await listener.stop()
@@ -90,10 +112,10 @@ async def _serve(settings: Settings, *, standby: bool, with_parent: bool) -> Bas
     return server.problem
 
 
-async def _leading(settings: Settings, stop: asyncio.Event, *, standby: bool) -> Exchange | None:
+async def _leading(settings: Settings, stop: asyncio.Event, say: Say, *, standby: bool) -> Exchange | None:
     """None if it is told to stop before it leads."""
     try:
-        return await asyncio.to_thread(open_exchange, settings, lambda *at: report(Starting(*at)))
+        return await asyncio.to_thread(open_exchange, settings, lambda *at: say(Starting(*at)))
     except LogInUse:
         if not standby:
             raise
@@ -101,7 +123,7 @@ async def _leading(settings: Settings, stop: asyncio.Event, *, standby: bool) ->
     records = Records.open(settings, is_shared=True)
     halt = threading.Event()
     halting = asyncio.create_task(_then(stop, halt))
-    led = await asyncio.to_thread(_stand_by, settings, halt)
+    led = await asyncio.to_thread(_stand_by, settings, halt, say)
     halting.cancel()
     if led is None:
         records.close()
@@ -109,10 +131,10 @@ async def _leading(settings: Settings, stop: asyncio.Event, *, standby: bool) ->
     return lead(settings, records, led)
 
 
-def _stand_by(settings: Settings, halt: threading.Event) -> Led | None:
+def _stand_by(settings: Settings, halt: threading.Event, say: Say) -> Led | None:
     standby = Standby(settings)
-    report(Opened())  # by the one that leads
-    report(Ready({"leads": False}))
+    say(Opened())  # by the one that leads
+    say(Ready({"leads": False}))
     return standby.wait(halt)
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from cambist.errors import Failure
 from cambist.log.errors import LogInUse
 from cambist.log.lock import DirectoryLock
-from cambist.settings import Settings
+from cambist.settings import Settings, SettingsError
 from cambist.supervisor.child import Child, Program
 from cambist.supervisor.control import SupervisorControl
 from cambist.supervisor.service import LISTEN_FD, listening_socket
@@ -48,8 +48,10 @@ def run(
     """Until SIGINT, SIGTERM, or a process that must not be started again: then says why.
 
     `started` is called once, when the public port is served; `report` is told how far the log has been read.
-    Raises LogInUse or PortTaken.
+    Raises LogInUse, PortTaken, or SettingsError for a demo without the exchange process that makes it.
     """
+    if demo and settings.processes.match_apart:
+        raise SettingsError("processes.match_apart = true: there is no demo where the match server is apart")
     settings.run_directory.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as held:
         lock = DirectoryLock(settings.home, LOCK)
@@ -80,29 +82,45 @@ async def _run(
 
 def _programs(settings: Settings, listener: socket.socket, orphans: int, *, demo: bool) -> Iterator[Program]:
     """The first is the one that the others follow."""
+    processes = settings.processes
     environment = {**os.environ, "CAMBIST_HOME": str(settings.home)}
-    yield Program(
-        "exchange",
-        [*_python("cambist.app_exchange"), *(["--demo"] if demo else [])],
-        {**environment, LISTEN_FD: str(listener.fileno())},
-        inherits=(listener.fileno(), orphans),
-        stops=0,
-        is_vital=True,
-        end_within_s=_SOCKETS_AND_LAST_REQUESTS_S,
-    )
-    for number in range(1, settings.processes.gateways + 1):
+    listening = {**environment, LISTEN_FD: str(listener.fileno())}
+    if processes.match_apart:
+        yield from _match_servers(processes.standby, environment, orphans)
+    else:
+        yield Program(
+            "exchange",
+            [*_python("cambist.app_exchange"), *(["--demo"] if demo else [])],
+            listening,
+            inherits=(listener.fileno(), orphans),
+            stops=0,
+            is_vital=True,
+            end_within_s=_SOCKETS_AND_LAST_REQUESTS_S,
+        )
+    for number in range(1, processes.gateways + 1):
         yield Program(
             f"gateway-{number}",
             _python("cambist.app_gateway"),
-            {**environment, LISTEN_FD: str(listener.fileno())},
+            listening,
             inherits=(listener.fileno(), orphans),
             stops=-1,  # before the match server that it speaks to
+            is_vital=processes.match_apart,
             end_within_s=_SOCKETS_AND_LAST_REQUESTS_S,
         )
     yield Program("data", _python("cambist.app_data"), environment, inherits=(orphans,), stops=1)
     if settings.snapshots.every_commands or settings.snapshots.every_minutes:
         command = _python("cambist.app_snapshotter")
         yield Program("snapshotter", command, environment, inherits=(orphans,), stops=2)
+
+
+def _match_servers(standby: bool, environment: dict[str, str], orphans: int) -> Iterator[Program]:
+    """One of them leads; which one may change."""
+    command = [*_python("cambist.app_match"), *(["--standby"] if standby else [])]
+    yield Program(
+        "match", command, environment, inherits=(orphans,), stops=0, is_vital=True, has_deputy=standby
+    )
+    if standby:
+        yield Program("standby", command, environment, inherits=(orphans,), stops=0, has_deputy=True)
 
 
 def _python(module: str) -> list[str]:
@@ -138,6 +156,6 @@ def _listening(settings: Settings, said: dict[str, Any]) -> Listening:
         url=f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}",
         home=str(settings.home),
         sandbox=settings.mode.sandbox,
-        demo_users=said["demo_users"],
+        demo_users=said.get("demo_users"),
         pid=os.getpid(),
     )

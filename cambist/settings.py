@@ -404,6 +404,11 @@ def _check_together(settings: Settings, file: Path) -> None:
             f"{file}: match.batch_max = {match.batch_max}: "
             f"must be at most match.queue_max = {match.queue_max}"
         )
+    processes = settings.processes
+    if processes.match_apart and not processes.gateways:
+        raise SettingsError(f"{file}: processes.gateways = 0: match_apart = true needs one at least")
+    if processes.standby and not processes.match_apart:
+        raise SettingsError(f"{file}: processes.standby = true: needs processes.match_apart = true")
 
 
 def _allowed(kind: Any) -> str:

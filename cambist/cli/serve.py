@@ -1,6 +1,7 @@
 """`cambist serve NAME`: one service in a process of its own, in the foreground and kept by nobody."""
 
 from collections.abc import Callable
+from functools import partial
 
 import click
 
@@ -9,6 +10,8 @@ from cambist.app_data import serve_data
 from cambist.app_exchange import serve as serve_exchange
 from cambist.app_exchange import stopped_by_itself
 from cambist.app_gateway import serve as serve_gateway
+from cambist.app_match import serve_match
+from cambist.app_match import stopped_by_itself as match_stopped
 from cambist.app_snapshotter import serve_snapshotter
 from cambist.cli.terminal import LOG_FAILED, fail, progress
 from cambist.control.failures import ANSWERED, failure_of
@@ -25,6 +28,13 @@ def serve() -> None:
 def exchange() -> None:
     """Match server and gateway. `run` starts it by itself, with all that belongs to an exchange."""
     _in_the_foreground("exchange", _exchange)
+
+
+@serve.command()
+@click.option("--standby", is_flag=True, help="Where another one leads, wait until it is gone.")
+def match(standby: bool) -> None:
+    """The match server alone; gateways reach it over intake."""
+    _in_the_foreground("match", partial(_match, standby))
 
 
 @serve.command()
@@ -60,3 +70,9 @@ def _exchange(settings: Settings) -> None:
     problem = serve_exchange(opened, demo=False, with_parent=False, started=lambda document: None)
     if problem is not None:
         fail(stopped_by_itself(problem), as_json=False, status=LOG_FAILED)
+
+
+def _match(standby: bool, settings: Settings) -> None:
+    problem = serve_match(settings, standby=standby, with_parent=False, say=lambda _: None)
+    if problem is not None:
+        fail(match_stopped(problem), as_json=False, status=LOG_FAILED)

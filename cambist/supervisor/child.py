@@ -35,6 +35,8 @@ class Program(NamedTuple):
     """What to run. `stops` says when: the lowest first.
 
     `is_vital`: without it there is no exchange. If it refuses to run, the others are not kept up either.
+    `has_deputy`: another process goes on in its place. Once it has been ready, that it was replaced or cannot
+    stand by in its turn ends nothing: it is started again.
     `end_within_s`: how long it may take to end in order before it is killed.
     """
 
@@ -44,6 +46,7 @@ class Program(NamedTuple):
     inherits: tuple[int, ...] = ()  # descriptors
     stops: int = 0
     is_vital: bool = False
+    has_deputy: bool = False
     end_within_s: float = 5.0
 
 
@@ -196,6 +199,8 @@ class Child:
     def _final(self, status: int) -> Failure | None:
         """What ends the exchange; None if the process is to be started again."""
         name, failure = self.program.name, self._failure
+        if self.program.has_deputy and self._has_been_ready and status != DISK_FAILED:
+            return None
         if status in (DISK_FAILED, FENCED):
             return failure or Failure(STOPPED_BY_ITSELF, f"{name} has ended ({_words(status)})")
         if not self.program.is_vital or status < 0:

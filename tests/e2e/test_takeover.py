@@ -23,6 +23,8 @@ from cambist.engine import events
 from cambist.engine.commands import OrderType, Place, Role, Side, TimeInForce
 from cambist.engine.events import OrderAccepted, Status
 from cambist.errors import OutcomeUnknown, Unavailable
+from cambist.flow.rest import Client as RestClient
+from cambist.flow.rest import Credentials
 from cambist.intake.client import Client
 from cambist.intake.port import IntakePort, addresses
 from cambist.intake.protocol import secret_of
@@ -30,8 +32,9 @@ from cambist.log.file import read
 from cambist.log.leadership import Condition, epoch_file, leader_of, newest_epoch
 from cambist.settings import Settings
 from cambist.store.secrets import Vault
-from tests.e2e.harness import WAIT_SECONDS, environment, free_port
-from tests.e2e.market import Owner, create_exchange, report, settings_of
+from cambist.supervisor.client import supervisor
+from tests.e2e.harness import WAIT_SECONDS, Exchange, cambist, environment, free_port, running
+from tests.e2e.market import SYMBOL, Owner, create_exchange, report, settings_of
 from tests.leading import holder_of
 
 FENCED = 4
@@ -39,7 +42,13 @@ STANDBYS = 2
 AT_WORK = 16
 PAUSE_S = 0.02
 ORDERS_BETWEEN = 200
-GIVE_UP_S = 30.0  # so that a slow machine makes a takeover late, and no order unknown
+GIVE_UP_S = 60.0  # so that a slow machine makes a takeover late, and no order unknown
+APART = {
+    "CAMBIST_PROCESSES_MATCH_APART": "true",
+    "CAMBIST_PROCESSES_GATEWAYS": "1",
+    "CAMBIST_PROCESSES_STANDBY": "true",
+    "CAMBIST_INTAKE_GIVE_UP_MS": "60000",
+}
 
 
 class MatchServer:
@@ -216,3 +225,61 @@ def check_chain(settings: Settings, flow: Flow, epochs: int) -> None:
         assert told.status == Status.OK
         assert (accepted[name].sequence, accepted[name].value) == (told.sequence, told.value)
     print(f"{len(flow.told)} orders told, {len(flow.unknown)} unknown, {len(accepted)} in the chain")
+
+
+def test_a_client_of_the_public_port_only_waits_while_another_process_begins_to_lead(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    keys = create_exchange(home)[0].credentials
+    settings = settings_of(home)
+    with running(home, settings=APART) as exchange:
+        client = exchange.client()
+        placed = [place(client, keys)]
+        for epoch, number in ((2, signal.SIGKILL), (3, signal.SIGSTOP)):
+            until_both_are_ready(exchange)
+            lock = epoch_file(settings.log_directory, newest_epoch(settings.log_directory))
+            leader = holder_of(lock)
+            os.kill(leader, number)
+            placed.append(place(client, keys))
+            assert newest_epoch(settings.log_directory) == epoch
+            if number == signal.SIGSTOP:
+                os.kill(leader, signal.SIGCONT)
+                wait_for_the_end_of(leader)
+            placed.append(place(client, keys))
+        until_both_are_ready(exchange)  # who was replaced stands by now
+        assert cambist(home, "user", "list"), "the operator reaches the one that leads"
+        found = client.signed(keys, "GET", "/api/v3/openOrders", symbol=SYMBOL)
+        assert [order["orderId"] for order in found] == placed
+        assert exchange.stop() == 0
+    found = verify.verify(settings, None, report)
+    assert found["problems"] == []
+
+
+def place(client: RestClient, keys: Credentials) -> int:
+    order = {
+        "symbol": SYMBOL,
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "quantity": 1,
+        "price": 1,
+    }
+    order_id: int = client.signed(keys, "POST", "/api/v3/order", **order)["orderId"]
+    return order_id
+
+
+def until_both_are_ready(exchange: Exchange) -> None:
+    deadline_s = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline_s:
+        with supervisor(exchange.home / "supervisor.sock") as keeper:
+            ready = {each.name for each in keeper.status().processes if each.is_ready}
+        if {"match", "standby"} <= ready:
+            return
+        time.sleep(0.05)
+    raise AssertionError(exchange.output.read_text())
+
+
+def wait_for_the_end_of(pid: int) -> None:
+    deadline_s = time.monotonic() + WAIT_SECONDS
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline_s, "it was replaced, and is still there"
+        time.sleep(0.05)

@@ -108,6 +108,8 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path, text):
         ("[server]\nport = 8001", "server.console_port = 8001: must differ from server.port"),
         ("[api]\nrecv_window_max_ms = 4_999", "api.recv_window_default_ms = 5000: must be at most"),
         ("[match]\nqueue_max = 1_023", "match.batch_max = 1024: must be at most match.queue_max = 1023"),
+        ("[processes]\nmatch_apart = true", "processes.gateways = 0: match_apart = true needs one at least"),
+        ("[processes]\nstandby = true", "processes.standby = true: needs processes.match_apart = true"),
     ],
 )
 def test_a_wrong_value_in_the_file_is_named_with_its_place_and_what_is_allowed(tmp_path, text, said):

@@ -96,6 +96,17 @@ def test_a_failed_disk_or_a_newer_leader_is_no_reason_to_try_again(tmp_path, sta
     assert (tmp_path / "starts").read_text() == "x\n"
 
 
+def test_who_was_replaced_by_its_deputy_is_started_again_to_stand_by(tmp_path, caplog):
+    script = f"test -e {tmp_path}/was && {{ {WORKS}; }}; touch {tmp_path}/was; {READY}; exit {FENCED}"
+
+    async def scene() -> None:
+        async with kept(script, is_vital=True, has_deputy=True) as child:
+            await until(lambda: child.restarts == 1 and child.status.is_ready)
+
+    asyncio.run(scene())
+    assert "one has ended (status 4)" in caplog.text
+
+
 def test_a_status_that_ends_everything_is_named_even_if_the_process_said_nothing():
     failure = asyncio.run(end_of(Child(program("exit 3"))))
     assert failure == Failure("stopped_by_itself", "one has ended (status 3)")
