@@ -4,15 +4,17 @@ import argparse
 import sys
 import time
 
-from .programme import COMMANDS, Programme
+from .programme import COMMANDS, KINDS, Programme
 from .shrink import how_to_replay, shrink, with_faults
 from .simulation import Failure, simulate
 
 
 def main() -> int:
     arguments = _parser().parse_args()
+    if arguments.seeds > 1:
+        return _run_many(arguments)
     drawn_for = arguments.drawn_for or arguments.commands
-    programme = Programme.of(arguments.seed, drawn_for)._replace(commands=arguments.commands)
+    programme = Programme.of(arguments.seed, drawn_for, arguments.only)._replace(commands=arguments.commands)
     if arguments.faults is not None:
         programme = with_faults(programme, arguments.faults)
     for fault in programme.faults:
@@ -29,12 +31,25 @@ def main() -> int:
     return 0
 
 
+def _run_many(arguments: argparse.Namespace) -> int:
+    """Until one fails."""
+    for seed in range(arguments.seed, arguments.seed + arguments.seeds):
+        try:
+            simulate(Programme.of(seed, arguments.commands, arguments.only))
+        except Failure as failure:
+            print(failure)
+            return 1
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("seed", type=int)
+    parser.add_argument("--seeds", type=int, default=1, help="how many, until one fails")
     parser.add_argument("--commands", type=int, default=COMMANDS)
     parser.add_argument("--drawn-for", type=int, help="commands that the faults were drawn for")
     parser.add_argument("--faults", help="numbers of those to keep, separated by commas")
+    parser.add_argument("--only", action="append", default=[], choices=[*KINDS], metavar="KIND")
     parser.add_argument("--shrink", action="store_true")
     return parser
 

@@ -71,6 +71,7 @@ class Machine:
         self._renamed: list[dict[str, File | None]] = []
         self.lost_share = 0.5  # of unsynced sectors, at a power cut
         self.free_bytes = 1 << 40
+        self.when_synced: dict[str, Callable[[], None]] = {}  # of files that others write
 
     def is_synced(self, path: Path) -> bool:
         return str(path.parent) in self._synced
@@ -157,6 +158,7 @@ class ProcessDisk(Disk):
         self._machine = machine
         self._process = process
         self._open: dict[int, File | None] = {}  # None: of what is never synced
+        self._when_synced: dict[int, Callable[[], None]] = {}
         self.faults: list[DiskFault] = []
         self.steps = 0
 
@@ -170,7 +172,10 @@ class ProcessDisk(Disk):
 
     def open(self, path: Path) -> int:
         self._step()
-        return self._opened(super().open(path), path)
+        descriptor = self._opened(super().open(path), path)
+        if (when_synced := self._machine.when_synced.get(str(path))) is not None:
+            self._when_synced[descriptor] = when_synced
+        return descriptor
 
     def open_or_create(self, path: Path) -> int:
         self._step()
@@ -204,6 +209,8 @@ class ProcessDisk(Disk):
         fault = self._step(takes_part=("sync",))
         file = self._open[descriptor]
         if file is None:
+            if descriptor in self._when_synced:
+                self._when_synced[descriptor]()
             return
         if fault is None:
             file.sync()
@@ -218,6 +225,7 @@ class ProcessDisk(Disk):
 
     def close(self, descriptor: int) -> None:
         self._open.pop(descriptor, None)
+        self._when_synced.pop(descriptor, None)
         super().close(descriptor)
 
     def rename(self, path: Path, to: Path) -> None:

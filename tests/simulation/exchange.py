@@ -1,156 +1,205 @@
-"""The process that leads: log, engine, journal and match server as the product wires them, and the door."""
+"""A process that leads or stands by: log, engine, journal, match server, intake, wired as in the product."""
 
-import asyncio
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cambist._matching import Engine
 from cambist.engine import commands, events
 from cambist.engine.codes import Role, Status
-from cambist.errors import Broken, ExchangeError, Unavailable
+from cambist.errors import Broken
+from cambist.intake.protocol import HEARTBEAT_S
+from cambist.intake.server import Connection, Intake
 from cambist.log.errors import LogFailed
 from cambist.log.file import FileLog
-from cambist.log.journal import JournalRecord
+from cambist.log.journal import JournalDamaged, JournalRecord
 from cambist.log.journal_writer import JournalWriter
 from cambist.match import recovery
 from cambist.match.disk import LowDiskMark
 from cambist.match.server import MatchServer, Port, StampedPort
+from cambist.match.standby import BEAT_EVERY_MS, LOOK_EVERY_MS, Led, Standby
 
 from .disk import ProcessDisk, SlowFill
-from .world import Crash, Process, Violation
+from .world import MS, NS_PER_S, Crash, Process, Violation
 
 if TYPE_CHECKING:
     from .site import Site
 
-GENESIS = Engine().event_hash
-ROLES = (Role.TRADE, Role.ADMIN, Role.WALLET)
+IDLE_MAX_NS = 40 * MS
+
+T = TypeVar("T")
 
 
 class Exchange(Process):
-    def __init__(self, site: "Site", name: str, *, mend: bool) -> None:
+    """`epoch` is 0 until it leads."""
+
+    engine: Engine
+    server: MatchServer
+    intake: Intake
+
+    def __init__(self, site: "Site", name: str) -> None:
         super().__init__(site.world, name)
         self.site = site
         self.disk = ProcessDisk(site.machine, self)
         self.problem: BaseException | None = None
-        self.ports: dict[Role, Port] = {}
-        self._mend = mend
+        self.epoch = 0
+        self.connections: list[Connection] = []  # in the order in which they came
         self._log: FileLog | None = None
+        self._standby: Standby | None = None
+        self._is_round_near = False
 
-    def start(self) -> None:
-        """Raises LogDamaged. What else goes wrong ends this process, and the operator starts the next."""
-        try:
-            self._open()
-        except (LogFailed, Crash) as problem:
-            self.problem = problem
-            self._let_go()
-            self.site.exchange_ended(self)
-            return
-        site = self.site
-        site.history.read_log(site.settings.log_directory)
-        site.noise.clear()
-        site.history.check_engine(self.engine)
-        site.history.must(self.engine.sequence == site.history.sequence, "13: recovery stops early")
-        self.world.note(f"{self.name} begins at {self.engine.sequence}")
-        self.later(1, self._round)
-        self.spawn(self._open_ports())
+    # How it comes to lead.
 
-    def _open(self) -> None:
+    def start(self, *, mend: bool = False) -> None:
+        """Raises LogDamaged and LogInUse. What else goes wrong ends this process."""
         settings, site = self.site.settings, self.site
-        self._log = FileLog.open(
-            settings.log_directory,
-            segment_bytes=settings.log.segment_bytes,
-            disk=self.disk,
-            executor=SlowFill(self),
-            monotonic_ns=lambda: site.world.now_ns,
-        )
-        journal = JournalWriter(
-            settings.journal_directory,
-            self._log.log_id,
-            GENESIS,
-            segment_bytes=settings.log.segment_bytes,
-            disk=self.disk,
-        )
-        if self._mend:
-            journal.mend()
-        self.engine = recovery.recover_with(journal, settings, self._log.last_sequence, lambda at, of: None)
+        try:
+            self._log = FileLog.open(
+                settings.log_directory,
+                segment_bytes=settings.log.segment_bytes,
+                disk=self.disk,
+                executor=SlowFill(self),
+                monotonic_ns=self._now_ns,
+            )
+            journal = recovery.open_journal(settings, self._log.log_id, self.disk)
+            if mend:
+                journal.mend()
+            last_sequence = self._log.last_sequence
+            engine = recovery.recover_with(journal, settings, last_sequence, lambda at, of: None)
+        except (LogFailed, Crash) as problem:
+            self._end(problem)
+            return
+        site.noise.clear()
+        self._lead(Led(self._log, journal, engine))
+
+    def stand_by(self) -> None:
+        self._standby = Standby(self.site.settings, self._now_ns, disk=self.disk, executor=SlowFill(self))
+        self.world.note(f"{self.name} stands by")
+        self.later(1, self._look)
+
+    def follows(self) -> int | None:
+        """How far, if it stands by."""
+        return self._standby.sequence if self._standby is not None and self.epoch == 0 else None
+
+    def _look(self) -> None:
+        assert self._standby is not None
+        try:
+            led = self._standby.step()
+        except (LogFailed, JournalDamaged, Crash) as problem:
+            self._end(problem)
+            return
+        if led is not None:
+            self._lead(led)
+            return
+        ahead = self._standby.sequence > self.site.history.sequence
+        self.site.history.must(not ahead, "15: the standby is ahead of the log")
+        self.later(self.world.dice("rounds").randrange(1, 2 * LOOK_EVERY_MS * MS), self._look)
+
+    def _lead(self, led: Led) -> None:
+        site = self.site
+        self._log, journal, self.engine = led
+        site.history.read_log(site.settings.log_directory)
+        site.history.must(self.engine.sequence == site.history.sequence, "13: recovery stops early")
+        site.history.check_engine(self.engine)
         self.server = MatchServer(
             WatchedLog(self._log, self),
             self.engine,
             WatchedJournal(journal, self),
-            match=settings.match,
-            log_settings=settings.log,
-            disk=LowDiskMark(
-                settings.log.low_disk_bytes,
-                lambda: site.machine.free_bytes,
-                lambda: site.world.now_ns,
-            ),
+            match=site.settings.match,
+            log_settings=site.settings.log,
+            disk=LowDiskMark(site.settings.log.low_disk_bytes, lambda: site.machine.free_bytes, self._now_ns),
             clock=site.world.wall_ns,
         )
+        self.intake = Intake(self.server, site.settings.journal_directory, site.secret, self._aside)
+        self.epoch = self._log.epoch
+        self.world.note(f"{self.name} leads epoch {self.epoch} behind {self.engine.sequence}")
+        self.later(1, self._idle)
+        self.later(1, self._beat)
+        self.later(1, self._tick)
+        site.leads(self)
+
+    # How it ends.
 
     def kill(self) -> None:
         super().kill()
         self._let_go()
 
+    def stop(self) -> None:
+        """In order: what waits is answered, the log is sealed."""
+        self.server._is_stopping = True
+        self.round_soon()
+
+    def _end(self, problem: BaseException | None) -> None:
+        """By itself; or it was killed in the middle of something."""
+        self.problem = problem
+        self._let_go()
+        self.site.exchange_ended(self)
+
     def _let_go(self) -> None:
-        """What the kernel does when a process has ended."""
+        """What the kernel does when a process has ended: files are closed, and with them locks."""
         if self._log is not None:
             self._log.close()
+        if self._standby is not None:
+            self._standby._follower.close()
 
-    async def _open_ports(self) -> None:
-        ports, sequencer = {}, StampedPort(self.server)
-        for role in ROLES:
-            command = commands.SessionOpen(role=role, name=role.name.lower().encode()).encode()
-            try:
-                answer = events.result(await sequencer.submit(command))
-            except ExchangeError:
-                return
-            self.site.history.must(answer.status == Status.OK, f"no session: {answer}")
-            ports[role] = Port(self.server, answer.value)
-        self.ports = ports
+    # What it does while it leads.
+
+    def round_soon(self) -> None:
+        """Something may wait for one."""
+        if not self._is_round_near:
+            self._is_round_near = True
+            delay_ns = self.world.dice("rounds").randrange(1, self.site.programme.round_max_ns)
+            self.later(delay_ns, self._round)
 
     def _round(self) -> None:
+        self._is_round_near = False
         goes_on = self.server.turn(0)
         if not self.is_alive:
             return
         if goes_on:
-            self.later(self.world.dice("rounds").randrange(1, self.site.programme.round_max_ns), self._round)
+            if self.engine.pending or self.server._queue:
+                self.round_soon()
             return
-        self.problem = self.server.problem
-        if isinstance(self.problem, Broken):
-            raise Violation(f"{self.name} breaks: {self.problem}") from self.problem
-        self.site.exchange_ended(self)
+        if isinstance(self.server.problem, Broken):
+            raise Violation(f"{self.name} breaks: {self.server.problem}") from self.server.problem
+        self._end(self.server.problem)
 
-    def stop(self) -> None:
-        """In order: what waits is answered, the log is sealed."""
-        self.server._is_stopping = True
+    def _idle(self) -> None:
+        """Deadlines and seals need rounds too."""
+        self._round()
+        if self.is_alive:
+            self.later(self.world.dice("rounds").randrange(1, IDLE_MAX_NS), self._idle)
 
-    # The door.
+    def _beat(self) -> None:
+        self.server.beat()
+        self.later(BEAT_EVERY_MS * MS, self._beat)
 
-    def submit(self, role: Role, command: bytearray, answer: Callable[[bytes | ExchangeError], None]) -> None:
-        """`answer` gets the record, or why there is none; it is called in this process."""
-        if role not in self.ports:
-            answer(Unavailable("the exchange starts"))
-            return
-        try:
-            future = self.ports[role].submit(command)
-        except ExchangeError as problem:
-            answer(problem)
-            return
-        future.add_done_callback(partial(_tell, answer))
+    def _tick(self) -> None:
+        self.connections = [each for each in self.connections if not each.is_closed]
+        for connection in self.connections:
+            connection.tick(self.loop.time())
+        self.later(int(HEARTBEAT_S * NS_PER_S), self._tick)
 
-    def rules(self, version: int, answer: Callable[[bytes | ExchangeError], None]) -> None:
-        command = commands.Rules(version=version).encode()
-        StampedPort(self.server).submit(command).add_done_callback(partial(_tell, answer))
+    def _aside(self, work: Callable[[], T], done: Callable[[T], None]) -> None:
+        self.later(self.world.dice("aside").randrange(1, 20 * MS), lambda: done(work()))
 
+    def _now_ns(self) -> int:
+        return self.world.now_ns
 
-def _tell(answer: Callable[[bytes | ExchangeError], None], future: "asyncio.Future[bytes]") -> None:
-    problem = future.exception()
-    if problem is None:
-        answer(future.result())
-    else:
-        assert isinstance(problem, ExchangeError), problem
-        answer(problem)
+    # The operator's own session, in the leading process.
+
+    async def set_up(self, told: Callable[[bytes], None], setup: list[bytearray]) -> None:
+        sequencer = StampedPort(self.server)
+        self.round_soon()
+        told(await sequencer.submit(commands.Rules(version=2).encode()))
+        opening = sequencer.submit(commands.SessionOpen(role=Role.ADMIN, name=b"operator").encode())
+        self.round_soon()
+        session = events.result(await opening)
+        self.site.history.must(session.status == Status.OK, f"no session: {session}")
+        port = Port(self.server, session.value)
+        answers = [port.submit(command) for command in setup]
+        self.round_soon()
+        for answer in answers:
+            told(await answer)
 
 
 class WatchedLog:
@@ -169,11 +218,11 @@ class WatchedLog:
     def require_leading(self) -> None:
         self._log.require_leading()
 
-    def seal(self) -> None:
-        self._log.seal()
-
     def beat(self) -> None:
         self._log.beat()
+
+    def seal(self) -> None:
+        self._log.seal()
 
     def close(self) -> None:
         self._log.close()

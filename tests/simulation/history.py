@@ -14,11 +14,13 @@ from typing import Any, cast
 from sqlalchemy import Connection, func, select
 
 from cambist._matching import Engine
+from cambist.engine import commands
 from cambist.engine import events as codec
-from cambist.engine.codes import Contingency, Side
+from cambist.engine.codes import Contingency, Kind, Side, Status
 from cambist.engine.views import MarketView, OrderView
 from cambist.log.file import read
 from cambist.log.journal import JournalRecord
+from cambist.log.segments import segments
 from cambist.store import views
 from tests.contract.venues import AccountView
 from tests.property import invariants
@@ -28,6 +30,7 @@ from .world import Violation, World
 
 _BATCH = Struct("<QqIII4x")
 _LENGTH = Struct("<H")
+MONEY = range(Kind.CREDIT, Kind.CORRECTION + 1)
 REFUSED_EVERY = 16  # one in so many commands that come alone is held against invariant 9 by hashes
 
 
@@ -37,10 +40,12 @@ class History:
         self.fold = Fold()
         self.engine = Engine()
         self.batches: list[bytes] = []
+        self._nth = {0: 0}  # batches up to a sequence
         self.commands: list[bytes] = [b""]  # by sequence
         self.records: list[bytes] = [b""]
         self.hashes: dict[int, int] = {0: self.engine.event_hash}  # at the end of each batch
         self.attempted: set[bytes] = set()  # batches that some leader began to write
+        self._references: set[bytes] = set()
         self._dice = world.dice("history")
 
     @property
@@ -62,6 +67,8 @@ class History:
             self.commands.append(command)
             self.records.append(record)
             result = codec.result(record)
+            if result.command in MONEY and result.status == Status.OK and not result.repeat:
+                self._once(command)
             try:
                 self.fold.take(result, codec.decode(record))
             except (AssertionError, LookupError) as problem:
@@ -70,8 +77,17 @@ class History:
                 same = self.engine.business_hash() == before
                 self.must(same, f"9: refused {result} changes the state")
         self.batches.append(payload)
+        self._nth[self.sequence] = len(self.batches)
         self.hashes[self.sequence] = self.engine.event_hash
         self.world.note(f"batch to {self.sequence}", payload, output)
+
+    def _once(self, command: bytes) -> None:
+        """10: a reference moves money once."""
+        money = commands.decode(command)
+        assert isinstance(money, commands.Money)
+        reference = money.reference
+        self.must(reference not in self._references, f"10: {reference!r} has moved money before")
+        self._references.add(reference)
 
     def must(self, holds: bool, what: str) -> None:
         if not holds:
@@ -90,20 +106,32 @@ class History:
         self.must(result.sequence <= self.sequence, f"15: {result} was told before it was durable")
         self.must(self.commands[result.sequence] == command, f"15: {result} answers another command")
         first, *parts = codec.split(answer)
+        told = self.fold.results.get((result.session, result.number))
+        self.must(told is None or told.sequence == result.sequence, f"8: {result} is not the first answer")
+        last = codec.result(parts[-1]) if parts else result
+        self.must(not last.more, f"8: {result} was told before its last part was there")
         self.must(first == self.records[result.sequence], f"8: told {result}, which is not what happened")
         for part in parts:
             sequence = codec.result(part).sequence
             self.must(part == self.records[sequence], f"8: told a part at {sequence} that did not happen")
 
     def read_log(self, directory: Path) -> None:
-        """15: the log on the disk is this history, and at most a batch that was in flight."""
-        found = read(directory)
-        for nth, payload in enumerate(self.batches):
-            if next(found, None) != payload:
+        """15: the log on the disk is this history, and at most what was in flight. It may begin later."""
+        pruned = segments(directory)[0].first_sequence - 1
+        found = read(directory, pruned)
+        for nth in range(self._nth[pruned], len(self.batches)):
+            if next(found, None) != self.batches[nth]:
                 raise Violation(f"15: batch {nth} of {len(self.batches)} was acknowledged and is lost")
         for payload in found:
-            self.must(payload in self.attempted, "15: the log holds a batch that nobody wrote")
+            of_taker = [command[2] for command in commands_of(payload)] == [Kind.TAKE_OVER]
+            self.must(of_taker or payload in self.attempted, "15: the log holds a batch that nobody wrote")
             self.take(payload)
+
+    def was_not_executed(self, command: bytes) -> None:
+        """What was refused may not be in the log, not even later."""
+        if any(command[4:16]):
+            key = (int.from_bytes(command[4:8], "little"), int.from_bytes(command[8:16], "little"))
+            self.must(key not in self.fold.results, f"15: {key} was told to be not executed, and was")
 
     def check_engine(self, live: Engine) -> None:
         """13 and 14: an engine that has run, or was restored, stands where this history does."""

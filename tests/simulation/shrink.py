@@ -33,8 +33,9 @@ def shrink(failure: Failure, within_s: float = WITHIN_S) -> Failure:
 
 def how_to_replay(programme: Programme) -> str:
     """The command that runs it again; the faults that are left are named by their number."""
-    whole = Programme.of(programme.seed, programme.drawn_for)
+    whole = Programme.of(programme.seed, programme.drawn_for, programme.only)
     command = f"python -m tests.simulation {programme.seed} --commands {programme.commands}"
+    command += "".join(f' --only "{kind}"' for kind in programme.only)
     if programme.drawn_for != programme.commands:
         command += f" --drawn-for {programme.drawn_for}"
     if programme.faults != whole.faults:

@@ -1,5 +1,6 @@
 """One history from beginning to end: trade while faults strike, then heal and demand that all works."""
 
+import gc
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,27 +12,25 @@ from tempfile import mkdtemp
 from typing import NamedTuple
 from unittest.mock import patch
 
-from cambist._matching import Engine
 from cambist.engine import commands
-from cambist.engine.codes import Role
-from cambist.errors import ExchangeError
-from cambist.log import snapshots
 from cambist.log.errors import LogDamaged
-from cambist.log.file import verify
+from cambist.log.segments import SegmentReader, segments
 from cambist.match import recovery
 from tests.property.pair import SETUP
 
-from .disk import DiskFault, ProcessDisk, flipped
+from .disk import DiskFault, flipped
+from .exchange import Exchange
+from .keeper import Keeper
 from .programme import Fault, Programme
-from .site import MS, Site, memory
+from .site import Site, memory
 from .traders import Trader
-from .world import NS_PER_S, Crash, Violation
+from .world import MS, NS_PER_S, Process, Violation
 
 TRADERS = 4
 CHECK_EVERY = 1_000
 STUCK_NS = 60 * NS_PER_S  # of virtual time without one command
 HEALED_NS = 20 * NS_PER_S
-MOST_CONTINUED = 1_000
+VIEWS_NS = 200 * NS_PER_S  # a reader of a damaged journal is patient, and so is the operator
 
 
 class Outcome(NamedTuple):
@@ -41,6 +40,7 @@ class Outcome(NamedTuple):
     unknown: int
     refused: int
     starts: int
+    takeovers: int
     faults: dict[str, int]
 
 
@@ -57,6 +57,7 @@ class Failure(Exception):
 def simulate(programme: Programme) -> Outcome:
     """Raises Failure."""
     home = Path(mkdtemp(prefix="cambist-simulation-", dir=memory()))
+    gc.disable()  # it takes a tenth of the time, and a history has an end
     try:
         with _quiet(), patch("cambist.log.file.secrets.token_bytes", Random(programme.seed).randbytes):
             run = Simulation(programme, home)
@@ -68,6 +69,7 @@ def simulate(programme: Programme) -> Outcome:
             finally:
                 run.end()
     finally:
+        gc.enable()
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -82,9 +84,7 @@ class Simulation:
 
     def run(self) -> Outcome:
         site, world = self.site, self.site.world
-        site.start_exchange()
         self._set_up()
-        site.start_data()
         for trader in self.traders:
             trader.begin()
         site.outside.later(1, self._watch)
@@ -103,6 +103,7 @@ class Simulation:
             unknown=sum(len(trader.unknown) for trader in self.traders),
             refused=sum(len(trader.refused) for trader in self.traders),
             starts=site.starts,
+            takeovers=site.takeovers,
             faults=self._struck,
         )
 
@@ -116,28 +117,25 @@ class Simulation:
     def _set_up(self) -> None:
         """Accounts, markets and money, before anything goes wrong."""
         site = self.site
-        self._until(self._exchange_is_open, "the exchange does not open")
-        told: list[bytes | ExchangeError] = []
+        site.start_exchange()
         assert site.exchange is not None
-        exchange = site.exchange
+        told: list[bytes] = []
         setup = [each.encode() for each in SETUP if each.kind != commands.Kind.SESSION_OPEN]
-
-        def send() -> None:
-            exchange.rules(2, told.append)
-            for command in setup:
-                exchange.submit(Role.ADMIN, command, told.append)
-
-        exchange.later(1, send)
+        site.exchange.spawn(site.exchange.set_up(told.append, setup))
         self._until(lambda: len(told) == len(setup) + 1, "the set-up is not answered")
-        for answer in told:
-            assert isinstance(answer, bytes), answer
+        for gateway in site.gateways:
+            gateway.start()
+        self._until(self._all_gateways_are_open, "the gateways find no exchange")
+        if site.programme.has_standby:
+            site.start_exchange()
+        site.start_data()
+        site.start_keeper()
 
-    def _exchange_is_open(self) -> bool:
-        exchange = self.site.exchange
-        return exchange is not None and exchange.is_alive and bool(exchange.ports)
+    def _all_gateways_are_open(self) -> bool:
+        return all(gateway.is_open for gateway in self.site.gateways)
 
-    def _until(self, holds: Callable[[], bool], otherwise: str) -> None:
-        self.site.history.must(self.site.world.run(holds, HEALED_NS), otherwise)
+    def _until(self, holds: Callable[[], bool], otherwise: str, within_ns: int = HEALED_NS) -> None:
+        self.site.history.must(self.site.world.run(holds, within_ns), otherwise)
 
     def _watch(self) -> None:
         """Lets the faults strike whose time has come, and checks the whole state now and then."""
@@ -166,7 +164,7 @@ class Simulation:
 
     def _strike(self, fault: Fault) -> None:
         site, dice = self.site, Random(fault.dice)
-        exchange, data = site.exchange, site.data
+        data, keeper = site.data, site.keeper
         match fault.kind:
             case "kill data" if data is not None and data.is_alive:
                 data.kill()
@@ -177,8 +175,9 @@ class Simulation:
                 else:
                     data.switch.strikes_when_committed = True
             case "pause data" if data is not None and data.is_alive:
-                data.pause()
-                site.outside.later(dice.randrange(1, 500 * MS), data.resume)
+                self._pause(data, dice.randrange(1, 500 * MS))
+            case "kill the snapshotter" if keeper is not None and keeper.is_alive:
+                keeper.disk.faults.append(DiskFault("kill", dice.randrange(12), keeper.kill))
             case "set the clock":
                 jump_s = dice.choice([-3_600, -60, -1, 1, 2, 60, 3_600])
                 site.world.wall_offset_ns += jump_s * NS_PER_S
@@ -189,51 +188,70 @@ class Simulation:
             case "run low on disk":
                 site.machine.free_bytes = 1
                 site.outside.later(dice.randrange(1, 3_000 * MS), self._clean_disk)
-            case "keep a snapshot":
-                self._keep_snapshot(dice)
             case "flip a bit of a snapshot":
                 self._flip(dice, sorted(site.settings.snapshots_directory.glob("*.snapshot")))
             case "flip a bit of the journal":
                 self._flip(dice, sorted(site.settings.journal_directory.glob("*.journal")))
-            case _ if exchange is not None and exchange.is_alive:
+            case "kill a gateway" | "pause a gateway" | "cut a gateway off" | "mute a gateway":
+                self._strike_gateway(fault.kind, dice)
+            case "kill the standby":
+                for member in site.members:
+                    if member.epoch == 0 and member.is_alive:
+                        member.disk.faults.append(
+                            DiskFault("kill", dice.randrange(14), partial(self._end, member))
+                        )
+            case _:
                 self._strike_exchange(fault.kind, dice)
+
+    def _strike_gateway(self, kind: str, dice: Random) -> None:
+        nth = dice.randrange(len(self.site.gateways))
+        gateway = self.site.gateways[nth]
+        match kind:
+            case "kill a gateway" if gateway.is_alive:
+                gateway.kill()
+                self.site.outside.later(dice.randrange(1, 300 * MS), self.site.restart_gateway, nth)
+            case "pause a gateway" if gateway.is_alive:
+                self._pause(gateway, dice.randrange(1, 3_000 * MS))
+            case "cut a gateway off":
+                gateway.cut()
+            case "mute a gateway":
+                gateway.is_mute = True
+                self.site.outside.later(dice.randrange(1, 4_000 * MS), gateway.speak)
+
+    def _pause(self, process: Process, for_ns: int) -> None:
+        process.pause()
+        self.site.outside.later(for_ns, process.resume)
+
+    def _end(self, member: Exchange) -> None:
+        self.site.end(member)
+        self.site.start_exchange_soon()
 
     def _strike_exchange(self, kind: str, dice: Random) -> None:
         site, exchange = self.site, self.site.exchange
-        assert exchange is not None
-        steps = dice.randrange(10)
-
-        def end() -> None:
-            exchange.kill()
+        if exchange is None or not exchange.is_alive:
+            return
+        for_ns, steps = dice.randrange(1, 3_000 * MS), dice.randrange(10)
+        faults: dict[str, tuple[str, Callable[[], None]]] = {
+            "kill the exchange": ("kill", partial(self._end, exchange)),
+            "cut the power": ("power", site.cut_power),
+            "leave noise in a sector": ("power", partial(site.cut_power, garbage=True)),
+            "pause the exchange": ("pause", partial(exchange.sleep_while_others_run, for_ns)),
+            "fail a sync": ("sync", _nothing),
+            "fail a write": ("EIO", _nothing),
+            "fill the disk": ("ENOSPC", _nothing),
+            "write short": ("short", _nothing),
+            "tear a write": ("torn", _nothing),
+        }
+        if kind in faults:
+            what, act = faults[kind]
+            exchange.disk.faults.append(DiskFault(what, steps, act))
+        elif kind == "stop and start":
+            exchange.stop()
+        elif kind == "flip a bit of the log":
+            for member in site.members:
+                site.end(member)
             site.start_exchange_soon()
-
-        match kind:
-            case "kill the exchange":
-                exchange.disk.faults.append(DiskFault("kill", steps, end))
-            case "cut the power":
-                exchange.disk.faults.append(DiskFault("power", steps, site.cut_power))
-            case "leave noise in a sector":
-                exchange.disk.faults.append(DiskFault("power", steps, lambda: site.cut_power(garbage=True)))
-            case "pause the exchange":
-                for_ns = dice.randrange(1, 3_000 * MS)
-                exchange.disk.faults.append(
-                    DiskFault("pause", steps, lambda: exchange.sleep_while_others_run(for_ns))
-                )
-            case "fail a sync":
-                exchange.disk.faults.append(DiskFault("sync", steps))
-            case "fail a write":
-                exchange.disk.faults.append(DiskFault("EIO", steps))
-            case "fill the disk":
-                exchange.disk.faults.append(DiskFault("ENOSPC", steps))
-            case "write short":
-                exchange.disk.faults.append(DiskFault("short", steps))
-            case "tear a write":
-                exchange.disk.faults.append(DiskFault("torn", steps))
-            case "stop and start":
-                exchange.stop()
-            case "flip a bit of the log":
-                end()
-                self._flip_log(dice)
+            self._flip_log(dice)
 
     def _swizzle(self, dice: Random, *, cut: bool) -> None:
         """Links stop one by one and heal in another order."""
@@ -249,29 +267,6 @@ class Simulation:
     def _clean_disk(self) -> None:
         self.site.machine.free_bytes = 1 << 40
 
-    def _keep_snapshot(self, dice: Random) -> None:
-        """As another process does it, which is killed on the way now and then."""
-        site = self.site
-        if not self._exchange_is_open():
-            return
-        disk = ProcessDisk(site.machine, site.outside)
-        if dice.random() < 0.3:
-            disk.faults.append(DiskFault("kill", dice.randrange(8), _crash))
-        engine = recovery.state_at(site.settings, site.history.sequence, lambda at, of: None)
-        site.history.check_engine(engine)
-        snapshot = snapshots.Snapshot(
-            sequence=engine.sequence,
-            time_ns=engine.time_ns,
-            event_hash=engine.event_hash,
-            state_hash=engine.state_hash(),
-            log_id=recovery.log_id(site.settings.log_directory),
-            engine=engine.snapshot(),
-        )
-        try:
-            snapshots.save(site.settings.snapshots_directory, snapshot, disk, keep=2)
-        except Crash:
-            site.world.note("killed while it keeps a snapshot")
-
     def _flip(self, dice: Random, files: list[Path]) -> None:
         if files:
             path = dice.choice(files)
@@ -280,18 +275,18 @@ class Simulation:
                 self.site.machine.put(path, flipped(content, dice.randrange(8 * len(content))))
 
     def _flip_log(self, dice: Random) -> None:
-        """Any bit of any record: no reading of the log may pass over it. Then the disk is mended."""
+        """Any bit of any record of the chain: no reader may pass over it. Then the disk is mended."""
         site = self.site
-        path = dice.choice(sorted(site.settings.log_directory.glob("*.log")))
-        content = path.read_bytes()
-        last = len(content.rstrip(b"\0"))
-        site.machine.put(path, flipped(content, dice.randrange(8 * last)))
+        readers = read_chain(site.settings.log_directory)
+        reader = dice.choice(readers)
+        content = reader.path.read_bytes()
+        site.machine.put(reader.path, flipped(content, dice.randrange(8 * reader.offset)))
         try:
-            verify(site.settings.log_directory)
+            read_chain(site.settings.log_directory)
         except LogDamaged:
-            site.machine.put(path, content)
+            site.machine.put(reader.path, content)
         else:
-            raise Violation(f"I03: a flipped bit in {path.name} is not noticed")
+            raise Violation(f"I03: a flipped bit in {reader.path.name} is not noticed")
 
     # The end.
 
@@ -301,28 +296,38 @@ class Simulation:
         site.world.note("healed")
         for trader in self.traders:
             trader.link.heal()
+            trader.calm_down()
+        for gateway in site.gateways:
+            gateway.speak()
         self._clean_disk()
-        if site.exchange is not None:
-            site.exchange.disk.faults.clear()
-        if site.data is not None:
-            site.data.switch.strikes_at_flush = site.data.switch.strikes_when_committed = False
         for process in site.processes():
             process.resume()
-        self._until(self._exchange_is_open, "25: no exchange starts after the healing")
+            if isinstance(process, Exchange | Keeper):
+                process.disk.faults.clear()
+        if site.data is not None:
+            site.data.switch.strikes_at_flush = site.data.switch.strikes_when_committed = False
+        self._until(self._all_gateways_are_open, "25: the gateways find no exchange after the healing")
         answered = [trader.answered for trader in self.traders]
         self._until(
-            lambda: all(
-                trader.answered > before for trader, before in zip(self.traders, answered, strict=True)
-            ),
+            lambda: all(now.answered > before for now, before in zip(self.traders, answered, strict=True)),
             "25: a trader gets no answers after the healing",
         )
         for trader in self.traders:
             trader.rest()
         self._until(lambda: not any(trader.waiting for trader in self.traders), "25: requests stay open")
-        exchange = site.exchange
-        assert exchange is not None
-        self._until(lambda: not exchange.engine.pending, "25: a cancel-all never ends")
-        self._until(self._views_are_level, "25: the views do not catch up")
+        assert site.exchange is not None
+        self._until(lambda: not self._leader().engine.pending, "25: a cancel-all never ends")
+        self._until(self._views_are_level, "25: the views do not catch up", VIEWS_NS)
+        if site.programme.has_standby:
+            self._until(self._standby_is_level, "25: no standby is level")
+
+    def _leader(self) -> Exchange:
+        assert self.site.exchange is not None
+        return self.site.exchange
+
+    def _standby_is_level(self) -> bool:
+        sequence = self.site.history.sequence
+        return any(each.follows() == sequence for each in self.site.members if each.is_alive)
 
     def _views_are_level(self) -> bool:
         data = self.site.data
@@ -330,36 +335,55 @@ class Simulation:
 
     def _check_everything(self) -> None:
         site, settings = self.site, self.site.settings
-        assert site.exchange is not None and site.data is not None and site.data.server is not None
+        leader = self._leader()
+        assert site.data is not None and site.data.server is not None
         site.history.check_all()
-        site.history.check_engine(site.exchange.engine)
+        site.history.check_engine(leader.engine)
         site.history.check_views(site.data.server._db)
-        site.exchange.stop()
-        self._until(lambda: not site.exchange.is_alive, "25: the exchange does not stop")  # type: ignore[union-attr]
+        for trader in self.traders:
+            for request in trader.refused:
+                site.history.was_not_executed(bytes(request.command))
+        for member in site.members:
+            if member is not leader:
+                site.end(member)
+        leader.stop()
+        self._until(lambda: not leader.is_alive, "25: the exchange does not stop")
         site.history.read_log(settings.log_directory)
         self._check_replays()
-        sealed = verify(settings.log_directory)
-        site.history.must(sealed.is_sealed, "the log is not sealed by an orderly stop")
-        site.history.must(sealed.epoch == site.history.engine.epoch, "19: epochs")
-        site.world.note("end", site.history.engine.state_hash(), sealed.chain)
+        last = read_chain(settings.log_directory)[-1]
+        site.history.must(last.is_sealed, "the log is not sealed by an orderly stop")
+        site.history.must(last.epoch == site.history.engine.epoch, "19: epochs")
+        site.world.note("end", site.history.engine.state_hash(), last.chain)
 
     def _check_replays(self) -> None:
-        """13: the log from its beginning, and a snapshot with the rest, lead to the live hashes."""
+        """13: the whole log, and the newest snapshot with what lies behind it, lead to the live hashes."""
         settings, history = self.site.settings, self.site.history
-        fresh = Engine()
-        for _ in recovery.replay(fresh, settings.log_directory, None, lambda at, of: None):
+        whole = recovery.oldest_state(settings)
+        for _ in recovery.replay(whole, settings.log_directory, None, lambda at, of: None):
             pass
-        for engine in (fresh, recovery.recover(settings, None, lambda at, of: None)):
+        for engine in (whole, recovery.recover(settings, None, lambda at, of: None)):
             history.must(engine.sequence == history.sequence, "13: a replay ends early")
             history.check_engine(engine)
+
+
+def read_chain(directory: Path) -> list[SegmentReader]:
+    """Every segment, read to where it ends, or where the next epoch says that it ends."""
+    readers = [SegmentReader(segment) for segment in segments(directory)]
+    for reader, successor in zip(readers, [*readers[1:], None], strict=True):
+        for _ in reader.batches(until=None if successor is None else successor.previous):
+            pass
+        if successor is not None:
+            reader.must_lead_to(successor)
+    readers[-1].unfinished()
+    return readers
 
 
 def _stop_link(link: object, cut: bool) -> None:
     setattr(link, "is_cut" if cut else "is_clogged", True)
 
 
-def _crash() -> None:
-    raise Crash
+def _nothing() -> None:
+    """The disk itself does what is wrong."""
 
 
 @contextmanager

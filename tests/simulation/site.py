@@ -1,22 +1,28 @@
 """One machine with its processes, and the operator who starts again what has ended."""
 
+import os
 import shutil
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 
 from cambist.data.database import open_views
-from cambist.log.errors import LogDamaged
-from cambist.settings import Log, Settings, Snapshots
+from cambist.engine.codes import Role
+from cambist.log.errors import Fenced, LogDamaged, LogInUse
+from cambist.settings import Keep, Log, Settings, Snapshots, Standby
+from cambist.store import migrate
 
 from .disk import Machine
 from .exchange import Exchange
+from .gateways import Gateway
 from .history import History
+from .keeper import Keeper
 from .programme import Programme
 from .views import Data
-from .world import Process, Violation, World
+from .world import MS, Process, Violation, World
 
-MS = 1_000_000
+GATEWAYS = 2
 
 
 class Site:
@@ -25,39 +31,58 @@ class Site:
     def __init__(self, programme: Programme, home: Path) -> None:
         self.programme = programme
         self.world = World(programme.seed)
-        self.settings = Settings(
+        self.settings = settings = Settings(
             home=home,
             log=Log(segment_bytes=programme.segment_bytes, low_disk_bytes=1 << 20),
-            snapshots=Snapshots(keep=2),
+            snapshots=Snapshots(keep=2, every_commands=programme.snapshot_every, every_minutes=0),
+            keep=Keep(prune=programme.prunes, commands=1),
+            standby=Standby(silent_ms=programme.silent_ms),
         )
-        settings = self.settings
         self.machine = Machine(
             self.world,
             synced=[settings.log_directory, settings.snapshots_directory],
             unsynced=[settings.journal_directory],
         )
         self.machine.lost_share = programme.lost_share
+        for part in self._views_parts(settings.views_file):
+            self.machine.when_synced[str(part)] = self.keep_views
         self.history = History(self.world)
         self.outside = Process(self.world, "outside")  # clients and operator: never killed
-        self.exchange: Exchange | None = None
+        self.exchange: Exchange | None = None  # who leads, or was the last to lead
+        self.members: list[Exchange] = []
+        self.gateways = [Gateway(self, nth) for nth in range(GATEWAYS)]
         self.data: Data | None = None
-        self.starts = self.sent = 0
+        self.keeper: Keeper | None = None
+        self.starts = self.takeovers = self.sent = 0
         self.noise: list[tuple[Path, int]] = []  # sectors that a power cut garbled
-        self._data_failures = 0
+        self._complaints = 0  # of a damaged journal
         self._old_views = home / "old.db"
         shutil.copy(empty_views(), settings.views_file)
+
+    def secret(self, role: Role) -> bytes:
+        return role.name.encode()
 
     # The operator, and the supervisor.
 
     def start_exchange(self, *, mend: bool = False) -> None:
-        if self.exchange is not None and self.exchange.is_alive:
+        """Opens the log; stands by if another process leads, and does nothing if enough of them are there."""
+        self.members = [each for each in self.members if each.is_alive]
+        if len(self.members) >= (2 if self.programme.has_standby else 1):
             return
         self.starts += 1
-        self.exchange = Exchange(self, f"exchange {self.starts}", mend=mend)
+        member = Exchange(self, f"exchange {self.starts}")
+        has_company = bool(self.members)
+        self.members.append(member)
         try:
-            self.exchange.start()
+            if has_company:
+                member.stand_by()
+            else:
+                member.start(mend=mend)
+        except LogInUse:
+            member.kill()
+            self.start_exchange_soon(mend=mend)
         except LogDamaged as problem:
-            self.exchange.kill()
+            member.kill()
             if not self.noise:
                 raise Violation(f"15: the log does not start: {problem}") from problem
             self._clean_up()
@@ -66,6 +91,10 @@ class Site:
     def start_exchange_soon(self, delay_max_ns: int = 300 * MS, *, mend: bool = False) -> None:
         delay_ns = self.world.dice("operator").randrange(1, delay_max_ns)
         self.outside.later(delay_ns, lambda: self.start_exchange(mend=mend))
+
+    def leads(self, member: Exchange) -> None:
+        self.takeovers += member.epoch > (self.exchange.epoch if self.exchange is not None else 1)
+        self.exchange = member
 
     def _clean_up(self) -> None:
         """A sector that is neither old nor new is beyond what a start may judge (docs/formats/log.md).
@@ -78,11 +107,22 @@ class Site:
             self.machine.put(path, bytes(content))
         self.noise.clear()
 
-    def exchange_ended(self, exchange: Exchange) -> None:
-        self.world.note(f"{exchange.name} has ended: {type(exchange.problem).__name__}")
-        if exchange.is_alive:
-            exchange.kill()
+    def exchange_ended(self, member: Exchange) -> None:
+        self.world.note(f"{member.name} has ended: {type(member.problem).__name__}")
+        if isinstance(member.problem, Fenced):
+            newest = self.exchange
+            self.history.must(newest is not member, "19: fenced, and nobody has taken over")
+        self.end(member)
         self.start_exchange_soon()
+
+    def end(self, member: Exchange) -> None:
+        """Its connections break."""
+        if member.is_alive:
+            member.kill()
+        for gateway in self.gateways:
+            for wire in [*gateway.wires.values()]:
+                if wire.leads_to(member):
+                    wire.far_is_gone()
 
     def start_data(self) -> None:
         if self.data is not None and self.data.is_alive:
@@ -90,61 +130,104 @@ class Site:
         self.data = Data(self)
         self.data.start()
 
-    def start_data_soon(self, delay_max_ns: int = 200 * MS) -> None:
-        self.outside.later(self.world.dice("operator").randrange(1, delay_max_ns), self.start_data)
+    def start_data_soon(self) -> None:
+        self.outside.later(self.world.dice("operator").randrange(1, 200 * MS), self.start_data)
 
     def data_ended(self, data: Data, problem: BaseException) -> None:
-        """Started again; if that does not help, the journal is mended, as `cambist rebuild` does it."""
         self.world.note(f"data has ended: {type(problem).__name__}")
         data.kill()
-        self._data_failures += 1
-        if self._data_failures % 4 == 0 and self.exchange is not None and self.exchange.is_alive:
-            self.exchange.kill()
-            self.start_exchange_soon(mend=True)
+        self._journal_is_damaged()
         self.start_data_soon()
+
+    def start_keeper(self) -> None:
+        if self.keeper is not None and self.keeper.is_alive:
+            return
+        self.keeper = Keeper(self)
+        self.keeper.start()
+
+    def keeper_ended(self, keeper: Keeper) -> None:
+        self.world.note("the snapshotter has ended")
+        keeper.kill()
+        self._journal_is_damaged()
+        self.outside.later(self.world.dice("operator").randrange(1, 500 * MS), self.start_keeper)
+
+    def _journal_is_damaged(self) -> None:
+        """If starting its readers again does not help, it is mended, as `cambist rebuild` does it."""
+        self._complaints += 1
+        if self._complaints % 2:
+            return
+        for member in self.members:
+            self.end(member)
+        self.start_exchange_soon(mend=True)
 
     def data_is_level(self) -> None:
-        self._data_failures = 0
+        self._complaints = 0
 
     def processes(self) -> list[Process]:
-        return [each for each in (self.exchange, self.data) if each is not None]
+        others = [each for each in (self.data, self.keeper) if each is not None]
+        return [*self.members, *self.gateways, *others]
+
+    def gateway(self, nth: int) -> Gateway:
+        return self.gateways[nth % GATEWAYS]
+
+    def restart_gateway(self, nth: int) -> None:
+        if not self.gateways[nth].is_alive:
+            self.gateways[nth] = Gateway(self, nth)
+            self.gateways[nth].start()
 
     def cut_power(self, *, garbage: bool = False) -> None:
-        for process in self.processes():
-            process.kill()
+        """Gateways are other machines: they stay."""
+        for member in self.members:
+            self.end(member)
+        for process in (self.data, self.keeper):
+            if process is not None:
+                process.kill()
         self.noise += self.machine.cut_power(garbage=garbage)
         self._age_views()
-        self.start_exchange_soon()
+        for _ in range(2):
+            self.start_exchange_soon()
         self.start_data_soon()
+        self.outside.later(500 * MS, self.start_keeper)
+
+    # The views' database is not synced with each transaction.
 
     def keep_views(self) -> None:
-        """What a power cut may take the views back to: they are not synced with each transaction."""
-        views = self.settings.views_file
-        for suffix in ("", "-wal"):
-            part = views.with_name(views.name + suffix)
+        """What a power cut may take the views back to."""
+        for part, old in zip(
+            self._views_parts(self.settings.views_file), self._views_parts(self._old_views), strict=True
+        ):
+            old.unlink(missing_ok=True)
             if part.exists():
-                shutil.copy(part, self._old_views.with_name(self._old_views.name + suffix))
+                shutil.copy(part, old)
 
     def _age_views(self) -> None:
         if not self._old_views.exists() or self.world.dice("views").random() < 0.5:
             return
         views = self.settings.views_file
         views.with_name(views.name + "-shm").unlink(missing_ok=True)
-        for suffix in ("", "-wal"):
-            old = self._old_views.with_name(self._old_views.name + suffix)
-            new = views.with_name(views.name + suffix)
-            new.unlink(missing_ok=True)
+        for part, old in zip(self._views_parts(views), self._views_parts(self._old_views), strict=True):
+            part.unlink(missing_ok=True)
             if old.exists():
-                shutil.copy(old, new)
+                shutil.copy(old, part)
+
+    def _views_parts(self, views: Path) -> list[Path]:
+        return [views, views.with_name(views.name + "-wal")]
 
 
 @cache
 def empty_views() -> Path:
-    """A database with tables, made once: making them takes most of a second."""
-    file = Path(mkdtemp(prefix="cambist-simulation-", dir=memory())) / "views.db"
-    database, _ = open_views(file, bytes(16))
-    database.dispose()
-    return file
+    """A database with tables. Making them takes seconds with all that is imported for it, so it is kept."""
+    scripts = sorted(migrate.VIEWS.scripts.rglob("*.py"))
+    made_by = blake2b(b"".join(script.read_bytes() for script in scripts), digest_size=8).hexdigest()
+    directory = Path(memory() or gettempdir())
+    kept = directory / f"cambist-simulation-views-{made_by}-{os.getuid()}.db"
+    if not kept.exists():
+        file = Path(mkdtemp(prefix="cambist-simulation-", dir=directory)) / "views.db"
+        database, _ = open_views(file, bytes(16))
+        database.dispose()
+        file.replace(kept)
+        shutil.rmtree(file.parent)
+    return kept
 
 
 def memory() -> str | None:

@@ -14,7 +14,7 @@ from cambist.log.journal import JournalDamaged
 from cambist.match import recovery
 from cambist.price.server import PriceServer
 
-from .world import Crash, Process, Violation
+from .world import NS_PER_S, Crash, Process, Violation
 
 if TYPE_CHECKING:
     from .site import Site
@@ -71,7 +71,10 @@ class Data(Process):
             settings.journal_directory, settings.views_file, log_id, projection, rebuild=rebuild
         )
         self.world.note(f"data begins at {self.position}")
-        await self.server.run(asyncio.Event())
+        dice, rest_max_ns = self.world.dice("data"), self.site.programme.poll_max_ns
+        while True:
+            self.server.catch_up()
+            await asyncio.sleep(dice.randrange(rest_max_ns) / NS_PER_S)
 
     def _close(self) -> None:
         if self.server is not None:

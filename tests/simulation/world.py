@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, cast
 
 START_NS = 1_700_000_000_000_000_000
+MS = 1_000_000
 NS_PER_S = 1_000_000_000
 TRACE_LINES = 400
 
