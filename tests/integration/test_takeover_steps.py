@@ -7,14 +7,16 @@ import shutil
 import tempfile
 from itertools import count
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from cambist.engine.commands import Kind
-from cambist.log.errors import Fenced
+from cambist.log.errors import Fenced, LogInUse
 from cambist.log.file import FileLog, read, verify
-from cambist.log.leadership import Condition, leader_of
+from cambist.log.leadership import Condition, leader_of, newest_epoch
 from cambist.log.records import time_of
+from cambist.log.segments import segments
 from tests.log_disks import AtOnce, QuickDisk, batch
 from tests.steps import Killed, Process
 
@@ -128,6 +130,7 @@ def check(directory, told):
 
 BATCHES = 5  # over three segments
 EPOCH_HAS_BEGUN = 2  # so many steps of the taker later
+END_OF_A_BATCH = 12  # so many steps of the leader later at least one batch is acknowledged
 
 
 def test_a_leader_may_be_stopped_before_any_step_and_wake_before_any_step_of_its_successor(directory):
@@ -151,3 +154,100 @@ def test_a_leader_may_be_stopped_before_any_step_and_wake_before_any_step_of_its
             if was_over:
                 break
     print(f"{orders} orders of steps")
+
+
+def test_a_taker_may_die_before_any_step_and_the_next_start_or_taker_finishes(directory):
+    for next_one in (start, taker_of_what_is_left):
+        for died_at in count():
+            told = Told()
+            old = leader(directory, told, BATCHES)
+            old.go(END_OF_A_BATCH)
+            new = taker(directory, told)
+            new.go(died_at)
+            was_over = new.has_ended
+            new.kill()
+            third = next_one(directory, told)
+            third.finish()
+            old.finish()
+            assert third.problem is None, died_at
+            has_begun = died_at >= EPOCH_HAS_BEGUN or next_one is taker_of_what_is_left
+            assert isinstance(old.problem, Fenced if has_begun else type(None)), died_at
+            check(directory, told)
+            shutil.rmtree(directory)
+            if was_over:
+                break
+
+
+def start(directory, told):
+    """As an operator would make one; with the old leader there it waits for the next epoch."""
+
+    def work(process):
+        try:
+            log = opened(directory, process.disk)
+        except LogInUse:
+            return  # no epoch has begun: the old leader is still the leader
+        serve_and_close(log, told)
+
+    return Process("start", work)
+
+
+def taker_of_what_is_left(directory, told):
+    """As a standby does it that gets the lock, or sees the leader silent."""
+
+    def work(process):
+        epoch = newest_epoch(directory)
+        if segments(directory)[-1].epoch < epoch:
+            log = opened(directory, process.disk)
+        else:
+            log = taken_over(directory, epoch + 1, process.disk)
+        serve_and_close(log, told)
+
+    return Process("next taker", work)
+
+
+def serve_and_close(log, told):
+    try:
+        told.serve(log, 2, 1_500)
+    finally:
+        close(log)
+
+
+def test_of_two_takers_one_leads_whatever_the_order_of_their_steps(directory):
+    dice = Random(3)
+    for _ in range(150):
+        told = Told()
+        old = leader(directory, told, BATCHES)
+        old.go(dice.randrange(END_OF_A_BATCH, 2 * END_OF_A_BATCH))
+        takers = [taker(directory, told), taker(directory, told)]
+        processes = [old, *takers]
+        while not all(process.has_ended for process in processes):
+            dice.choice(processes).go(dice.choice((1, 1, 2, 5)))
+        problems = [each.problem for each in takers]
+        assert sorted(type(problem) for problem in problems if problem is not None) == [LogInUse]
+        check(directory, told)
+        shutil.rmtree(directory)
+
+
+def test_any_number_of_leaders_takers_stops_and_kills_leave_one_chain(directory):
+    """Whoever comes takes over, finishes or is refused; some are killed, all others wake in the end."""
+    led = 0
+    for seed in range(120):
+        dice = Random(seed)
+        told = Told()
+        processes = [leader(directory, told, BATCHES)]
+        processes[0].go(END_OF_A_BATCH)
+        for _ in range(6):
+            comes = dice.choice((start, taker_of_what_is_left))
+            processes.append(comes(directory, told))
+            for _ in range(dice.randrange(60)):
+                dice.choice(processes).go()
+            if dice.random() < 0.5:
+                dice.choice(processes).kill()
+        while not all(process.has_ended for process in processes):
+            dice.choice(processes).go()
+        for process in processes:
+            assert process.problem is None or isinstance(process.problem, Fenced | LogInUse), process.problem
+        check(directory, told)
+        led = max(led, newest_epoch(directory))
+        shutil.rmtree(directory)
+    assert led > 3
