@@ -23,6 +23,7 @@ from cambist.data.projection import Projection
 from cambist.demo import setup as demo_setup
 from cambist.engine.commands import RULES_NEWEST
 from cambist.errors import Refused
+from cambist.intake.listener import EPOCH_MAX, socket_path
 from cambist.log.file import FileLog
 from cambist.log.lock import DirectoryLock
 from cambist.match import recovery
@@ -51,7 +52,7 @@ def create_exchange(home: Path, *, sandbox: bool) -> Settings:
     if (home / FILE_NAME).exists():
         raise AlreadyExists(f"there is an exchange in {home} already; CAMBIST_HOME may name another place")
     settings = Settings.of_new(home, sandbox=sandbox)
-    require_short(settings.socket_file)
+    require_short(socket_path(settings.run_directory, EPOCH_MAX))
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
     _create_data(settings)

@@ -68,7 +68,7 @@ def _behind(directory: Path, after: int) -> Iterator[tuple[int, bytes]]:
             for record in records:
                 if record.last_sequence > after:
                     yield record.last_sequence, record.events
-    except JournalDamaged:
-        return  # its writer is at it, or it is to be written anew: what follows is not there now
+    except (JournalDamaged, FileNotFoundError):
+        return  # its writer is at it, or it was pruned or written anew: what follows is not there now
     finally:
         follower.close()

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from cambist.engine.commands import Role
+from cambist.errors import Refused
 from cambist.intake.protocol import HEARTBEAT_S
 from cambist.intake.server import Connection, Intake
 from cambist.match.server import MatchServer
 
 UNREAD_MAX_BYTES = 512 << 20  # of one sender, beyond which it is cut off
 
+EPOCH_MAX = 999_999  # more takeovers than there will be: the longest name that a socket gets
 _NAME = re.compile(r"intake-(\d+)\.sock")
 
 T = TypeVar("T")
@@ -36,6 +38,10 @@ def sockets(directory: Path) -> list[tuple[int, Path]]:
     return sorted(((int(name[1]), path) for name, path in found if name), reverse=True)
 
 
+class AddressTaken(Refused):
+    code = "address_taken"
+
+
 class IntakeListener:
     def __init__(self, server: MatchServer, journal: Path, secrets: Callable[[Role], bytes]) -> None:
         self._intake = Intake(server, journal, secrets, _in_a_thread)
@@ -43,7 +49,7 @@ class IntakeListener:
         self._ticking: asyncio.Task[None] | None = None
 
     async def start(self, directory: Path, epoch: int, tcp: Sequence[tuple[str, int]] = ()) -> None:
-        """Listens as the leader of that epoch. Raises OSError."""
+        """Listens as the leader of that epoch. Raises AddressTaken."""
         loop = asyncio.get_running_loop()
         directory.mkdir(mode=0o700, exist_ok=True)
         for older, path in sockets(directory):
@@ -55,7 +61,12 @@ class IntakeListener:
         listener.bind(str(socket_path(directory, epoch)))
         self._servers.append(await loop.create_unix_server(self._connection, sock=listener))
         for host, port in tcp:
-            self._servers.append(await loop.create_server(self._connection, host, port))
+            try:
+                self._servers.append(await loop.create_server(self._connection, host, port))
+            except OSError as problem:
+                raise AddressTaken(
+                    f"intake.listen: {host}:{port} cannot be listened on: {problem.strerror}"
+                ) from None
         self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:

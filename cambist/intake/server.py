@@ -55,6 +55,7 @@ QUESTIONS_MAX = 8_192
 SILENT_S = 5.0  # a client says something every HEARTBEAT_S
 NAME_MAX_BYTES = 22
 
+_STATUS = 8  # offset in a RESULT
 _ROLES = {role.name.lower(): role for role in Role}
 
 T = TypeVar("T")
@@ -384,6 +385,8 @@ class _Sent:
         return self._connection.is_closed
 
     def set_result(self, record: bytes, /) -> None:
+        if record[_STATUS] == Status.NOT_PERMITTED:
+            log.error("intake: %s sent a command that its role may not send", self._connection)
         self._connection.answer(Answer(self._number, Code.OK, record))
 
     def set_exception(self, problem: BaseException, /) -> None:

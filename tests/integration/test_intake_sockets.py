@@ -15,7 +15,7 @@ from cambist.engine.events import Status
 from cambist.errors import Unavailable
 from cambist.flow.venue import Listing, Venue
 from cambist.intake.client import Client
-from cambist.intake.listener import IntakeListener, socket_path
+from cambist.intake.listener import AddressTaken, IntakeListener, socket_path
 from cambist.intake.port import IntakePort, addresses
 from cambist.match.queries import OpenOrders
 from tests.wires import Leader, secret_of
@@ -142,6 +142,14 @@ def test_only_the_owner_can_open_the_socket_and_older_ones_are_taken_away():
         assert [path.name for path in site.run.iterdir()] == ["intake-2.sock"]
         assert stat.S_IMODE(socket_path(site.run, 2).stat().st_mode) == 0o600
         assert stat.S_IMODE(site.run.stat().st_mode) == 0o700
+
+    play(scene)
+
+
+def test_an_address_that_is_in_use_is_named():
+    async def scene(site: Site) -> None:
+        with socket.create_server((HOST, 0)) as other, pytest.raises(AddressTaken, match=r"intake\.listen"):
+            await site.lead(1, other.getsockname())
 
     play(scene)
 

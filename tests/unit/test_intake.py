@@ -177,11 +177,12 @@ def test_a_session_is_not_given_to_another_role():
     scenario(play)
 
 
-def test_a_role_may_send_only_its_own_commands():
+def test_a_role_may_send_only_its_own_commands_and_whoever_sends_others_is_told_of(caplog):
     async def play(world):
         listing = world.submit(AssetList(scale=8, name=b"GOLD"))
         answer = events.result(await answered(world, listing))
         assert answer.status == Status.NOT_PERMITTED
+        assert "test (trade) sent a command that its role may not send" in caplog.text
 
     scenario(play)
 
