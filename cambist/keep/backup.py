@@ -29,7 +29,7 @@ from cambist.log.reader import read
 from cambist.log.segments import SegmentReader, named, segments
 from cambist.match import recovery
 from cambist.match.recovery import Report
-from cambist.settings import FILE_NAME, Settings, Snapshots
+from cambist.settings import FILE_NAME, Keep, Settings, Snapshots
 from cambist.store.sqlite import copy_database
 
 # Shows that something goes on: `with progress("copying") as report: report(done, total)`.
@@ -51,26 +51,31 @@ class Place(NamedTuple):
 
 
 def back_up(
-    settings: Settings, target: Path, where: Callable[[], Place | None], progress: ShowProgress
+    settings: Settings,
+    target: Path,
+    where: Callable[[], Place | None],
+    progress: ShowProgress,
+    disk: Disk | None = None,
 ) -> Manifest:
     """`where` says how far a running exchange has come; None: the log does not change, all of it is meant.
 
     Raises NotEmpty, LogError, OSError, or Broken if the copy does not lead to that place.
     """
+    disk = disk or Disk()
     require_empty(target)
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     with files_stay(settings):
-        _copy_records(settings, target)
+        _copy_records(settings, target, disk)
         views_sequence = _copy_views(settings, target)
         place = where()
         with progress("copying the log, MiB") as report:
-            _copy_log(settings, target, None if place is None else place.sequence, report)
+            _copy_log(settings, target, None if place is None else place.sequence, report, disk)
     with progress("reading the copy's log") as report:
         _require_whole_log(copied(settings, target), None if place is None else place.sequence, report)
     with progress("replaying the copy") as report:
         engine = _replayed(settings, target, place, report)
     made = _describe(settings, target, engine, views_sequence)
-    manifests.write(target, made)
+    manifests.write(target, made, disk)
     return made
 
 
@@ -81,16 +86,16 @@ def require_empty(directory: Path) -> None:
 
 
 def copied(settings: Settings, directory: Path) -> Settings:
-    """The same settings for the files of a backup."""
-    return msgspec.structs.replace(settings, home=directory, snapshots=Snapshots())
+    """The same settings for the files of a backup, which lead to its state without any archive."""
+    return msgspec.structs.replace(settings, home=directory, snapshots=Snapshots(), keep=Keep())
 
 
-def _copy_records(settings: Settings, target: Path) -> None:
+def _copy_records(settings: Settings, target: Path, disk: Disk) -> None:
     secrets = target / "secrets"
     secrets.mkdir(mode=0o700)
     for path in sorted(settings.secrets_directory.iterdir()):
-        copy(path, secrets / path.name, Disk())
-    copy(settings.home / FILE_NAME, target / FILE_NAME, Disk())
+        copy(path, secrets / path.name, disk)
+    copy(settings.home / FILE_NAME, target / FILE_NAME, disk)
     copy_database(settings.records_file, target / settings.records_file.name)
 
 
@@ -104,13 +109,13 @@ def _copy_views(settings: Settings, target: Path) -> int | None:
     return 0 if position is None else position.sequence
 
 
-def _copy_log(settings: Settings, target: Path, until: int | None, report: Report) -> None:
+def _copy_log(settings: Settings, target: Path, until: int | None, report: Report, disk: Disk) -> None:
     """Snapshots and log up to `until`, or all of it. `report` counts MiB."""
     to = copied(settings, target)
     for directory in (to.snapshots_directory, to.log_directory):
         directory.mkdir(mode=0o700)
     if through := pruned_through(settings.log_directory):
-        mark_pruned(to.log_directory, through, Disk())
+        mark_pruned(to.log_directory, through, disk)
     chain = [
         segment.path
         for segment in segments(settings.log_directory)
@@ -121,7 +126,7 @@ def _copy_log(settings: Settings, target: Path, until: int | None, report: Repor
     done, total = 0, sum(path.stat().st_size for path, _ in pieces)
     for path, directory in pieces:
         end = _end_of_records(path, until) if path == chain[-1] else None
-        copy(path, directory / path.name, Disk(), until=end)
+        copy(path, directory / path.name, disk, until=end)
         done += path.stat().st_size
         report(done // _MIB, total // _MIB)
 

@@ -51,10 +51,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: list[BackedUpFile]
 
 
-def write(directory: Path, manifest: Manifest) -> None:
+def write(directory: Path, manifest: Manifest, disk: Disk) -> None:
     raw = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    write_file(Disk(), directory / SUM, [f"{hashlib.sha256(raw).hexdigest()}  {MANIFEST}\n".encode()])
-    write_file(Disk(), directory / MANIFEST, [raw])
+    write_file(disk, directory / SUM, [f"{hashlib.sha256(raw).hexdigest()}  {MANIFEST}\n".encode()])
+    write_file(disk, directory / MANIFEST, [raw])
 
 
 def read(directory: Path) -> Manifest:

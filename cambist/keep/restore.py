@@ -40,12 +40,12 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def restore(source: Path, home: Path, progress: ShowProgress) -> Restored:
+def restore(source: Path, home: Path, progress: ShowProgress, disk: Disk | None = None) -> Restored:
     """Raises NotEmpty or BackupDamaged having changed nothing, SettingsError, OSError, LogError, or Broken.
 
     The settings file is written last: where it stands, everything is complete.
     """
-    began_s = time.monotonic()
+    disk, began_s = disk or Disk(), time.monotonic()
     manifest = manifests.read(source)
     with progress("checking the backup, bytes") as report:
         manifests.check(source, manifest, report)
@@ -53,14 +53,14 @@ def restore(source: Path, home: Path, progress: ShowProgress) -> Restored:
     for directory in (home, settings.snapshots_directory):
         require_empty(directory)
     with progress("copying, files") as report:
-        _copy(source, settings, manifest, report)
+        _copy(source, settings, manifest, report, disk)
     with progress("replaying the log") as report:
         _check_replay(settings, manifest, report)
     _check_records(settings)
     FileLog.take_over(
-        settings.log_directory, manifest.epoch + 1, segment_bytes=settings.log.segment_bytes
+        settings.log_directory, manifest.epoch + 1, segment_bytes=settings.log.segment_bytes, disk=disk
     ).close()
-    copy(source / FILE_NAME, home / FILE_NAME, Disk())
+    copy(source / FILE_NAME, home / FILE_NAME, disk)
     return Restored(
         home=str(home),
         sequence=manifest.sequence,
@@ -74,7 +74,7 @@ def restore(source: Path, home: Path, progress: ShowProgress) -> Restored:
     )
 
 
-def _copy(source: Path, settings: Settings, manifest: Manifest, report: Report) -> None:
+def _copy(source: Path, settings: Settings, manifest: Manifest, report: Report, disk: Disk) -> None:
     """Every file but the settings, to where the settings have it."""
     home = settings.home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def _copy(source: Path, settings: Settings, manifest: Manifest, report: Report) 
         directory, _, name = file.name.rpartition("/")
         to = settings.snapshots_directory if directory == "snapshots" else home / directory
         to.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if copy(source / file.name, to / name, Disk()) != file.sha256:
+        if copy(source / file.name, to / name, disk) != file.sha256:
             raise BackupDamaged(f"{source / file.name} has changed since it was checked")
         report(done, len(manifest.files))
 

@@ -36,12 +36,13 @@ log = logging.getLogger(__name__)
 def recover(settings: Settings, until_sequence: int | None, report: Report) -> Engine:
     """The state after `until_sequence`, or after the log's last batch, in the shortest way.
 
-    A damaged snapshot is passed over for an older one. Raises LogDamaged, or Broken if the log, the snapshot
-    and the engine do not agree.
+    Without any snapshot what was pruned is read from the archive. A damaged snapshot is passed over for an
+    older one. Raises LogDamaged, or Broken if the log, the snapshot and the engine do not agree.
     """
     engine = newest_state(settings, None)
     _require_log_beyond(engine, until_sequence)
-    for _ in replay(engine, settings.log_directory, until_sequence, report):
+    archive = archive_of(settings)
+    for _ in replay(engine, settings.log_directory, until_sequence, report, archive=log_in(archive)):
         pass
     return engine
 
@@ -100,7 +101,7 @@ def oldest_state(settings: Settings, archive: Path | None = None) -> Engine:
     if snapshot is None:
         raise LogDamaged(
             f"{settings.log_directory}: the log begins with sequence {begins}, and no whole snapshot leads "
-            "there: restore one from the backup"
+            "there: restore one from the backup, or let `cambist snapshot` make one from the archive"
         )
     return restored(snapshot, log_id(settings.log_directory))
 

@@ -23,7 +23,7 @@ from cambist.keep.backup import NotEmpty, Place, back_up
 from cambist.keep.held import KEEP_LOCK, FilesHeld
 from cambist.keep.manifest import BackupDamaged, Manifest
 from cambist.keep.restore import restore
-from cambist.log.errors import LogDamaged
+from cambist.log.errors import LogDamaged, LogFailed
 from cambist.log.lock import DirectoryLock
 from cambist.log.segments import segments
 from cambist.match import recovery
@@ -44,6 +44,7 @@ from tests.integration.test_restart import (
     trade,
 )
 from tests.kept import bring_views_up
+from tests.log_disks import FaultyDisk, QuickDisk
 from tests.views import contents
 
 
@@ -272,6 +273,41 @@ def test_snapshots_of_the_old_exchange_are_not_mixed_with_the_restored_ones(sett
         restore(tmp_path / "backup", tmp_path / "new", silent)
 
 
+def every_fifth(steps: list[str]) -> list[int]:
+    """And the first of each kind, and the last."""
+    return sorted({steps.index(step) for step in steps} | set(range(0, len(steps), 5)) | {len(steps) - 1})
+
+
+def test_a_disk_that_fails_at_any_step_leaves_no_backup(settings, tmp_path):
+    disk = FaultyDisk()
+    back_up(settings, tmp_path / "healthy", lambda: None, silent, disk)
+    assert {"create", "pwritev", "fdatasync", "rename", "sync_directory"} <= set(disk.steps)
+    for number in every_fifth(disk.steps):
+        faulty = FaultyDisk(number, "ENOSPC")
+        with pytest.raises(OSError):
+            back_up(settings, tmp_path / f"{number}", lambda: None, silent, faulty)
+        faulty.process_ends()
+        if number == len(disk.steps) - 1:  # all is there, but the name of the manifest might get lost
+            manifests.check(tmp_path / f"{number}", manifests.read(tmp_path / f"{number}"), quiet)
+            continue
+        with pytest.raises(BackupDamaged):
+            manifests.read(tmp_path / f"{number}")
+    restore(tmp_path / "healthy", tmp_path / "new", silent)
+
+
+def test_a_disk_that_fails_at_any_step_leaves_no_restored_exchange(backup, settings, tmp_path):
+    disk = FaultyDisk()
+    restore(backup, tmp_path / "healthy", silent, disk)
+    for number in every_fifth(disk.steps):
+        home, faulty = tmp_path / f"{number}", FaultyDisk(number, "EIO")
+        with pytest.raises((OSError, LogFailed)):
+            restore(backup, home, silent, faulty)
+        assert faulty.has_failed
+        # The settings file is the last to come, and when it has its name everything else is there.
+        if (home / FILE_NAME).exists():
+            assert verify(Settings.load(home), None, quiet)["problems"] == []
+
+
 def test_a_backup_leads_to_the_exchange_or_is_none(settings, tmp_path):
     with closing(opened(settings)) as exchange:
         sequence = exchange.query(lambda engine: engine.sequence)
@@ -305,7 +341,7 @@ def test_records_of_another_exchange_are_not_restored(backup, settings, tmp_path
         if file["name"] == "records.db":
             file["bytes"] = (mixed / "records.db").stat().st_size
             file["sha256"] = digest(mixed / "records.db")
-    manifests.write(mixed, msgspec.convert(document, Manifest))
+    manifests.write(mixed, msgspec.convert(document, Manifest), QuickDisk())
     with pytest.raises(RecordsError):
         restore(mixed, tmp_path / "new", silent)
     assert not (tmp_path / "new" / FILE_NAME).exists()

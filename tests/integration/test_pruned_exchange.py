@@ -7,11 +7,12 @@ import msgspec
 import pytest
 
 from cambist import app
-from cambist.control.verify import verify
+from cambist.control.verify import make_snapshot, verify
 from cambist.data.server import ViewsForeign
 from cambist.feed.messages import Hello
 from cambist.keep.prune import prune
 from cambist.log import journal
+from cambist.log.errors import LogDamaged
 from cambist.match import recovery
 from cambist.match.recovery import HistoryMissing
 from cambist.price.resume import Missed, NoWayBack
@@ -81,6 +82,15 @@ def test_everything_is_verified_with_the_archive_and_the_rest_without(archived):
     assert 0 < rest["trusted_sequence"] < rest["sequence"]
     for what in ("sequence", "event_hash", "state_hash", "journal_sequence", "trial_balance"):
         assert rest[what] == found[what], what
+
+
+def test_without_any_snapshot_the_archive_leads_to_a_new_one(archived):
+    shutil.rmtree(archived.snapshots_directory)
+    with pytest.raises(LogDamaged, match="let `cambist snapshot` make one from the archive"):
+        opened(archived)
+    made = make_snapshot(archived, None, quiet)
+    with closing(opened(archived)) as exchange:
+        assert exchange.query(lambda engine: engine.sequence) >= made["sequence"]
 
 
 def test_damage_in_the_archive_is_found(archived):
