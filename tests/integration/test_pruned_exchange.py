@@ -8,7 +8,10 @@ import pytest
 
 from cambist import app
 from cambist.control.verify import make_snapshot, verify
-from cambist.data.server import ViewsForeign
+from cambist.data.orders import Orders
+from cambist.data.private import QUESTION, PrivateEvents, TooFarBack
+from cambist.data.projection import Projection
+from cambist.data.server import DataServer, ViewsForeign
 from cambist.feed.messages import Hello
 from cambist.keep.prune import prune
 from cambist.log import journal
@@ -149,6 +152,22 @@ def test_a_stream_that_was_away_for_too_long_begins_anew(bare):
     gone = Hello(streams=[], after_sequence=begins(bare) - 2, after_fast=end, after_slow=end)
     with pytest.raises(NoWayBack, match="was pruned"):
         Missed(bare.journal_directory, gone, end)
+
+
+def test_account_events_from_a_place_that_is_gone_are_refused(bare):
+    private = PrivateEvents(bare.journal_directory, orders := Orders())
+    server = DataServer(
+        bare.journal_directory,
+        bare.views_file,
+        recovery.log_id(bare.log_directory),
+        Projection(orders, [private]),
+    )
+    with closing(server):
+        while server.catch_up():
+            pass
+        private.questions[QUESTION]([1, begins(bare) - 1])
+        with pytest.raises(TooFarBack, match=f"the journal begins behind sequence {begins(bare) - 2}"):
+            private.questions[QUESTION]([1, begins(bare) - 2])
 
 
 def begins(settings: Settings) -> int:
