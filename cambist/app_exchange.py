@@ -8,7 +8,6 @@ import logging
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -23,13 +22,13 @@ from cambist.demo import setup as demo_setup
 from cambist.describe import asyncapi
 from cambist.engine.commands import Role
 from cambist.engine.views import MarketView
-from cambist.errors import Failure, OutcomeUnknown
+from cambist.errors import Failure
 from cambist.flow import demo as demo_flow
 from cambist.gateway.app import create_app
 from cambist.gateway.documents.pages import page_of
 from cambist.gateway.history import History
 from cambist.gateway.neighbours import Neighbours
-from cambist.gateway.server import serve_gateway
+from cambist.gateway.server import serve_gateway, views_are_level
 from cambist.intake.listener import IntakeListener
 from cambist.intake.protocol import secret_of
 from cambist.match.queries import Listed
@@ -38,8 +37,6 @@ from cambist.ops.logs import log_to_stderr
 from cambist.settings import Settings, hosts_and_ports
 from cambist.supervisor.messages import STOPPED_BY_ITSELF, Opened, Ready, Starting
 from cambist.supervisor.service import listening_socket, report, stop_event
-
-DATA_START_S = 20
 
 log = logging.getLogger("cambist")
 
@@ -124,8 +121,7 @@ async def _serve(
     documents = {"/asyncapi.json": page_of(asyncapi.document)}
     listing = await exchange.server.query(Listed())
     app = create_app(settings, exchange.records, port, listing, history, neighbours, documents=documents)
-    sequence = await exchange.server.query(lambda engine: engine.sequence)
-    await _views_are_level(history, sequence, stop)
+    await views_are_level(history, listing.sequence, stop)
     flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
     started({"demo_users": str(demo_setup.users_file(settings)) if demo else None})
     try:
@@ -140,17 +136,6 @@ async def _serve(
         await intake.stop()
         history.close()
         neighbours.close()
-
-
-async def _views_are_level(history: History, sequence: int, stop: asyncio.Event) -> None:
-    """Waits a while for the data server, so that nobody who waited for the start is told to ask again."""
-    loop = asyncio.get_running_loop()
-    deadline_s = loop.time() + DATA_START_S
-    while not stop.is_set() and loop.time() < deadline_s:
-        with suppress(OutcomeUnknown):
-            return await history.wait(sequence)
-    if not stop.is_set():
-        log.warning("the data server is late: closed orders and trades are answered -1007 until it is there")
 
 
 async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:

@@ -19,7 +19,7 @@ from cambist.gateway.app import create_app
 from cambist.gateway.documents.pages import page_of
 from cambist.gateway.history import History
 from cambist.gateway.neighbours import Neighbours
-from cambist.gateway.server import serve_gateway
+from cambist.gateway.server import serve_gateway, views_are_level
 from cambist.intake.client import Client
 from cambist.intake.port import IntakePort, addresses
 from cambist.intake.protocol import secret_of
@@ -78,6 +78,7 @@ async def _serve(
         listing = await port.query(Listed())
         documents = {"/asyncapi.json": page_of(asyncapi.document)}
         app = create_app(settings, records, port, listing, history, neighbours, documents=documents)
+        await views_are_level(history, listing.sequence, stop)
         report(Ready())
         await serve_gateway(app, settings, listener, stop)
     finally:

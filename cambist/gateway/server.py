@@ -3,16 +3,23 @@ unanswered.
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import uvicorn
 
+from cambist.errors import OutcomeUnknown
 from cambist.gateway.app import Gateway
 from cambist.gateway.fast import trading_protocol
+from cambist.gateway.history import History
 from cambist.gateway.http import server_config
 from cambist.settings import Settings
+
+DATA_START_S = 20
+
+log = logging.getLogger(__name__)
 
 
 class _Uvicorn(uvicorn.Server):
@@ -41,3 +48,14 @@ async def serve_gateway(
     if sockets.done():
         sockets.result()
     sockets.cancel()
+
+
+async def views_are_level(history: History, sequence: int, stop: asyncio.Event) -> None:
+    """Waits a while for the data server, so that nobody who waited for the start is told to ask again."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + DATA_START_S
+    while not stop.is_set() and loop.time() < deadline_s:
+        with suppress(OutcomeUnknown):
+            return await history.wait(sequence)
+    if not stop.is_set():
+        log.warning("the data server is late: closed orders and trades are answered -1007 until it is there")

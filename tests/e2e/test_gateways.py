@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from cambist.control.markets import AddAsset, AddMarket
 from cambist.control.users import CreateApiKey, DeleteApiKey, FreezeUser
 from cambist.flow.rest import ApiError, Client, Credentials
 from tests.e2e.control import ask
-from tests.e2e.harness import CAMBIST, HOST, WAIT_SECONDS, Exchange, environment, free_port
+from tests.e2e.harness import CAMBIST, HOST, WAIT_SECONDS, Exchange, environment, free_port, running
 from tests.e2e.market import SYMBOL, Owner, create_exchange
 
 ORDER = "/api/v3/order"
@@ -289,3 +289,22 @@ def test_a_gateway_outlives_the_match_server_and_no_order_is_lost_or_doubled(pai
     assert flow.acknowledged.items() <= found.items()
     assert found.keys() <= flow.acknowledged.keys() | flow.unknown
     print(f"{len(flow.acknowledged)} acknowledged, {len(flow.unknown)} unknown, {len(flow.refused)} refused")
+
+
+def test_gateways_that_share_the_port_serve_on_while_one_of_them_is_killed(tmp_path):
+    owner, _ = create_exchange(tmp_path / "home")
+    with running(tmp_path / "home", settings={"CAMBIST_PROCESSES_GATEWAYS": "2"}) as exchange:
+        killed = exchange.process("gateway-1")
+        exchange.process("gateway-2")
+        for nth in range(1, 41):
+            if nth == 20:
+                os.kill(killed, signal.SIGKILL)
+            try:
+                placed = place(Client(HOST, exchange.port), owner, "BUY", nth)
+            except (ConnectionError, HTTPException):  # it was the killed one's
+                continue
+            assert look(Client(HOST, exchange.port), owner, placed["orderId"])["status"] == "NEW"
+        deadline = time.monotonic() + WAIT_SECONDS
+        while exchange.process("gateway-1") == killed:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
