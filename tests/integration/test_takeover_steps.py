@@ -17,7 +17,7 @@ from cambist.log.file import FileLog, read, verify
 from cambist.log.leadership import Condition, leader_of, newest_epoch
 from cambist.log.records import time_of
 from cambist.log.segments import segments
-from tests.log_disks import AtOnce, QuickDisk, batch
+from tests.log_disks import AtOnce, PowerCutDisk, QuickDisk, batch
 from tests.steps import Killed, Process
 
 SEGMENT_BYTES = 4096
@@ -251,3 +251,42 @@ def test_any_number_of_leaders_takers_stops_and_kills_leave_one_chain(directory)
         led = max(led, newest_epoch(directory))
         shutil.rmtree(directory)
     assert led > 3
+
+
+@pytest.mark.parametrize("unsynced", [False, True])
+def test_power_may_fail_before_any_step_of_a_takeover(directory, unsynced):
+    """Its predecessor was killed, as the case may be behind a record that it had written and not synced."""
+    after = directory.with_name("after")
+    told = Told()
+    cuts = count()
+    is_watched = False
+
+    def before_step():
+        if is_watched:
+            for files in disk.power_cuts(seed=next(cuts), count=6):
+                after.mkdir()
+                for name, content in files.items():
+                    (after / name).write_bytes(content)
+                check(after, told)
+                shutil.rmtree(after)
+
+    directory.mkdir()
+    disk = PowerCutDisk(directory, before_step)
+    old = opened(directory, disk)
+    told.serve(old, 3, 1_500)
+    if unsynced:
+        disk.fdatasync = dies
+        with pytest.raises(Killed):
+            told.serve(old, 1, 1_500)
+        del disk.fdatasync
+    old._lock.release()
+    is_watched = True
+    new = taken_over(directory, 2, disk)
+    told.serve(new, 3, 1_500)
+    new.close()
+    before_step()
+    assert next(cuts) > 20
+
+
+def dies(descriptor):
+    raise Killed
