@@ -1,7 +1,7 @@
 # `make run` starts the demo exchange, `make test` runs every check and test; both set up what they need first.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-long setup check bench lock clean
+.PHONY: help run test test-long chaos setup check bench lock clean
 
 PYTHON := $(shell for python in python3.11 python3 python3.12 python3.13; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
@@ -24,6 +24,7 @@ help:
 	@echo 'make run        set up, then start the demo exchange in sandbox mode'
 	@echo 'make test       set up, then every check and test except the long ones'
 	@echo 'make test-long  the same with the long ones'
+	@echo 'make chaos      kills and stops of every process under load, twenty times each'
 	@echo 'make check      format, lint, types, import directions (Python and Rust)'
 	@echo 'make bench      the benchmarks'
 	@echo 'make setup      environment, packages and Rust engine only'
@@ -46,6 +47,9 @@ test-long: check
 	@$(CARGO) test $(CRATE)
 	@$(BIN)/python -m pytest -m 'long or not long'
 	@echo "make test-long: everything passed in $(SECONDS_SO_FAR) s"
+
+chaos: setup
+	@$(BIN)/python -m tests.chaos
 
 check: setup
 	@$(BIN)/ruff check --quiet

@@ -40,11 +40,14 @@ class Audit:
 
     def catch_up(self, live: Position, sent: Container[str]) -> None:
         """Runs the log as far as the exchange had come, which must lead to where it stood."""
-        for payload in read(self._log_directory, self.engine.sequence, live.sequence):
+        self.run_to(live.sequence, sent)
+        assert Position.of(self.engine) == live, "the exchange and its log have come apart"
+
+    def run_to(self, sequence: int, sent: Container[str]) -> None:
+        for payload in read(self._log_directory, self.engine.sequence, sequence):
             output = self.engine.apply(payload)
             for record in events.split(output):
                 self._note(events.decode(record), sent)
-        assert Position.of(self.engine) == live, "the exchange and its log have come apart"
         self.engine.check()
         assert is_balanced(trial_balance(self.engine))
 
@@ -60,7 +63,7 @@ class Audit:
                 case Kind.CANCEL_ALL, 200:
                     for order in body:
                         assert self._closed.get(order["orderId"]) == CloseReason.CANCELLED, order
-                case _, 400:
+                case _, 400 | 503:  # refused by a rule, or turned away before the log
                     assert name not in self._placed and name not in self._cancels, f"{name} was refused"
                 case _:
                     raise AssertionError(f"unexpected answer: {reply}")

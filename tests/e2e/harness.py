@@ -60,10 +60,11 @@ class Exchange:
         *options: str,
         trace: Sequence[str | Path] = (),
         settings: Mapping[str, str] = MappingProxyType({}),
+        port: int | None = None,
     ) -> None:
         """`trace` is a command that runs another one, such as strace; `settings` go into the environment."""
         self.home = home
-        self.port = free_port()
+        self.port = port or free_port()
         self.output = home.parent / f"{home.name}.output"
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(

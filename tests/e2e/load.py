@@ -148,7 +148,7 @@ class _Load:
                     self._record.sent[request.name] = request
                     writer.write(request.encode(flow.owner))
                     waiting.append(request)
-                status, body = await _read(reader)
+                status, body = await read_answer(reader)
                 reply = Reply(waiting.popleft(), status, body)
                 flow.learn(reply)
                 self._note(reply)
@@ -167,7 +167,8 @@ class _Load:
         self._kill()
 
 
-async def _read(reader: asyncio.StreamReader) -> tuple[int, Any]:
+async def read_answer(reader: asyncio.StreamReader) -> tuple[int, Any]:
+    """Status and JSON of one whole answer. Raises IncompleteReadError."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = _LENGTH.search(head)
     assert length is not None, head

@@ -1,0 +1,60 @@
+"""Each fault once; and a program that is lied to says so."""
+
+import pytest
+
+from tests.chaos import program
+from tests.chaos.faults import faults_of
+from tests.chaos.load import Load
+from tests.chaos.program import ALL_FAULTS, run
+from tests.e2e.load import Kind, Reply, Request
+
+PLAIN = program.SETTINGS | {"CAMBIST_PROCESSES_GATEWAYS": "0"}
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(1, marks=pytest.mark.timeout(1_800)),
+        pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(14_400)]),
+    ],
+)
+def test_whatever_happens_to_a_process_nothing_acknowledged_is_lost_or_doubled(times: int) -> None:
+    lines: list[str] = []
+    assert run(ALL_FAULTS * times, lines.append), "\n".join(lines)
+    assert len(lines) == len(ALL_FAULTS) * times + 2
+    print("\n".join(lines))
+
+
+class ToldTooMuch(Load):
+    """Was told of an order that no log has."""
+
+    def __enter__(self) -> "ToldTooMuch":
+        super().__enter__()
+        lost = Request(Kind.PLACE, "lost", {})
+        self.record.sent["lost"] = lost
+        self.record.replies.insert(0, Reply(lost, 200, {"orderId": 1, "clientOrderId": "lost"}))
+        return self
+
+
+class Forgetful(Load):
+    """Does not know of an order that it has sent, so it looks like one that the exchange made up."""
+
+    def __exit__(self, *problem: object) -> None:
+        super().__exit__(*problem)
+        placed = (
+            reply.request.name
+            for reply in reversed(self.record.replies)
+            if (reply.request.kind, reply.status) == (Kind.PLACE, 200)
+        )
+        del self.record.sent[next(placed)]
+
+
+@pytest.mark.parametrize(
+    ("load", "said"),
+    [(ToldTooMuch, "lost 1  duplicated 0"), (Forgetful, "duplicated 1")],
+)
+def test_a_promise_that_was_not_kept_is_seen(monkeypatch, load, said):
+    monkeypatch.setattr(program, "Load", load)
+    lines: list[str] = []
+    assert not run(faults_of(["data"])[:1], lines.append, PLAIN)
+    assert any(said in line for line in lines), "\n".join(lines)
