@@ -17,6 +17,7 @@ from cambist.engine.events import Result, Status
 from cambist.engine.views import AssetView, MarketView
 from cambist.errors import Refused
 from cambist.log import journal
+from cambist.match import recovery
 from cambist.match.courier import Courier, Effect, Post
 from cambist.match.server import MatchServer
 from cambist.settings import Settings
@@ -171,7 +172,8 @@ _EFFECTS: Mapping[str, Effect] = {USER_CREATED: _user_created}
 
 def _results(settings: Settings, session: int, after_sequence: int) -> Iterator[Result]:
     """What the event journal says of a session's commands behind a sequence, oldest first."""
-    for record in journal.read(settings.journal_directory, after_sequence):
+    archive = recovery.journal_in(recovery.archive_of(settings))
+    for record in journal.read_behind(settings.journal_directory, after_sequence, archive):
         for answered in events.split(record.events):
             result = events.result(answered)
             if result.session == session and not result.repeat and result.sequence > after_sequence:

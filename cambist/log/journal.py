@@ -161,6 +161,19 @@ def read(directory: Path, after_sequence: int = 0, *, archive: Path | None = Non
         yield from records
 
 
+def read_behind(directory: Path, sequence: int, archive: Path | None = None) -> Iterator[JournalRecord]:
+    """The records that are there and end behind `sequence`, which need not be the end of a batch.
+
+    If what follows it was pruned they begin later. Raises JournalDamaged.
+    """
+    starts = [first for first, _ in segments(directory, archive)]
+    at_or_before = [first for first in starts if first <= sequence + 1] or starts[:1]
+    if at_or_before:
+        for record in read(directory, at_or_before[-1] - 1, archive=archive):
+            if record.last_sequence > sequence:
+                yield record
+
+
 class Follower:
     """Gives the records behind a place, as they come. `poll` never waits.
 

@@ -168,6 +168,27 @@ def test_a_backup_under_load_is_of_one_moment(settings, tmp_path):
         assert new_account not in in_engine
 
 
+def test_an_operators_act_between_records_and_log_stops_payouts_and_nothing_else(settings, tmp_path):
+    """The log has the account, the records do not have its user: who restores is told to look."""
+    with closing(opened(settings)) as exchange:
+
+        def where() -> Place:
+            CreateUser(email="between@example.org").perform(exchange, OPERATOR)
+            position = exchange.query(Position.of)
+            return Place(position.sequence, int(position.event_hash, 16))
+
+        back_up(settings, tmp_path / "backup", where, silent)
+    restore(tmp_path / "backup", tmp_path / "new", silent)
+    new = Settings.load(tmp_path / "new")
+    with closing(opened(new)) as exchange:
+        assert "older than the log" in str(exchange.records.payouts_stopped())
+        assert users.find(exchange.records, "between@example.org") is None
+        in_engine = exchange.query(lambda engine: engine.account_ids())
+        new_account = CreateUser(email="between@example.org").perform(exchange, OPERATOR)["account"]
+        assert new_account not in in_engine
+        trade(exchange, b"after")
+
+
 def files_of(backup: Path) -> list[str]:
     return sorted(str(path.relative_to(backup)) for path in backup.rglob("*") if path.is_file())
 

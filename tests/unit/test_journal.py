@@ -15,6 +15,7 @@ from cambist.log.journal import (
     JournalForeign,
     JournalRecord,
     read,
+    read_behind,
     segments,
 )
 from cambist.log.journal_writer import JournalFailed, JournalWriter
@@ -225,6 +226,24 @@ def test_what_a_failing_disk_leaves_can_be_gone_on_with(directory, fault):
 
 def changed(content: bytes, at: int) -> bytes:
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def test_what_is_behind_a_command_in_the_middle_of_a_batch_begins_with_its_batch(directory):
+    write(directory)
+    record = RECORDS[len(RECORDS) // 2]
+    assert record.last_sequence > record.first_sequence
+    behind = list(read_behind(directory, record.first_sequence))
+    assert behind == RECORDS[len(RECORDS) // 2 :]
+    assert list(read_behind(directory, record.last_sequence)) == RECORDS[len(RECORDS) // 2 + 1 :]
+    assert list(read_behind(directory, END)) == []
+
+
+def test_what_is_behind_a_place_that_was_pruned_is_what_is_left_or_in_the_archive(directory, tmp_path):
+    assert list(read_behind(directory, 0)) == []
+    write(directory)
+    prune(directory, tmp_path / "archive", 2)
+    assert next(read_behind(directory, 1)).first_sequence == segments(directory)[0][0]
+    assert list(read_behind(directory, 0, tmp_path / "archive")) == RECORDS
 
 
 def prune(directory, archive, count):
