@@ -8,9 +8,11 @@ import logging
 import sys
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import uvloop
 
+from cambist.app_watch import watch_data
 from cambist.data.orders import Orders
 from cambist.data.private import PrivateEvents
 from cambist.data.projection import Projection
@@ -21,7 +23,9 @@ from cambist.log.errors import LogError
 from cambist.log.journal import JournalDamaged
 from cambist.log.lock import DirectoryLock
 from cambist.match import recovery
+from cambist.ops.endpoint import watching
 from cambist.ops.logs import log_to_stderr
+from cambist.ops.watched import Watched
 from cambist.price.server import PriceServer
 from cambist.settings import Settings, SettingsError
 from cambist.supervisor.messages import Ready
@@ -66,7 +70,7 @@ def _run_data(settings: Settings, *, with_parent: bool, rebuild: bool) -> None:
     feed = FeedServer(settings.feed_file, price, private, price.questions | private.questions)
     server = data_server(settings, Projection(orders, [private, price]), rebuild=rebuild)
     try:
-        uvloop.run(_follow(server, price, feed, with_parent=with_parent))
+        uvloop.run(_follow(server, price, feed, settings.ops_file("data"), with_parent=with_parent))
     finally:
         server.close()
 
@@ -83,14 +87,20 @@ def data_server(settings: Settings, projection: Projection, *, rebuild: bool) ->
     )
 
 
-async def _follow(server: DataServer, price: PriceServer, feed: FeedServer, *, with_parent: bool) -> None:
+async def _follow(
+    server: DataServer, price: PriceServer, feed: FeedServer, ops_file: Path, *, with_parent: bool
+) -> None:
     stop = stop_event(with_parent=with_parent)
     await feed.start()
-    report(Ready())
     ticks = asyncio.create_task(price.run())
     ticks.add_done_callback(lambda _: stop.set())  # they end only by a fault, which is raised below
+    watched = Watched("data")
+    watch_data(watched, server, feed)
     try:
-        await server.run(stop)
+        with watching(watched, ops_file):
+            watched.is_ready = True
+            report(Ready())
+            await server.run(stop)
     finally:
         await feed.stop()
         ticks.cancel()

@@ -15,6 +15,7 @@ import uvloop
 
 from cambist.app import open_exchange
 from cambist.app_match import status_of
+from cambist.app_watch import watch_gateway, watch_match
 from cambist.control.exchange import Exchange
 from cambist.control.failures import ANSWERED, failure_of
 from cambist.control.server import ControlServer
@@ -33,7 +34,9 @@ from cambist.intake.listener import IntakeListener
 from cambist.intake.protocol import secret_of
 from cambist.match.queries import Listed
 from cambist.match.standby import Heartbeat
+from cambist.ops.endpoint import watching
 from cambist.ops.logs import log_to_stderr
+from cambist.ops.watched import Watched
 from cambist.settings import Settings, hosts_and_ports
 from cambist.supervisor.messages import STOPPED_BY_ITSELF, Opened, Ready, Starting
 from cambist.supervisor.service import listening_socket, report, stop_event
@@ -121,11 +124,17 @@ async def _serve(
     documents = {"/asyncapi.json": page_of(asyncapi.document)}
     listing = await exchange.server.query(Listed())
     app = create_app(settings, exchange.records, port, listing, history, neighbours, documents=documents)
-    await views_are_level(history, listing.sequence, stop)
-    flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
-    started({"demo_users": str(demo_setup.users_file(settings)) if demo else None})
+    watched = Watched("exchange")
+    watch_match(watched, exchange.server, settings)
+    watch_gateway(watched, app, exchange.server.stats)
+    flow = None
     try:
-        await serve_gateway(app, settings, listener, stop)
+        with watching(watched, settings.ops_file("exchange")):
+            await views_are_level(history, listing.sequence, stop)
+            flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
+            watched.is_ready = True
+            started({"demo_users": str(demo_setup.users_file(settings)) if demo else None})
+            await serve_gateway(app, settings, listener, stop)
     finally:
         stop.set()
         if flow is not None:

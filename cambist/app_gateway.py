@@ -12,6 +12,7 @@ from functools import partial
 
 import uvloop
 
+from cambist.app_watch import watch_gateway
 from cambist.control.failures import ANSWERED, failure_of
 from cambist.describe import asyncapi
 from cambist.engine.commands import Role
@@ -24,7 +25,9 @@ from cambist.intake.client import Client
 from cambist.intake.port import IntakePort, addresses
 from cambist.intake.protocol import secret_of
 from cambist.match.queries import Listed
+from cambist.ops.endpoint import watching
 from cambist.ops.logs import log_to_stderr
+from cambist.ops.watched import Watched
 from cambist.settings import Settings, hosts_and_ports
 from cambist.store.records import Records
 from cambist.supervisor.messages import Ready
@@ -34,17 +37,18 @@ CONNECT_WITHIN_S = 20
 
 
 def main() -> None:
-    """The child of `cambist run`."""
+    """The child of `cambist run`, which gives it its name."""
     try:
         settings = Settings.load()
-        log_to_stderr("gateway", settings.logging)
-        serve(settings, with_parent=True)
+        name = sys.argv[1]
+        log_to_stderr(name, settings.logging)
+        serve(settings, name, with_parent=True)
     except ANSWERED as refused:
         report(failure_of(refused))
         sys.exit(1)
 
 
-def serve(settings: Settings, *, with_parent: bool) -> None:
+def serve(settings: Settings, name: str, *, with_parent: bool) -> None:
     """Until SIGINT or SIGTERM. Raises PortTaken, Unavailable if nobody leads, and what `Records.open` raises.
 
     `with_parent`: also until its standard input ends.
@@ -56,11 +60,12 @@ def serve(settings: Settings, *, with_parent: bool) -> None:
         undo.callback(records.close)
         history = History(settings.views_file)
         undo.callback(history.close)
-        uvloop.run(_serve(settings, records, history, neighbours, listener, with_parent=with_parent))
+        uvloop.run(_serve(settings, name, records, history, neighbours, listener, with_parent=with_parent))
 
 
 async def _serve(
     settings: Settings,
+    name: str,
     records: Records,
     history: History,
     neighbours: Neighbours,
@@ -78,9 +83,13 @@ async def _serve(
         listing = await port.query(Listed())
         documents = {"/asyncapi.json": page_of(asyncapi.document)}
         app = create_app(settings, records, port, listing, history, neighbours, documents=documents)
-        await views_are_level(history, listing.sequence, stop)
-        report(Ready())
-        await serve_gateway(app, settings, listener, stop)
+        watched = Watched(name)
+        watch_gateway(watched, app)
+        with watching(watched, settings.ops_file(name)):
+            await views_are_level(history, listing.sequence, stop)
+            watched.is_ready = True
+            report(Ready())
+            await serve_gateway(app, settings, listener, stop)
     finally:
         connecting.cancel()
         await asyncio.wait({connecting})

@@ -15,6 +15,7 @@ from typing import TypeAlias
 import uvloop
 
 from cambist.app import lead, open_exchange
+from cambist.app_watch import watch_match, watch_standby
 from cambist.control.exchange import Exchange
 from cambist.control.failures import ANSWERED, failure_of
 from cambist.control.server import ControlServer
@@ -23,7 +24,9 @@ from cambist.intake.listener import IntakeListener
 from cambist.intake.protocol import secret_of
 from cambist.log.errors import Fenced, LogFailed, LogInUse
 from cambist.match.standby import Heartbeat, Led, Standby
+from cambist.ops.endpoint import watching
 from cambist.ops.logs import log_to_stderr
+from cambist.ops.watched import Watched
 from cambist.settings import Settings, hosts_and_ports
 from cambist.store.records import Records
 from cambist.supervisor.messages import (
@@ -43,12 +46,12 @@ Say: TypeAlias = Callable[[AnyReport], None]
 
 
 def main() -> None:
-    """The child of `cambist run`; what stops it is reported, and is its status."""
+    """The child of `cambist run`, which gives it its name; what stops it is reported, and is its status."""
     try:
         settings = Settings.load()
-        log_to_stderr("match", settings.logging)
-        standby = "--standby" in sys.argv[1:]
-        problem = serve_match(settings, standby=standby, with_parent=True, say=report)
+        name, *options = sys.argv[1:]
+        log_to_stderr(name, settings.logging)
+        problem = serve_match(settings, name, standby="--standby" in options, with_parent=True, say=report)
     except ANSWERED as refused:
         report(failure_of(refused))
         sys.exit(status_of(refused))
@@ -74,20 +77,29 @@ def status_of(problem: BaseException) -> int:
     return REFUSED
 
 
-def serve_match(settings: Settings, *, standby: bool, with_parent: bool, say: Say) -> BaseException | None:
+def serve_match(
+    settings: Settings, name: str, *, standby: bool, with_parent: bool, say: Say
+) -> BaseException | None:
     """Leads until it is told to stop or a failure; returns what made it stop by itself, if anything did.
 
     `standby`: where another process leads, it waits until that is gone. Raises LogInUse otherwise, and what
     `open_exchange` and `Standby` raise.
     """
-    return uvloop.run(_serve(settings, standby=standby, with_parent=with_parent, say=say))
+    return uvloop.run(_serve(settings, name, standby=standby, with_parent=with_parent, say=say))
 
 
-async def _serve(settings: Settings, *, standby: bool, with_parent: bool, say: Say) -> BaseException | None:
+async def _serve(
+    settings: Settings, name: str, *, standby: bool, with_parent: bool, say: Say
+) -> BaseException | None:
     stop = stop_event(with_parent=with_parent)
-    exchange = await _leading(settings, stop, say, standby=standby)
-    if exchange is None:
-        return None
+    watched = Watched(name)
+    with watching(watched, settings.ops_file(name)):
+        exchange = await _leading(settings, stop, watched, say, standby=standby)
+        return None if exchange is None else await _lead(exchange, stop, watched, say)
+
+
+async def _lead(exchange: Exchange, stop: asyncio.Event, watched: Watched, say: Say) -> BaseException | None:
+    settings = exchange.settings
     server = exchange.server
     ended = asyncio.get_running_loop().run_in_executor(None, server.join)
     ended.add_done_callback(lambda _: stop.set())
@@ -103,6 +115,8 @@ async def _serve(settings: Settings, *, standby: bool, with_parent: bool, say: S
         heartbeat = Heartbeat(server)
         heartbeat.start()  # from here on a successor may come at any moment
         undo.callback(heartbeat.stop)
+        watch_match(watched, server, settings)
+        watched.is_ready = True
         say(Opened())
         say(Ready({"leads": True}))
         await asyncio.to_thread(exchange.courier.resume)
@@ -112,7 +126,9 @@ async def _serve(settings: Settings, *, standby: bool, with_parent: bool, say: S
     return server.problem
 
 
-async def _leading(settings: Settings, stop: asyncio.Event, say: Say, *, standby: bool) -> Exchange | None:
+async def _leading(
+    settings: Settings, stop: asyncio.Event, watched: Watched, say: Say, *, standby: bool
+) -> Exchange | None:
     """None if it is told to stop before it leads."""
     try:
         return await asyncio.to_thread(open_exchange, settings, lambda *at: say(Starting(*at)))
@@ -123,7 +139,7 @@ async def _leading(settings: Settings, stop: asyncio.Event, say: Say, *, standby
     records = Records.open(settings, is_shared=True)
     halt = threading.Event()
     halting = asyncio.create_task(_then(stop, halt))
-    led = await asyncio.to_thread(_stand_by, settings, halt, say)
+    led = await asyncio.to_thread(_stand_by, settings, halt, watched, say)
     halting.cancel()
     if led is None:
         records.close()
@@ -131,8 +147,10 @@ async def _leading(settings: Settings, stop: asyncio.Event, say: Say, *, standby
     return lead(settings, records, led)
 
 
-def _stand_by(settings: Settings, halt: threading.Event, say: Say) -> Led | None:
+def _stand_by(settings: Settings, halt: threading.Event, watched: Watched, say: Say) -> Led | None:
     standby = Standby(settings)
+    watch_standby(watched, standby)
+    watched.is_ready = True
     say(Opened())  # by the one that leads
     say(Ready({"leads": False}))
     return standby.wait(halt)

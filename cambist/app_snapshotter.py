@@ -10,12 +10,15 @@ import shutil
 import subprocess
 import sys
 
+from cambist.app_watch import watch_snapshotter
 from cambist.errors import Broken, ExchangeError
 from cambist.keep.snapshotter import Snapshotter
 from cambist.log.errors import LogError
 from cambist.log.journal import JournalDamaged
 from cambist.log.lock import DirectoryLock
+from cambist.ops.endpoint import watching
 from cambist.ops.logs import log_to_stderr
+from cambist.ops.watched import Watched
 from cambist.settings import Settings, SettingsError
 from cambist.supervisor.messages import Ready
 from cambist.supervisor.service import report, stop_event
@@ -45,15 +48,19 @@ def serve_snapshotter(settings: Settings, *, with_parent: bool) -> None:
     lock = DirectoryLock(settings.home, SNAPSHOTTER_LOCK)
     try:
         _stand_back()
-        asyncio.run(_follow(Snapshotter(settings), with_parent=with_parent))
+        asyncio.run(_follow(Snapshotter(settings), settings, with_parent=with_parent))
     finally:
         lock.release()
 
 
-async def _follow(snapshotter: Snapshotter, *, with_parent: bool) -> None:
+async def _follow(snapshotter: Snapshotter, settings: Settings, *, with_parent: bool) -> None:
     stop = stop_event(with_parent=with_parent)
-    report(Ready())
-    await snapshotter.run(stop)
+    watched = Watched("snapshotter")
+    watch_snapshotter(watched, snapshotter)
+    with watching(watched, settings.ops_file("snapshotter")):
+        watched.is_ready = True
+        report(Ready())
+        await snapshotter.run(stop)
 
 
 def _stand_back() -> None:

@@ -252,6 +252,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         """The socket on which the supervisor of `cambist run` is asked about its processes."""
         return self.home / "supervisor.sock"
 
+    def ops_file(self, process: str) -> Path:
+        """The socket on which that process answers /health, /ready and /metrics."""
+        return self.run_directory / f"ops-{process}.sock"
+
     @property
     def socket_file(self) -> Path:
         """Where a running exchange takes the operator's commands; only the owner can open it."""

@@ -10,6 +10,7 @@ COMMANDS = {
     "doctor": "doctor:doctor",
     "run": "run:run",
     "serve": "serve:serve",
+    "status": "status:status",
     "user": "users:user",
     "api-key": "users:api_key",
     "asset": "markets:asset",

@@ -19,9 +19,12 @@ import pysqlite3.dbapi2 as sqlite
 
 from cambist import _matching
 from cambist.cli.output import answers
+from cambist.cli.status import NotRunning, standing
 from cambist.control.client import running
+from cambist.control.protocol import ShowPosition
 from cambist.control.server import require_short
 from cambist.errors import ExchangeError
+from cambist.log import snapshots
 from cambist.log.errors import LogError
 from cambist.log.leadership import LeaderLock
 from cambist.match.disk import free_bytes
@@ -32,6 +35,9 @@ from cambist.store.sqlite import VERSION_MIN
 OPEN_FILES_WISHED = 4_096
 CLOCK_EARLIEST_NS = 1_767_225_600 * 10**9  # 2026-01-01: this release did not exist before
 CLOCK_AHEAD_NS = 10 * 10**9
+LONGEST_NAME = "snapshotter"  # of a process
+SNAPSHOTS_MISSED = 3
+LAG_DOUBTFUL = 100_000  # commands
 
 
 class Problem(Exception):
@@ -65,7 +71,10 @@ def doctor() -> Any:
             ("records", lambda: _private(settings.records_file)),
             ("disk", lambda: _disk(settings)),
             ("clock", lambda: _clock(settings)),
+            ("sockets", lambda: _sockets(settings)),
+            ("snapshots", lambda: _snapshots(settings)),
             ("exchange", lambda: _exchange(settings)),
+            ("processes", lambda: _processes(settings)),
         ]
     found = [_examined(name, check) for name, check in checks]
     return {
@@ -117,7 +126,6 @@ def _open_files() -> str:
 
 
 def _settings(settings: Settings) -> str:
-    require_short(settings.socket_file)
     kind = "sandbox" if settings.mode.sandbox else "real money"
     return f"{settings.home / FILE_NAME}, {kind}"
 
@@ -151,6 +159,52 @@ def _clock(settings: Settings) -> str:
     if now_ns < CLOCK_EARLIEST_NS or newest_ns > now_ns + CLOCK_AHEAD_NS:
         raise Problem("the clock is behind; set it (for example with chrony) before starting the exchange")
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_ns // 10**9))
+
+
+def _sockets(settings: Settings) -> str:
+    """The kernel takes only short paths, and the owner's alone may be connected to."""
+    paths = [
+        settings.socket_file,
+        settings.supervisor_file,
+        settings.feed_file,
+        settings.ops_file(LONGEST_NAME),
+    ]
+    for path in paths:
+        require_short(path)
+        if path.exists():
+            _private(path)
+    return f"{len(paths)} paths, short and private"
+
+
+def _snapshots(settings: Settings) -> str:
+    """How much log a start has to read: an old snapshot means a long start."""
+    every, found = settings.snapshots, snapshots.sequences(settings.snapshots_directory)
+    if not found:
+        return "none yet: a start reads the whole log"
+    made_s = snapshots.path_of(settings.snapshots_directory, found[0]).stat().st_mtime
+    hours = (time.time() - made_s) / 3_600
+    finding = f"{len(found)}, the newest at sequence {found[0]}, {hours:.1f} hours old"
+    with running(settings.socket_file) as exchange:
+        if exchange is None:
+            return finding
+        behind: int = exchange.perform(ShowPosition(), lambda done, total: None)["sequence"] - found[0]
+    if behind > SNAPSHOTS_MISSED * (every.every_commands or behind):
+        raise Doubt(f"{finding}; {behind} commands behind it: a start takes long. Does the snapshotter run?")
+    return f"{finding}, {behind} commands behind it"
+
+
+def _processes(settings: Settings) -> str:
+    """Those that the supervisor keeps: at work, and not far behind."""
+    try:
+        found = standing(settings)
+    except NotRunning:
+        return "none run"
+    if found["problems"]:
+        raise Problem("; ".join(found["problems"]))
+    late = [row for row in found["processes"] if (row["lag"] or 0) > LAG_DOUBTFUL]
+    if late:
+        raise Doubt("; ".join(f"{row['process']} is {row['lag']} commands behind" for row in late))
+    return ", ".join(f"{row['process']} {row['pid']}" for row in found["processes"])
 
 
 def _exchange(settings: Settings) -> str:

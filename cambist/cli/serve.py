@@ -40,7 +40,7 @@ def match(standby: bool) -> None:
 @serve.command()
 def gateway() -> None:
     """A further gateway, on CAMBIST_PORT, before the match server that leads."""
-    _in_the_foreground("gateway", lambda settings: serve_gateway(settings, with_parent=False))
+    _in_the_foreground("gateway", lambda settings: serve_gateway(settings, "gateway", with_parent=False))
 
 
 @serve.command()
@@ -73,6 +73,6 @@ def _exchange(settings: Settings) -> None:
 
 
 def _match(standby: bool, settings: Settings) -> None:
-    problem = serve_match(settings, standby=standby, with_parent=False, say=lambda _: None)
+    problem = serve_match(settings, "match", standby=standby, with_parent=False, say=lambda _: None)
     if problem is not None:
         fail(match_stopped(problem), as_json=False, status=LOG_FAILED)

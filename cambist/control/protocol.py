@@ -17,6 +17,7 @@ from cambist.control.markets import (
 )
 from cambist.control.records import ResumePayouts, ShowAudit, ShowRecords
 from cambist.control.sandbox import CreditSandbox
+from cambist.control.status import ShowStatus
 from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, FreezeUser, ListApiKeys, ListUsers
 from cambist.control.views import RebuildViews
 from cambist.engine.commands import RULES_NEWEST
@@ -67,6 +68,7 @@ class ActivateRules(Request, tag="rules.activate"):
 
 AnyRequest: TypeAlias = (
     ShowPosition
+    | ShowStatus
     | ShowTrialBalance
     | CreateUser
     | ListUsers

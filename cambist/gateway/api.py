@@ -34,6 +34,7 @@ from cambist.gateway import (
 )
 from cambist.gateway.auth import authenticate, identify, require_timely, unsigned
 from cambist.gateway.calls import NS_PER_MS, NS_PER_S, NS_PER_US, Call, Services
+from cambist.gateway.counts import RequestCounts
 from cambist.gateway.errors import ApiError, Refusal
 from cambist.gateway.limits import RequestLimits, client_of
 from cambist.gateway.neighbours import Neighbours
@@ -206,6 +207,7 @@ class Api:
         self.records = records
         self.clock = clock
         self.limits = RequestLimits(services.settings.limits, neighbours)
+        self.counts = RequestCounts()
         self._process = secrets.token_hex(4).encode()
         self._numbers = itertools.count(1)
 
@@ -224,6 +226,8 @@ class Api:
         headers += (b"x-mbx-used-weight", used), (b"x-mbx-used-weight-1m", used)
         if request.path.startswith("/sapi/"):
             headers.append((b"x-sapi-used-ip-weight-1m", used))
+        path = request.path if request.path in ENDPOINTS else "other"
+        self.counts.count(request.method, path, status, self.clock() - now_ns)
         return Answer(status, headers, body)
 
     def next_id(self) -> bytes:
@@ -297,11 +301,12 @@ def failed(problem: Exception, request_id: bytes, asked: str, headers: Headers) 
     if isinstance(problem, ExchangeError):
         refusal = errors.of_error(problem)
         if refusal is errors.UNKNOWN:
-            log.error("request %s: %r", request_id.decode(), problem)
+            log.error("request %s: %r", request_id.decode(), problem, extra={"request": request_id.decode()})
         return refusal.http, errors.body(refusal)
     # The last resort: a fault in one request is answered -1000 and told in full with the request's id, and
     # nobody else's request suffers. Broken is no Exception and still rises.
-    log.error("request %s: %s", request_id.decode(), asked, exc_info=problem)
+    named = {"request": request_id.decode()}
+    log.error("request %s: %s", request_id.decode(), asked, exc_info=problem, extra=named)
     return errors.UNKNOWN.http, errors.body(errors.UNKNOWN)
 
 

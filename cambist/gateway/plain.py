@@ -25,6 +25,7 @@ from cambist.gateway.orders import finish_cancel, finish_place
 from cambist.gateway.params import Params
 
 WEIGHT = 1
+PATH = "/api/v3/order"
 
 Tell: TypeAlias = Callable[[Answer], None]
 
@@ -115,6 +116,8 @@ class _Waiting(msgspec.Struct):
             status, body = failed(problem, request_id, "a plain order", headers)
         used = b"%d" % api.limits.used_weight(client, now_s)
         headers += (b"x-mbx-used-weight", used), (b"x-mbx-used-weight-1m", used)
+        method = "POST" if self.request.is_place else "DELETE"
+        api.counts.count(method, PATH, status, api.clock() - self.now_ns)
         self.tell(Answer(status, headers, body))
 
     def _body(self, record: bytes, headers: Headers) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from functools import partial
 
+from cambist.feed.client import FeedClient
 from cambist.gateway.api import Api
 from cambist.gateway.calls import Services
 from cambist.gateway.neighbours import BEAT_EVERY_S, Neighbours
@@ -33,6 +34,15 @@ class Sockets:
         self._neighbours = neighbours
         self._orders = services.orders
         self.door = Door(self._route, limits.websockets_5m, neighbours)
+
+    @property
+    def feed(self) -> FeedClient:
+        return self._streaming.feed
+
+    @property
+    def slow_readers(self) -> int:
+        """How many connections of this process were cut off because they left too much unread."""
+        return Connection.cut_off
 
     async def run(self) -> None:
         """Until it is cancelled."""

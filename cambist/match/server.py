@@ -33,6 +33,7 @@ from cambist.errors import Broken, ExchangeError, OutcomeUnknown, Overloaded, Re
 from cambist.log.errors import LogFailed
 from cambist.log.journal import JournalRecord
 from cambist.match.disk import LowDiskMark
+from cambist.match.stats import MatchStats
 from cambist.settings import Log, Match
 
 CANCELS_MAX = 1 << 16
@@ -191,7 +192,12 @@ class MatchServer:
         self._is_stopping = False
         self._ended = False
         self.problem: BaseException | None = None
+        self.stats = MatchStats(engine.sequence)
         self._thread = threading.Thread(target=self._run, name="match", daemon=True)
+
+    @property
+    def queue_length(self) -> int:
+        return len(self._queue)
 
     def start(self) -> None:
         self._disk.check()
@@ -250,6 +256,7 @@ class MatchServer:
             raise _stopped(self.problem)
         room = self._queue_max + CANCELS_MAX if kind in CANCELS else self._queue_max
         if len(self._queue) >= room:
+            self.stats.shed += 1
             raise Overloaded("the exchange is overloaded; the request was not executed")
         if self._disk.is_low and kind in _NEW_ORDERS:
             raise Overloaded("no new orders: the exchange is low on disk space; cancels go on")
@@ -354,15 +361,19 @@ class MatchServer:
         time_ns = max(engine.time_ns, now_ns)
         payload = commands.batch(first_sequence, time_ns, engine.epoch, batch)
         self._is_sealed = False
+        began_ns = time.perf_counter_ns()
         self._log.append(payload)
+        self.stats.logged(len(waiting), time.perf_counter_ns() - began_ns)
         output = engine.apply(payload)
         records = events.split(output)
         if is_due:
             next(records)  # nobody waits for what time does
+        self.stats.sequence = engine.sequence
         self._answer(waiting, records, has_continue)
         self._journal.append(
             JournalRecord(first_sequence, engine.sequence, engine.event_hash, time_ns, output)
         )
+        self.stats.journal_sequence = engine.sequence
 
     def _answer(self, waiting: list[_Command], records: Iterator[bytes], has_continue: bool) -> None:
         answers: _Answers = defaultdict(list)

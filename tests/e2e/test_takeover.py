@@ -56,7 +56,7 @@ class MatchServer:
         self.output = home.parent / f"{home.name}.output"
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "cambist.app_match", "--standby"],
+                [sys.executable, "-P", "-m", "cambist.app_match", "match", "--standby"],
                 env=environment(home, free_port()),
                 stdin=subprocess.PIPE,
                 stdout=output,

@@ -53,6 +53,7 @@ class Connection(WSListener):
     )
 
     message_max_bytes = 65_536
+    cut_off = 0  # of this process: who did not read
 
     def __init__(self, registry: Registry, client_ip: str, messages_max: int) -> None:
         """At most `messages_max` of what `counted` counts in a second; 0 is no limit."""
@@ -84,6 +85,7 @@ class Connection(WSListener):
 
     def on_unread(self) -> None:
         """More waits for the peer than may."""
+        Connection.cut_off += 1
         self.close(WSCloseCode.POLICY_VIOLATION, "too slow: messages wait to be read")
 
     def on_read_again(self) -> None:
