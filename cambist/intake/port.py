@@ -1,10 +1,12 @@
 """The way to a match server in another process, with the interface of its own Port.
 
 It connects to whoever leads, and again whenever the connection is lost: over Unix sockets to the newest epoch
-that answers, or over TCP to the first server that does.
+that answers, or over TCP to the first server that does. When a newer epoch begins it leaves the older one,
+which may be at a write that does not end.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias, TypeVar, cast
@@ -24,6 +26,8 @@ Address: TypeAlias = Path | tuple[str, int]
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 
 def addresses(directory: Path, servers: Sequence[tuple[str, int]]) -> list[Address]:
     """Where a leader may be found now: `servers` if there are any, else the sockets of this machine."""
@@ -38,6 +42,8 @@ class IntakePort:
         self._find = find
         self._loop = asyncio.get_running_loop()
         self._opened = asyncio.Event()
+        self._address: Address | None = None  # where it is, or tries to be
+        self._passed: set[Address] = set()  # those before it, where nobody answered
 
     def submit(self, command: bytearray) -> "asyncio.Future[bytes]":
         """RESULT and events of the command, once it is durable; of a cancel-all, of all its parts.
@@ -74,10 +80,13 @@ class IntakePort:
             pause_s = _RETRY_FIRST_S
             while True:
                 has_served = False
+                self._passed = set()
                 for address in self._find():
+                    self._address = address
                     has_served = await self._serve(address)
                     if has_served:
                         break
+                    self._passed.add(address)
                 pause_s = _RETRY_FIRST_S if has_served else min(2 * pause_s, _RETRY_MOST_S)
                 await asyncio.sleep(pause_s)
         finally:
@@ -109,6 +118,13 @@ class IntakePort:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             self._client.tick(self._loop.time())
+            self._look_for_a_newer_one()
+
+    def _look_for_a_newer_one(self) -> None:
+        found = self._find()
+        if self._client.is_open and found and found[0] != self._address and found[0] not in self._passed:
+            log.warning("intake: another match server leads now: %s", found[0])
+            self._client.lost()
 
 
 class _Line(asyncio.Protocol):

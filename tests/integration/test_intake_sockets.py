@@ -134,6 +134,28 @@ def test_a_leader_that_went_back_to_an_older_epoch_is_found_behind_a_dead_socket
     play(scene)
 
 
+def test_a_leader_that_still_talks_is_left_when_a_newer_epoch_begins():
+    async def scene(site: Site) -> None:
+        await site.lead(1)
+        older = site.listener
+        assert older is not None
+        port = site.port()
+        running = asyncio.create_task(port.run())
+        await port.opened(WITHIN_S)
+        await site.lead(2)
+        newer = site.leader
+        assert newer is not None
+        price = 0
+        while await newer.server.query(lambda engine: engine.open_order_count) == 0:
+            price += 1
+            await port.submit(site.order(price))
+            await asyncio.sleep(0.01)
+        running.cancel()
+        await older.stop()
+
+    play(scene)
+
+
 def test_only_the_owner_can_open_the_socket_and_older_ones_are_taken_away():
     async def scene(site: Site) -> None:
         await site.lead(1)
