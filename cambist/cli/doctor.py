@@ -27,6 +27,7 @@ from cambist.errors import ExchangeError
 from cambist.log import snapshots
 from cambist.log.errors import LogError
 from cambist.log.leadership import LeaderLock
+from cambist.match import recovery
 from cambist.match.disk import free_bytes
 from cambist.settings import FILE_NAME, MIB, Settings, SettingsError, home_directory
 from cambist.store.secrets import Vault
@@ -73,6 +74,7 @@ def doctor() -> Any:
             ("clock", lambda: _clock(settings)),
             ("sockets", lambda: _sockets(settings)),
             ("snapshots", lambda: _snapshots(settings)),
+            ("history", lambda: _history(settings)),
             ("exchange", lambda: _exchange(settings)),
             ("processes", lambda: _processes(settings)),
         ]
@@ -191,6 +193,28 @@ def _snapshots(settings: Settings) -> str:
     if behind > SNAPSHOTS_MISSED * (every.every_commands or behind):
         raise Doubt(f"{finding}; {behind} commands behind it: a start takes long. Does the snapshotter run?")
     return f"{finding}, {behind} commands behind it"
+
+
+def _history(settings: Settings) -> str:
+    """Whether the past can be told again: log and journal, and what was pruned of them."""
+    archive = settings.archive_directory
+    if archive is None:
+        if settings.keep.prune and not settings.mode.sandbox:
+            raise Doubt("keep.prune without keep.archive: what goes is gone, the views cannot be made anew")
+        where = "pruned without an archive" if settings.keep.prune else "never pruned"
+    elif not archive.is_dir():
+        where = f"{archive} will be made by the first pruning"
+    elif archive.stat().st_dev == settings.home.stat().st_dev:
+        raise Doubt(f"{archive} is on the exchange's own disk: it frees no space and is lost with it")
+    elif (free := free_bytes(archive)) < settings.log.low_disk_bytes:
+        raise Doubt(f"{archive} has {free // MIB} MiB left: pruning stops when it is full")
+    else:
+        where = f"archived in {archive}, {free // MIB} MiB left"
+    try:
+        recovery.require_history(settings)
+    except recovery.HistoryMissing as gone:
+        raise Doubt(str(gone)) from None
+    return where
 
 
 def _processes(settings: Settings) -> str:

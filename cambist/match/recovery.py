@@ -209,7 +209,10 @@ def keep_snapshot(settings: Settings, engine: Engine, disk: Disk | None = None) 
 
 def log_id(log_directory: Path) -> bytes:
     """Which log this is, whoever has a copy of it. Raises LogDamaged."""
-    identity: bytes = SegmentReader(segments(log_directory)[-1]).log_id
+    found = segments(log_directory)
+    if not found:
+        raise LogDamaged(f"{log_directory}: there is no log")
+    identity: bytes = SegmentReader(found[-1]).log_id
     return identity
 
 

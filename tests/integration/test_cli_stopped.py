@@ -293,6 +293,31 @@ def test_doctor_names_what_is_open_to_others(operator):
     assert any("chmod 700" in problem for problem in answer.document["problems"])
 
 
+def history(operator) -> tuple[str, str]:
+    """What doctor says of the past: its state and finding."""
+    (found,) = [each for each in operator.ask("doctor")["checks"] if each["check"] == "history"]
+    return found["state"], found["finding"]
+
+
+def test_doctor_says_whether_the_past_can_be_told_again(operator, monkeypatch):
+    assert history(operator) == ("ok", "never pruned")
+    monkeypatch.setenv("CAMBIST_KEEP_PRUNE", "1")
+    monkeypatch.setenv("CAMBIST_KEEP_ARCHIVE", str(operator.home / "archive"))
+    assert history(operator)[0] == "ok"
+    (operator.home / "archive").mkdir()
+    state, finding = history(operator)
+    assert (state, "on the exchange's own disk" in finding) == ("doubt", True)
+    (operator.home / "journal").mkdir(exist_ok=True)
+    (operator.home / "journal" / f"{7:020}.journal").write_bytes(b"")
+    monkeypatch.delenv("CAMBIST_KEEP_ARCHIVE")
+    monkeypatch.setenv("CAMBIST_MODE_SANDBOX", "1")
+    state, finding = history(operator)
+    assert (state, "the events of sequence 1 to 6 were pruned" in finding) == ("doubt", True)
+    monkeypatch.setenv("CAMBIST_MODE_SANDBOX", "0")
+    state, finding = history(operator)
+    assert (state, "the views cannot be made anew" in finding) == ("doubt", True)
+
+
 def test_a_new_exchange_has_what_the_environment_says_from_its_first_file_on(operator):
     assert operator.environment["CAMBIST_LOG_SEGMENT_BYTES"] == "1048576"
     assert {file.stat().st_size for file in (operator.home / "log").glob("*.log")} == {1_048_576}
