@@ -125,7 +125,7 @@ async def _serve(
     listing = await exchange.server.query(Listed())
     app = create_app(settings, exchange.records, port, listing, history, neighbours, documents=documents)
     watched = Watched("exchange")
-    watch_match(watched, exchange.server, settings)
+    watch_match(watched, exchange.server, intake, settings)
     watch_gateway(watched, app, exchange.server.stats)
     flow = None
     try:

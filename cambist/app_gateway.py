@@ -12,7 +12,7 @@ from functools import partial
 
 import uvloop
 
-from cambist.app_watch import watch_gateway
+from cambist.app_watch import watch_gateway, watch_intake
 from cambist.control.failures import ANSWERED, failure_of
 from cambist.describe import asyncapi
 from cambist.engine.commands import Role
@@ -85,6 +85,7 @@ async def _serve(
         app = create_app(settings, records, port, listing, history, neighbours, documents=documents)
         watched = Watched(name)
         watch_gateway(watched, app)
+        watch_intake(watched, port)
         with watching(watched, settings.ops_file(name)):
             await views_are_level(history, listing.sequence, stop)
             watched.is_ready = True

@@ -115,7 +115,7 @@ async def _lead(exchange: Exchange, stop: asyncio.Event, watched: Watched, say: 
         heartbeat = Heartbeat(server)
         heartbeat.start()  # from here on a successor may come at any moment
         undo.callback(heartbeat.stop)
-        watch_match(watched, server, settings)
+        watch_match(watched, server, listener, settings)
         watched.is_ready = True
         say(Opened())
         say(Ready({"leads": True}))

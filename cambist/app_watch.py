@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # or each process would load what the others need
     from cambist.data.server import DataServer
     from cambist.feed.server import FeedServer
     from cambist.gateway.app import Gateway
+    from cambist.intake.listener import IntakeListener
+    from cambist.intake.port import IntakePort
     from cambist.keep.snapshotter import Snapshotter
     from cambist.match.server import MatchServer
     from cambist.match.standby import Standby
@@ -20,11 +22,14 @@ if TYPE_CHECKING:  # or each process would load what the others need
 MICROSECONDS = 1_000_000
 
 
-def watch_match(watched: Watched, server: "MatchServer", settings: Settings) -> None:
+def watch_match(
+    watched: Watched, server: "MatchServer", intake: "IntakeListener", settings: Settings
+) -> None:
     stats, metrics = server.stats, watched.metrics
     watched.checks.append(lambda: None if server.problem is None else str(server.problem))
     watched.facts["position"] = lambda: stats.sequence
     metrics.gauge("cambist_match_queue", "Commands and questions that wait.", lambda: server.queue_length)
+    metrics.gauge("cambist_intake_senders", "Other processes that send.", lambda: intake.senders)
     metrics.counter("cambist_match_shed", "Turned away with -1008, not executed.", lambda: stats.shed)
     metrics.counter("cambist_match_commands", "Commands made durable.", lambda: stats.commands)
     metrics.histogram("cambist_match_batch_commands", "Commands per batch.", stats.batch_commands)
@@ -86,6 +91,13 @@ def watch_gateway(watched: Watched, app: "Gateway", stats: "MatchStats | None" =
             "Commands that streams have not told yet.",
             lambda: max(0, stats.sequence - feed.published),
         )
+
+
+def watch_intake(watched: Watched, port: "IntakePort") -> None:
+    """Of a gateway apart. Without a match server it is still well: it waits for the next one."""
+    metrics = watched.metrics
+    metrics.gauge("cambist_intake_connected", "1 while a match server answers.", lambda: port.is_open)
+    metrics.gauge("cambist_intake_waiting", "Commands and questions without answer.", lambda: port.waiting)
 
 
 def watch_data(watched: Watched, server: "DataServer", feed: "FeedServer") -> None:

@@ -118,6 +118,11 @@ class Client:
     def is_open(self) -> bool:
         return self._state is _State.OPEN
 
+    @property
+    def waiting(self) -> int:
+        """Commands and questions without an answer."""
+        return len(self._unanswered) + len(self._unsent) + len(self._questions)
+
     # What the sender does with it.
 
     def send(self, command: bytearray, waiter: Waiter, now_s: float) -> None:

@@ -48,6 +48,11 @@ class IntakeListener:
         self._servers: list[asyncio.Server] = []
         self._ticking: asyncio.Task[None] | None = None
 
+    @property
+    def senders(self) -> int:
+        """Processes that are connected."""
+        return len(self._intake.connections)
+
     async def start(self, directory: Path, epoch: int, tcp: Sequence[tuple[str, int]] = ()) -> None:
         """Listens as the leader of that epoch. Raises AddressTaken."""
         loop = asyncio.get_running_loop()

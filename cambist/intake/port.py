@@ -64,6 +64,16 @@ class IntakePort:
         self._client.query(ask, future, self._loop.time())
         return future
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a match server that takes commands now."""
+        return self._client.is_open
+
+    @property
+    def waiting(self) -> int:
+        """Commands and questions without an answer."""
+        return self._client.waiting
+
     async def opened(self, within_s: float) -> None:
         """Returns when there is a session. Raises Unavailable."""
         try:

@@ -8,10 +8,12 @@ import hashlib
 import hmac
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +29,7 @@ from cambist.control.users import CreateApiKey, DeleteApiKey, FreezeUser
 from cambist.flow.rest import ApiError, Client, Credentials
 from tests.e2e.control import ask
 from tests.e2e.harness import CAMBIST, HOST, WAIT_SECONDS, Exchange, environment, free_port, running
-from tests.e2e.market import SYMBOL, Owner, create_exchange
+from tests.e2e.market import SYMBOL, Owner, create_exchange, settings_of
 
 ORDER = "/api/v3/order"
 SETTINGS = {
@@ -291,11 +293,25 @@ def test_a_gateway_outlives_the_match_server_and_no_order_is_lost_or_doubled(pai
     print(f"{len(flow.acknowledged)} acknowledged, {len(flow.unknown)} unknown, {len(flow.refused)} refused")
 
 
+def metrics(file: Path) -> str:
+    """Of one process, "" while it does not show them."""
+    with socket.socket(socket.AF_UNIX) as connection, suppress(FileNotFoundError, ConnectionRefusedError):
+        connection.connect(str(file))
+        connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        return connection.makefile().read()
+    return ""
+
+
 def test_gateways_that_share_the_port_serve_on_while_one_of_them_is_killed(tmp_path):
     owner, _ = create_exchange(tmp_path / "home")
     with running(tmp_path / "home", settings={"CAMBIST_PROCESSES_GATEWAYS": "2"}) as exchange:
         killed = exchange.process("gateway-1")
         exchange.process("gateway-2")
+        file = settings_of(tmp_path / "home").ops_file("gateway-2")
+        deadline = time.monotonic() + WAIT_SECONDS
+        while "cambist_intake_connected 1.0" not in metrics(file):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         for nth in range(1, 41):
             if nth == 20:
                 os.kill(killed, signal.SIGKILL)
