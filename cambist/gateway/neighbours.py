@@ -67,6 +67,9 @@ class Neighbours:
         try:
             size = 8 * (_HEADER + GATEWAYS_MAX * _REGION)
             os.ftruncate(descriptor, size)  # holes read as zeros
+            # A store into a hole of a full disk would kill the process.
+            os.posix_fallocate(descriptor, 0, 8 * _HEADER)
+            os.posix_fallocate(descriptor, 8 * (_HEADER + number * _REGION), 8 * _REGION)
             self._map = mmap.mmap(descriptor, size)
         finally:
             os.close(descriptor)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cambist.errors import Unavailable
 from cambist.gateway.streams.listen_keys import VALID_NS, ListenKeys
 
 ANN, BOB = 1, 2
@@ -58,7 +59,7 @@ def test_a_key_that_has_expired_is_replaced(keys):
 
 def test_of_the_keys_in_use_those_that_have_expired_are_told(keys, ended):
     first, second = keys.start(ANN, NOW), keys.start(BOB, NOW + 1)
-    keys.expire([first, second], NOW + VALID_NS)
+    keys.look([first, second], NOW + VALID_NS)
     assert ended == [first]
 
 
@@ -72,10 +73,28 @@ def test_a_key_is_good_at_every_gateway(keys, elsewhere):
 def test_a_key_that_was_ended_at_another_gateway_is_told(keys, elsewhere, ended):
     key = keys.start(ANN, NOW)
     assert elsewhere.end(key, ANN, NOW + 1)
-    keys.expire([key], NOW + 2)
+    keys.look([key], NOW + 2)
     assert ended == [key]
 
 
 @pytest.mark.parametrize("name", ["", "btcusdt@trade", "x" * 64])
 def test_other_names_are_no_keys(keys, name):
     assert keys.account_of(name, NOW) is None
+
+
+def test_a_disk_that_takes_nothing_is_told_and_ends_nothing(keys, ended, tmp_path):
+    key = keys.start(ANN, NOW)
+    keys.close()
+    (tmp_path / "run").rename(tmp_path / "gone")
+    with pytest.raises(Unavailable):
+        keys.start(BOB, NOW)
+    keys.look([key], NOW)
+    assert ended == []
+    (tmp_path / "gone").rename(tmp_path / "run")
+    assert keys.account_of(key, NOW) == ANN
+
+
+def test_keys_that_have_expired_take_no_room(keys, tmp_path):
+    old = keys.start(ANN, NOW)
+    keys.start(BOB, NOW + VALID_NS)
+    assert keys.account_of(old, NOW) is None

@@ -4,13 +4,16 @@ They lie in a small database that all gateways of a machine share, so each is go
 a restart. It is not synced: a power cut costs a client what an hour without a renewal costs, a new key.
 """
 
-from collections.abc import Callable, Collection
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
     Column,
+    Connection,
     MetaData,
     String,
     Table,
@@ -21,9 +24,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DatabaseError
 
 from cambist import ids
+from cambist.errors import Unavailable
 from cambist.store.sqlite import open_database
+
+log = logging.getLogger(__name__)
 
 VALID_NS = 3_600 * 10**9
 
@@ -49,6 +56,7 @@ _START = _new.on_conflict_do_update(
 ).returning(_keys.c.name)
 _RENEW = update(_keys).where(_its_owners).values(expires_ns=bindparam("until_ns"))
 _END = delete(_keys).where(_its_owners)
+_DROP = delete(_keys).where(~_is_valid)
 _FIND = select(_keys.c.account).where(_keys.c.name == bindparam("key"), _is_valid)
 
 
@@ -62,23 +70,27 @@ class ListenKeys:
         _metadata.create_all(self._database)
 
     def start(self, account: int, now_ns: int) -> str:
-        """The account's key, a new one if it has none; valid for an hour from now."""
+        """The account's key, a new one if it has none; valid for an hour from now. Raises Unavailable."""
         row = {"name": ids.new_api_key(), "account": account, "expires_ns": now_ns + VALID_NS}
-        with self._database.begin() as db:
-            return str(db.execute(_START, row | {"now_ns": now_ns}).scalar_one())
+        with self._writing() as db:
+            name = str(db.execute(_START, row | {"now_ns": now_ns}).scalar_one())
+            db.execute(_DROP, {"now_ns": now_ns})
+            return name
 
     def renew(self, name: str, account: int, now_ns: int) -> bool:
-        """False if the account has no such key."""
+        """False if the account has no such key. Raises Unavailable."""
         until = {"until_ns": now_ns + VALID_NS}
-        with self._database.begin() as db:
-            return db.execute(_RENEW, _named(name, account, now_ns) | until).rowcount == 1
+        with self._writing() as db:
+            renewed: int = db.execute(_RENEW, _named(name, account, now_ns) | until).rowcount
+        return renewed == 1
 
     def end(self, name: str, account: int, now_ns: int) -> bool:
-        with self._database.begin() as db:
-            was_there = db.execute(_END, _named(name, account, now_ns)).rowcount == 1
-        if was_there:
+        """The same."""
+        with self._writing() as db:
+            ended: int = db.execute(_END, _named(name, account, now_ns)).rowcount
+        if ended:
             self._on_end(name)
-        return was_there
+        return ended == 1
 
     def account_of(self, name: str, now_ns: int) -> int | None:
         if not ids.is_api_key(name):  # as nearly every stream's name
@@ -86,18 +98,30 @@ class ListenKeys:
         with self._database.begin() as db:
             return db.execute(_FIND, {"key": name, "now_ns": now_ns}).scalar()
 
-    def expire(self, in_use: Collection[str], now_ns: int) -> None:
-        """Drops what is not valid any more; to be called now and then, with the keys that are in use here."""
+    def look(self, in_use: Collection[str], now_ns: int) -> None:
+        """Whether the keys that are in use here are still valid; to be called now and then."""
         if not in_use:
             return
-        with self._database.begin() as db:
-            db.execute(delete(_keys).where(~_is_valid), {"now_ns": now_ns})
-            valid = set(db.scalars(select(_keys.c.name).where(_keys.c.name.in_(in_use))))
-        for name in set(in_use) - valid:
+        valid = select(_keys.c.name).where(_keys.c.name.in_(in_use), _is_valid)
+        try:
+            with self._database.begin() as db:
+                found = set(db.scalars(valid, {"now_ns": now_ns}))
+        except DatabaseError as problem:
+            log.warning("listen keys cannot be looked at: %s", problem.orig)
+            return
+        for name in set(in_use) - found:
             self._on_end(name)
 
     def close(self) -> None:
         self._database.dispose()
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        try:
+            with self._database.begin() as db:
+                yield db
+        except DatabaseError as problem:  # a full disk, or another gateway that is at it for long
+            raise Unavailable(f"listen keys cannot be kept: {problem.orig}") from problem
 
 
 def _named(name: str, account: int, now_ns: int) -> dict[str, str | int]:

@@ -29,7 +29,7 @@ class Streaming:
         self.by_listen_key: dict[str, set[StreamConnection]] = {}
 
     def expire_listen_keys(self) -> None:
-        self.listen_keys.expire(list(self.by_listen_key), time.time_ns())
+        self.listen_keys.look(list(self.by_listen_key), time.time_ns())
 
     def _market(self, stream: str, body: bytes) -> None:
         self.hub.on_market(stream, body)
