@@ -56,6 +56,15 @@ class Head(NamedTuple):
     event_hash: int
 
 
+class Place(NamedTuple):
+    """Behind a record that was read: its file, where it ends there, and what it says."""
+
+    path: Path
+    offset: int
+    sequence: int
+    event_hash: int
+
+
 def segment_path(directory: Path, first_sequence: int) -> Path:
     return directory / f"{first_sequence:020}{SUFFIX}"
 
@@ -204,6 +213,15 @@ class Follower:
     @property
     def sequence(self) -> int:
         return self._sequence
+
+    @property
+    def place(self) -> Place | None:
+        """Where it goes on; None before it has found that, or when its file was written anew."""
+        if not self._is_at_place or self._descriptor < 0 or self._event_hash is None:
+            return None
+        if os.fstat(self._descriptor).st_nlink == 0:
+            return None
+        return Place(self._path, self._offset, self._sequence, self._event_hash)
 
     def poll(self, most_bytes: int = _CHUNK_BYTES) -> list[JournalRecord]:
         """What has been written since, about `most_bytes` of it. Raises JournalDamaged."""

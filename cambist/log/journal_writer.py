@@ -19,6 +19,7 @@ from cambist.log.journal import (
     Head,
     JournalDamaged,
     JournalRecord,
+    Place,
     decode,
     decode_head,
     encode_head,
@@ -48,8 +49,12 @@ class JournalWriter:
         *,
         segment_bytes: int = SEGMENT_BYTES,
         disk: Disk | None = None,
+        behind: Place | None = None,
     ) -> None:
-        """Takes the place behind the last good record. Raises JournalFailed if the disk does not let it."""
+        """Takes the place behind the last good record. Raises JournalFailed if the disk does not let it.
+
+        `behind` saves reading what lies before that place, which its owner has read already.
+        """
         self._directory = directory
         self._log_id = log_id
         self._genesis_hash = genesis_hash
@@ -61,7 +66,7 @@ class JournalWriter:
         self.event_hash = genesis_hash
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._find_end()
+            self._find_end(behind=behind)
         except OSError as problem:
             raise _failed(directory, problem) from problem
 
@@ -114,25 +119,33 @@ class JournalWriter:
                 self._disk.close(self._descriptor)
             self._descriptor = -1
 
-    def _find_end(self, until: int | None = None) -> None:
+    def _find_end(self, until: int | None = None, behind: Place | None = None) -> None:
         self.close()
         self.last_sequence, self.event_hash = 0, self._genesis_hash
         for first_sequence, path in reversed(segments(self._directory)):
             is_wanted = until is None or first_sequence <= until
-            if is_wanted and self._take_up(first_sequence, path, until):
+            if is_wanted and self._take_up(first_sequence, path, until, behind):
                 return
             self._disk.unlink(path)
 
-    def _take_up(self, first_sequence: int, path: Path, until: int | None) -> bool:
+    def _take_up(self, first_sequence: int, path: Path, until: int | None, behind: Place | None) -> bool:
         """Goes on in this segment behind its last good record; False if it is of no use."""
-        raw = path.read_bytes()
-        head = decode_head(raw[:HEAD_BYTES])
-        if head is None or (head.log_id, head.first_sequence) != (self._log_id, first_sequence):
-            log.warning("%s is no segment of this log's journal; what it held is written anew", path)
-            return False
-        self.last_sequence, self.event_hash = first_sequence - 1, head.event_hash
-        end = self._follow(raw, until)
-        if end < len(raw):
+        with path.open("rb") as file:
+            head = decode_head(file.read(HEAD_BYTES))
+            if head is None or (head.log_id, head.first_sequence) != (self._log_id, first_sequence):
+                log.warning("%s is no segment of this log's journal; what it held is written anew", path)
+                return False
+            at, self.last_sequence, self.event_hash = HEAD_BYTES, first_sequence - 1, head.event_hash
+            if (
+                behind is not None
+                and behind.path == path
+                and behind.offset <= os.fstat(file.fileno()).st_size
+            ):
+                at, self.last_sequence, self.event_hash = behind.offset, behind.sequence, behind.event_hash
+            file.seek(at)
+            rest = file.read()
+        end = at + self._follow(rest, until)
+        if end < at + len(rest):
             log.warning("%s: cut off behind sequence %d; the rest is written anew", path, self.last_sequence)
         self._descriptor = self._disk.open(path)
         os.ftruncate(self._descriptor, end)
@@ -141,7 +154,7 @@ class JournalWriter:
 
     def _follow(self, raw: bytes, until: int | None) -> int:
         """Where the last good record ends."""
-        at = HEAD_BYTES
+        at = 0
         while at < len(raw):
             try:
                 record, size = decode(raw, at)

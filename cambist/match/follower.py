@@ -54,5 +54,10 @@ class Follower:
             raise Broken(f"the log does not replay: {problem}") from problem
         return JournalRecord(first_sequence, engine.sequence, engine.event_hash, engine.time_ns, events)
 
+    @property
+    def place(self) -> journal.Place | None:
+        """In the journal."""
+        return self._said.place
+
     def close(self) -> None:
         self._said.close()

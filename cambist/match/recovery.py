@@ -16,7 +16,7 @@ from cambist.log import journal as journals
 from cambist.log import snapshots
 from cambist.log.disk import Disk
 from cambist.log.errors import LogDamaged
-from cambist.log.journal import JournalForeign, JournalRecord
+from cambist.log.journal import JournalForeign, JournalRecord, Place
 from cambist.log.journal_writer import JournalWriter
 from cambist.log.positions import pruned_through
 from cambist.log.reader import reaches_back_to, read
@@ -47,14 +47,17 @@ def recover(settings: Settings, until_sequence: int | None, report: Report) -> E
     return engine
 
 
-def open_journal(settings: Settings, of_log: bytes, disk: Disk | None = None) -> JournalWriter:
-    """Only for who holds that log. Raises JournalFailed."""
+def open_journal(
+    settings: Settings, of_log: bytes, disk: Disk | None = None, behind: Place | None = None
+) -> JournalWriter:
+    """Only for who holds that log; what lies before `behind` is not read again. Raises JournalFailed."""
     return JournalWriter(
         settings.journal_directory,
         of_log,
         Engine().event_hash,
         segment_bytes=settings.log.segment_bytes,
         disk=disk,
+        behind=behind,
     )
 
 

@@ -157,7 +157,9 @@ class Standby:
     def _led(self, command_log: FileLog) -> Led:
         with ExitStack() as undo:
             undo.callback(command_log.close)
-            journal = recovery.open_journal(self._settings, command_log.log_id, self._disk)
+            journal = recovery.open_journal(
+                self._settings, command_log.log_id, self._disk, behind=self._follower.place
+            )
             undo.callback(journal.close)
             engine = self._complete(journal, command_log.last_sequence)
             undo.pop_all()

@@ -14,6 +14,7 @@ from cambist.log.journal import (
     JournalDamaged,
     JournalForeign,
     JournalRecord,
+    decode,
     read,
     read_behind,
     segments,
@@ -316,3 +317,38 @@ def test_a_journal_can_begin_anew_behind_any_sequence(directory):
         journal.append(record)
     follower = Follower(directory, RECORDS[middle].last_sequence, RECORDS[middle].event_hash)
     assert follower.poll() == RECORDS[middle + 1 :]
+
+
+def test_who_has_read_the_journal_goes_on_behind_that_without_reading_it_again(directory):
+    write(directory, RECORDS[:-1], segment_bytes=1 << 20)
+    follower = Follower(directory)
+    while follower.poll():
+        pass
+    place = follower.place
+    follower.close()
+    [(_, path)] = segments(directory)
+    content = bytearray(path.read_bytes())
+    content[HEAD_BYTES + 10] ^= 1  # which reading again would find
+    path.write_bytes(content)
+    behind = JournalWriter(directory, LOG_ID, GENESIS, behind=place)
+    assert (behind.last_sequence, behind.event_hash) == (RECORDS[-2].last_sequence, RECORDS[-2].event_hash)
+    behind.append(RECORDS[-1])
+    behind.close()
+    assert place is not None and decode(path.read_bytes()[place.offset :], 0)[0] == RECORDS[-1]
+
+
+def test_a_place_that_the_journal_has_lost_again_is_none(directory):
+    write(directory, RECORDS, segment_bytes=1 << 20)
+    follower = Follower(directory)
+    while follower.poll():
+        pass
+    place = follower.place
+    shorter = writer(directory)
+    shorter.cut(RECORDS[-3].last_sequence)
+    shorter.close()
+    again = JournalWriter(directory, LOG_ID, GENESIS, behind=place)
+    assert again.last_sequence == RECORDS[-3].last_sequence
+    again.clear(0, GENESIS)
+    again.close()
+    assert follower.place is None
+    follower.close()
