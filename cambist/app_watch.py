@@ -78,6 +78,7 @@ def watch_gateway(watched: Watched, app: "Gateway", stats: "MatchStats | None" =
         per_unit=MICROSECONDS,
     )
     metrics.gauge("cambist_websockets", "Open WebSockets.", lambda: app.sockets.door.count)
+    metrics.counter("cambist_websockets_refused", "Too many were opened.", lambda: app.sockets.door.refused)
     metrics.counter("cambist_slow_readers", "WebSockets cut off unread.", lambda: app.sockets.slow_readers)
     metrics.gauge("cambist_feed_connected", "1 while market data comes.", lambda: feed.is_connected)
     if stats is not None:

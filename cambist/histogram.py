@@ -1,10 +1,13 @@
 """How often which size: counted in plain integers, so that counting costs next to nothing."""
 
-BUCKETS = 27  # the last one: 67 million and more
+BUCKETS = 64
 
 
 class Histogram:
-    """Bucket n counts values below 2**n that none before it counts. One thread adds, any may read."""
+    """Bucket n counts sizes below 2**n that none before it counts; a size has less than 64 bits.
+
+    One thread adds, any may read.
+    """
 
     __slots__ = ("buckets", "sum")
 
@@ -12,8 +15,6 @@ class Histogram:
         self.buckets = [0] * BUCKETS
         self.sum = 0
 
-    def add(self, value: int) -> None:
-        """Below zero counts as zero."""
-        value = max(value, 0)
-        self.buckets[min(value.bit_length(), BUCKETS - 1)] += 1
-        self.sum += value
+    def add(self, size: int) -> None:
+        self.buckets[size.bit_length()] += 1
+        self.sum += size

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from cambist.histogram import Histogram
 
 Labelled: TypeAlias = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+SHOWN = 26  # buckets: up to 33 million, or seconds where microseconds are counted
 _Family = TypeVar("_Family", GaugeMetricFamily, CounterMetricFamily)
 
 
@@ -57,10 +58,10 @@ def _filled(family: _Family, read: Labelled) -> _Family:
 
 def _family(name: str, says: str, counted: Histogram, per_unit: int) -> Metric:
     reached, buckets = 0, []
-    for exponent, count in enumerate(counted.buckets):
+    for exponent, count in enumerate(counted.buckets[:SHOWN]):
         reached += count
         buckets.append((str((1 << exponent) / per_unit), float(reached)))
-    buckets[-1] = ("+Inf", float(reached))
+    buckets.append(("+Inf", float(sum(counted.buckets))))
     return HistogramMetricFamily(name, says, buckets=buckets, sum_value=counted.sum / per_unit)
 
 

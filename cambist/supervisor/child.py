@@ -27,6 +27,7 @@ from cambist.supervisor.messages import (
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
 STEADY_AFTER_S = 30.0  # who ran that long is started again at once
+NOT_STARTED = 71  # in place of a status, as sysexits.h has it
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Child:
         self.ready = asyncio.Event()
         self.document: dict[str, Any] = {}  # what it said when it was ready
         self.restarts = 0
-        self._has_been_ready = False
+        self._has_run = self._has_been_ready = False
         self._failure: Failure | None = None  # the last one it reported
         self._pid: int | None = None
         self._began_s = 0.0
@@ -93,7 +94,7 @@ class Child:
             if self._is_stopping:
                 return None
             self._ending.clear()
-            status = await self._run_once()
+            status = await self._run_if_possible()
             if self._ending.is_set():  # as it was asked to
                 continue
             if (final := self._final(status)) is not None:
@@ -133,6 +134,16 @@ class Child:
         self._ending.set()
         await self._gone.wait()
 
+    async def _run_if_possible(self) -> int:
+        """Raises OSError if it cannot be started even once."""
+        try:
+            return await self._run_once()
+        except OSError as problem:  # no memory, no descriptor, no process left: that may pass
+            if not self._has_run:
+                raise
+            log.error("%s cannot be started: %s", self.program.name, problem)
+            return NOT_STARTED
+
     async def _run_once(self) -> int:
         """One process from its start to its end; returns its status, negative if a signal killed it."""
         self._gone.clear()
@@ -149,6 +160,7 @@ class Child:
                 pass_fds=self.program.inherits,
             )
             self._pid = process.pid
+            self._has_run = True
             return await self._until_end(process)
         finally:
             self._pid = None
@@ -191,6 +203,8 @@ class Child:
                     self.opened.set()
                 case Ready(document):
                     self.document = document
+                    if self._has_been_ready and not self.ready.is_set():
+                        log.warning("%s is at work again", self.program.name)
                     self._has_been_ready = True
                     self.ready.set()
                 case Failure():

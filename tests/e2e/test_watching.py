@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
@@ -22,6 +22,11 @@ from tests.e2e.market import SYMBOL, create_exchange
 
 PROCESSES = ["exchange", "data", "snapshotter"]
 TRADERS = 4
+APART = {
+    "CAMBIST_PROCESSES_MATCH_APART": "true",
+    "CAMBIST_PROCESSES_GATEWAYS": "1",
+    "CAMBIST_PROCESSES_STANDBY": "true",
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +44,15 @@ class Watched:
         self.exchange = exchange
         self._url = f"http://{HOST}:{ops_port}"
 
-    def document(self, path: str) -> Any:
-        with urlopen(self._url + path, timeout=WAIT_SECONDS) as answer:
-            return json.load(answer)
+    def problems(self) -> list[str]:
+        """Of those who are not ready."""
+        try:
+            answer = urlopen(self._url + "/ready", timeout=WAIT_SECONDS)
+        except HTTPError as not_ready:
+            answer = not_ready
+        with answer:
+            found: list[str] = json.load(answer)["problems"]
+        return found
 
     def metrics(self) -> dict[str, float]:
         """Sums over their labels."""
@@ -96,7 +107,7 @@ def documented() -> set[str]:
 
 
 def test_every_metric_is_documented_and_every_documented_one_is_there(watched, owner):
-    wait_for("all of them", lambda: not watched.document("/ready")["problems"])
+    wait_for("all of them", lambda: not watched.problems())
     place(watched.exchange.client(), owner, "seen")
     found = {re.sub(r"_(bucket|count|sum)$", "", name) for name in watched.metrics()}
     assert {name for name in found if name.startswith("cambist_")} == documented()
@@ -145,6 +156,38 @@ def test_a_request_made_while_the_exchange_is_dead_is_answered_by_the_next_one(w
     orders = exchange.client().signed(owner, "GET", "/api/v3/openOrders", symbol=SYMBOL)
     assert {"seen", "patient"} <= {order["clientOrderId"] for order in orders}
     assert "exchange has ended (killed by SIGKILL)" in exchange.output.read_text()
+
+
+def test_a_start_waits_for_what_a_killed_supervisor_has_left(tmp_path):
+    home = tmp_path / "home"
+    owner = create_exchange(home)[0].credentials
+    with running(home) as exchange:
+        place(exchange.client(), owner, "before")
+        os.kill(exchange.pid, signal.SIGKILL)
+        exchange.wait()
+        with running(home) as following:
+            orders = following.client().signed(owner, "GET", "/api/v3/openOrders", symbol=SYMBOL)
+    assert [order["clientOrderId"] for order in orders] == ["before"]
+
+
+def test_each_process_apart_is_watched_too(tmp_path):
+    home, ops_port = tmp_path / "home", free_port()
+    owner = create_exchange(home)[0].credentials
+    settings = {**APART, "CAMBIST_OPS_PORT": str(ops_port)}
+    with running(home, settings=settings) as exchange:
+        watched = Watched(exchange, ops_port)
+        wait_for("all of them", lambda: not watched.problems())
+        place(exchange.client(), owner, "seen")
+        found = watched.metrics()
+        assert found["cambist_order_seconds_count"] == 1
+        wait_for("the standby", lambda: sequence_of_standby(watched) == found["cambist_sequence"])
+        rows = cambist(home, "status")["processes"]
+    assert [row["process"] for row in rows] == ["match", "standby", "gateway-1", "data"]
+    assert all(row["ready"] for row in rows)
+
+
+def sequence_of_standby(watched: Watched) -> float:
+    return watched.metrics()["cambist_standby_sequence"]
 
 
 def test_status_of_nothing_is_an_exit_status_of_its_own(tmp_path):

@@ -151,6 +151,26 @@ def test_a_vital_process_that_is_killed_comes_back_even_before_it_was_ready(capl
     assert "one has ended (killed by SIGKILL)" in caplog.text
 
 
+def test_a_start_that_the_system_refuses_is_tried_again_unless_it_is_the_first(caplog, monkeypatch):
+    start = asyncio.create_subprocess_exec
+
+    async def refuse(*command, **options):
+        raise BlockingIOError("no process left")
+
+    async def scene() -> None:
+        async with kept(WORKS, is_vital=True) as child:
+            await child.ready.wait()
+            monkeypatch.setattr(asyncio, "create_subprocess_exec", refuse)
+            await child.restart()
+            await until(lambda: len(waits(caplog)) >= 2)
+            monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+            await child.ready.wait()
+
+    asyncio.run(scene())
+    assert "one cannot be started: no process left" in caplog.text
+    assert "one is at work again" in caplog.text
+
+
 def test_a_program_that_is_missing_ends_the_start():
     with pytest.raises(FileNotFoundError):
         asyncio.run(end_of(Child(Program("one", ["/no/such/program"], {}))))

@@ -68,6 +68,7 @@ class Door:
         self._slot_of: dict[Connection, int] = {}
         self._at = 0
         self._stopping = False
+        self.refused = 0  # for the limit
 
     @property
     def count(self) -> int:
@@ -86,6 +87,7 @@ class Door:
         client = client_of(upgrade.client_ip)
         now_s = int(time.time())
         if self._attempts_max and self._attempts.add(client, 1, now_s) > self._attempts_max:
+            self.refused += 1
             _refuse(transport, errors.TOO_MANY_CONNECTIONS, self._attempts.ends_in_s(now_s))
             return
         connection = (
