@@ -17,12 +17,14 @@ from cambist._matching import Engine
 from cambist.engine import commands
 from cambist.engine import events as codec
 from cambist.engine.codes import Contingency, Kind, Side, Status
+from cambist.engine.events import Event, HoldEvent
 from cambist.engine.views import MarketView, OrderView
 from cambist.log.file import read
 from cambist.log.journal import JournalRecord
 from cambist.log.segments import segments
 from cambist.store import views
 from tests.contract.venues import AccountView
+from tests.model import Model
 from tests.property import invariants
 
 from .fold import CHANGES_SOMETHING, Fold
@@ -165,6 +167,16 @@ class History:
                 raise Violation(f"{holds.__name__}: {problem}") from problem
         self._check_fold(now)
 
+    def check_model(self, most: int) -> None:
+        """14: the plain model of the rules decides and tells the same, as far as there is time for it."""
+        model = Model()
+        digests: dict[bytes, bytes] = {}  # the model names holds by their references
+        for sequence in range(1, min(most, self.sequence) + 1):
+            result, told = codec.result(self.records[sequence]), codec.decode(self.records[sequence])
+            answer, following = model.apply(sequence, result.time_ns, self.commands[sequence])
+            mine = [_with_digest(event, digests, told) for event in following]
+            self.must((answer, mine) == (result, told), f"14: the model says {answer} {mine} at {sequence}")
+
     def _check_fold(self, now: Any) -> None:
         """14: the naive book and ledger are the engine's."""
         fold = self.fold
@@ -211,6 +223,13 @@ class History:
         self.must(found == orders, "16: open orders")
         for what, count in ((views.trades, fold.trades), (views.postings, fold.postings)):
             self.must(db.scalar(select(func.count()).select_from(what)) == count, f"16: {what.name}")
+
+
+def _with_digest(event: Event, digests: dict[bytes, bytes], told: list[Event]) -> Event:
+    if not isinstance(event, HoldEvent):
+        return event
+    digest = next((each.digest for each in told if isinstance(each, HoldEvent)), b"")
+    return event._replace(digest=digests.setdefault(event.digest, digest))
 
 
 def commands_of(payload: bytes) -> Iterator[bytes]:

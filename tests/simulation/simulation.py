@@ -13,6 +13,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 from cambist.engine import commands
+from cambist.errors import Broken
 from cambist.log.errors import LogDamaged
 from cambist.log.segments import SegmentReader, segments
 from cambist.match import recovery
@@ -28,6 +29,7 @@ from .world import MS, NS_PER_S, Process, Violation
 
 TRADERS = 4
 CHECK_EVERY = 1_000
+MODEL_EVERY, MODEL_COMMANDS = 20, 1_000  # one history in so many, and its first commands: it is slow
 STUCK_NS = 60 * NS_PER_S  # of virtual time without one command
 HEALED_NS = 20 * NS_PER_S
 VIEWS_NS = 200 * NS_PER_S  # a reader of a damaged journal is patient, and so is the operator
@@ -63,7 +65,7 @@ def simulate(programme: Programme) -> Outcome:
             run = Simulation(programme, home)
             try:
                 return run.run()
-            except (Exception, Violation) as problem:
+            except (Exception, Broken) as problem:
                 step, trace = run.site.history.sequence, [*run.site.world.trace]
                 raise Failure(programme, step, problem, trace) from problem
             finally:
@@ -126,8 +128,6 @@ class Simulation:
         for gateway in site.gateways:
             gateway.start()
         self._until(self._all_gateways_are_open, "the gateways find no exchange")
-        if site.programme.has_standby:
-            site.start_exchange()
         site.start_data()
         site.start_keeper()
 
@@ -230,7 +230,7 @@ class Simulation:
         site, exchange = self.site, self.site.exchange
         if exchange is None or not exchange.is_alive:
             return
-        for_ns, steps = dice.randrange(1, 3_000 * MS), dice.randrange(10)
+        for_ns, steps = dice.randrange(1, dice.choice([100, 800, 1_600]) * MS), dice.randrange(10)
         faults: dict[str, tuple[str, Callable[[], None]]] = {
             "kill the exchange": ("kill", partial(self._end, exchange)),
             "cut the power": ("power", site.cut_power),
@@ -350,6 +350,8 @@ class Simulation:
         self._until(lambda: not leader.is_alive, "25: the exchange does not stop")
         site.history.read_log(settings.log_directory)
         self._check_replays()
+        if site.world.dice("model").randrange(MODEL_EVERY) == 0:
+            site.history.check_model(MODEL_COMMANDS)
         last = read_chain(settings.log_directory)[-1]
         site.history.must(last.is_sealed, "the log is not sealed by an orderly stop")
         site.history.must(last.epoch == site.history.engine.epoch, "19: epochs")

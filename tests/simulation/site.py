@@ -35,7 +35,7 @@ class Site:
             home=home,
             log=Log(segment_bytes=programme.segment_bytes, low_disk_bytes=1 << 20),
             snapshots=Snapshots(keep=2, every_commands=programme.snapshot_every, every_minutes=0),
-            keep=Keep(prune=programme.prunes, commands=1),
+            keep=Keep(prune=programme.prunes, commands=0),
             standby=Standby(silent_ms=programme.silent_ms),
         )
         self.machine = Machine(
@@ -67,12 +67,15 @@ class Site:
     def start_exchange(self, *, mend: bool = False) -> None:
         """Opens the log; stands by if another process leads, and does nothing if enough of them are there."""
         self.members = [each for each in self.members if each.is_alive]
-        if len(self.members) >= (2 if self.programme.has_standby else 1):
+        wanted = 2 if self.programme.has_standby else 1
+        if len(self.members) >= wanted:
             return
         self.starts += 1
         member = Exchange(self, f"exchange {self.starts}")
         has_company = bool(self.members)
         self.members.append(member)
+        if len(self.members) < wanted:
+            self.start_exchange_soon()
         try:
             if has_company:
                 member.stand_by()
@@ -184,8 +187,7 @@ class Site:
                 process.kill()
         self.noise += self.machine.cut_power(garbage=garbage)
         self._age_views()
-        for _ in range(2):
-            self.start_exchange_soon()
+        self.start_exchange_soon()
         self.start_data_soon()
         self.outside.later(500 * MS, self.start_keeper)
 

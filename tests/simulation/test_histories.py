@@ -12,7 +12,7 @@ from tests.simulation.fleet import outcomes, tell
 from tests.simulation.programme import COMMANDS, KINDS, Programme
 from tests.simulation.simulation import simulate
 
-SEEDS = 30
+SEEDS = 300
 LONG_S = float(os.environ.get("CAMBIST_SIMULATE_S", "1800"))  # time budget of the long variant
 
 

@@ -19,6 +19,7 @@ from tests.model.state import State
 from tests.property.mixes import MIRROR, USERS, Mix
 
 from .fold import Fold
+from .world import MS
 
 if TYPE_CHECKING:
     from .site import Site
@@ -131,6 +132,7 @@ class Trader:
         self._placed = 0
         self._is_resting = False
         self._burst_max = site.programme.burst_max
+        self._pauses_ns: tuple[int, ...] = (MS // 10, MS, MS, 20 * MS)
 
     def begin(self) -> None:
         self.site.outside.later(1 + self._dice.randrange(5_000_000), self._act)
@@ -141,7 +143,7 @@ class Trader:
 
     def calm_down(self) -> None:
         """Sends little."""
-        self._burst_max = 2
+        self._burst_max, self._pauses_ns = 2, (50 * MS,)
 
     def _act(self) -> None:
         now_ns = self.site.world.now_ns
@@ -150,7 +152,7 @@ class Trader:
             self.waiting.clear()
         if not self.waiting and not self._is_resting:
             self._send()
-        pause_ns = self._dice.choice([100_000, 1_000_000, 1_000_000, 20_000_000])
+        pause_ns = self._dice.choice(self._pauses_ns)
         self.site.outside.later(1 + self._dice.randrange(pause_ns), self._act)
 
     def _send(self) -> None:

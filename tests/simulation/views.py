@@ -10,6 +10,7 @@ from cambist.data.private import PrivateEvents
 from cambist.data.projection import Projection
 from cambist.data.server import DataServer, ViewsForeign
 from cambist.engine.events import Event
+from cambist.errors import Broken
 from cambist.log.journal import JournalDamaged
 from cambist.match import recovery
 from cambist.price.server import PriceServer
@@ -56,7 +57,7 @@ class Data(Process):
             self.site.start_data_soon()
         except JournalDamaged as problem:
             self.site.data_ended(self, problem)
-        except Exception as problem:
+        except (Exception, Broken) as problem:
             if self.is_alive:
                 raise Violation(f"the data process fails: {problem!r}") from problem
 
