@@ -4,9 +4,17 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+from cambist.log.leadership import epoch_file, newest_epoch
+from cambist.settings import Settings
+from tests.e2e.harness import Exchange
+
 PAUSE_S = 2.5  # longer than a standby waits, and than a gateway waits before it looks for another leader
+
+
+LEADER, FOLLOWER = "leading match", "waiting match"  # whichever that is now
 
 
 class Fault(NamedTuple):
@@ -37,3 +45,23 @@ def faults_of(processes: list[str]) -> list[Fault]:
         for process in processes
         for name, strike in (("kill -9", kill), ("SIGSTOP", pause))
     ]
+
+
+def process_of(name: str, exchange: Exchange) -> int:
+    """The id of a process by its name, or by what it does now."""
+    if name not in (LEADER, FOLLOWER):
+        return exchange.process(name)
+    leader = leader_pid(exchange.home)
+    both = [exchange.process("match"), exchange.process("standby")]
+    return leader if name == LEADER else next(pid for pid in both if pid != leader)
+
+
+def leader_pid(home: Path) -> int:
+    """Who holds the lock of the newest epoch, as the kernel says."""
+    directory = Settings.load(home, {}).log_directory
+    inode = epoch_file(directory, newest_epoch(directory)).stat().st_ino
+    for line in Path("/proc/locks").read_text().splitlines():
+        _, kind, _, _, pid, place, *_ = line.split()
+        if kind == "FLOCK" and place.endswith(f":{inode}"):
+            return int(pid)
+    raise AssertionError("nobody leads")

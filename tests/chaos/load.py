@@ -57,8 +57,13 @@ class Load:
 
     def acknowledged_since(self, moment_s: float) -> float | None:
         """When the first order that was sent behind a moment was acknowledged; None while none has been."""
-        since = [told.at_s for told in self.told[-10 * CONNECTIONS :] if told.sent_s > moment_s]
-        return min(since, default=None)
+        found = None
+        for told in reversed(self.told):
+            if told.at_s <= moment_s:
+                break
+            if told.sent_s > moment_s:
+                found = told.at_s
+        return found
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from cambist.control.client import RequestFailed
 from cambist.control.protocol import ShowPosition
-from tests.chaos.faults import Fault, faults_of, kill
+from cambist.supervisor.client import supervisor
+from tests.chaos.faults import FOLLOWER, LEADER, Fault, faults_of, kill, process_of
 from tests.chaos.load import Load
 from tests.e2e.audit import Audit
 from tests.e2e.control import ask
@@ -27,14 +29,40 @@ ACKNOWLEDGED_BETWEEN = 50  # orders at least, between one fault and the next
 RECOVERS_WITHIN_S = 2 * WAIT_SECONDS
 LOOK_EVERY_S = 0.02
 SUPERVISOR = "supervisor"
-# Two gateways, and a snapshotter that is always at work.
-SETTINGS = {
-    "CAMBIST_PROCESSES_GATEWAYS": "1",
-    "CAMBIST_SNAPSHOTS_EVERY_COMMANDS": "2000",
+COMMON = {
+    "CAMBIST_SNAPSHOTS_EVERY_COMMANDS": "2000",  # so that the snapshotter is always at work
     "CAMBIST_OPS_PORT": "0",
 }
-PROCESSES = ["exchange", "gateway-1", "data", "snapshotter"]
-ALL_FAULTS = [*faults_of(PROCESSES), Fault("kill -9", SUPERVISOR, kill)]
+
+
+class Form(NamedTuple):
+    """Which processes an exchange is made of."""
+
+    name: str
+    processes: list[str]
+    settings: Mapping[str, str]
+
+    @property
+    def faults(self) -> list[Fault]:
+        return [*faults_of(self.processes), Fault("kill -9", SUPERVISOR, kill)]
+
+
+TOGETHER = Form(
+    "match server and gateway in one process, and a second gateway",
+    ["exchange", "gateway-1", "data", "snapshotter"],
+    COMMON | {"CAMBIST_PROCESSES_GATEWAYS": "1"},
+)
+APART = Form(
+    "two match servers of which one leads, and two gateways",
+    [LEADER, FOLLOWER, "gateway-1", "gateway-2", "data", "snapshotter"],
+    COMMON
+    | {
+        "CAMBIST_PROCESSES_GATEWAYS": "2",
+        "CAMBIST_PROCESSES_MATCH_APART": "true",
+        "CAMBIST_PROCESSES_STANDBY": "true",
+    },
+)
+FORMS = (TOGETHER, APART)
 
 
 class Line(NamedTuple):
@@ -71,15 +99,17 @@ class Scene:
         self._checked = 0
 
     def undergo(self, fault: Fault) -> Line:
+        _wait("every process", self._is_whole)
         self._wait_for_orders(time.monotonic())
-        began_s = time.monotonic()
-        if fault.process == SUPERVISOR:
-            fault.strike(self.exchange.pid)
+        is_supervisor = fault.process == SUPERVISOR
+        pid = self.exchange.pid if is_supervisor else process_of(fault.process, self.exchange)
+        began_s = since_s = time.monotonic()
+        fault.strike(pid)
+        if is_supervisor:
             self.exchange.wait()
             self.exchange = Exchange(self.home, settings=self._settings, port=self.exchange.port)
-        else:
-            fault.strike(self.exchange.process(fault.process))
-        recovery_s = self._recovered(time.monotonic()) - began_s
+            since_s = time.monotonic()  # what it kept went on for a moment
+        recovery_s = self._recovered(since_s) - began_s
         return self.check(f"{fault.name} {fault.process}", recovery_s)
 
     def check(self, name: str, recovery_s: float) -> Line:
@@ -90,13 +120,28 @@ class Scene:
         return Line(name, len(replies), list(missing(self._audit, replies)), duplicated, recovery_s)
 
     def _read_log(self) -> Iterator[str]:
-        live = ask(self.home, ShowPosition())
+        live = self._position()
         try:
             self._audit.run_to(live["sequence"], self.load.record.sent)
         except AssertionError as problem:
             yield str(problem)
         if f"{self._audit.engine.event_hash:016x}" != live["event_hash"]:
             yield "the exchange and its log have come apart"
+
+    def _is_whole(self) -> bool:
+        with supervisor(self.home / "supervisor.sock") as keeper:
+            return all(process.is_ready for process in keeper.status().processes)
+
+    def _position(self) -> Any:
+        """Of whoever leads, once somebody does: one who was stopped may be about to end."""
+        deadline_s = time.monotonic() + RECOVERS_WITHIN_S
+        while True:
+            try:
+                return ask(self.home, ShowPosition())
+            except (AssertionError, RequestFailed):
+                if time.monotonic() > deadline_s:
+                    raise
+                time.sleep(LOOK_EVERY_S)
 
     def _wait_for_orders(self, since_s: float) -> None:
         def arrived() -> bool:
@@ -121,7 +166,7 @@ def missing(audit: Audit, replies: Iterable[Reply]) -> Iterator[str]:
             yield str(problem)
 
 
-def run(faults: Iterable[Fault], say: Callable[[str], None], settings: Mapping[str, str] = SETTINGS) -> bool:
+def run(faults: Iterable[Fault], say: Callable[[str], None], settings: Mapping[str, str]) -> bool:
     """Whether everything that was acknowledged is there, once."""
     with tempfile.TemporaryDirectory(prefix="cambist-chaos-") as folder:
         home = Path(folder) / "home"
@@ -172,5 +217,12 @@ def _wait(what: str, seen: Callable[[], bool]) -> None:
 
 
 def main(times: int) -> None:
-    is_good = run(ALL_FAULTS * times, lambda line: print(line, flush=True))
+    is_good = True
+    for form in FORMS:
+        say(f"{form.name}:")
+        is_good = run(form.faults * times, say, form.settings) and is_good
     sys.exit(0 if is_good else 1)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)

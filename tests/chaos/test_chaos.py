@@ -5,10 +5,8 @@ import pytest
 from tests.chaos import program
 from tests.chaos.faults import faults_of
 from tests.chaos.load import Load
-from tests.chaos.program import ALL_FAULTS, run
+from tests.chaos.program import COMMON, FORMS, Form, run
 from tests.e2e.load import Kind, Reply, Request
-
-PLAIN = program.SETTINGS | {"CAMBIST_PROCESSES_GATEWAYS": "0"}
 
 
 @pytest.mark.parametrize(
@@ -18,10 +16,13 @@ PLAIN = program.SETTINGS | {"CAMBIST_PROCESSES_GATEWAYS": "0"}
         pytest.param(20, marks=[pytest.mark.long, pytest.mark.timeout(14_400)]),
     ],
 )
-def test_whatever_happens_to_a_process_nothing_acknowledged_is_lost_or_doubled(times: int) -> None:
+@pytest.mark.parametrize("form", FORMS, ids=["together", "apart"])
+def test_whatever_happens_to_a_process_nothing_acknowledged_is_lost_or_doubled(
+    form: Form, times: int
+) -> None:
     lines: list[str] = []
-    assert run(ALL_FAULTS * times, lines.append), "\n".join(lines)
-    assert len(lines) == len(ALL_FAULTS) * times + 2
+    assert run(form.faults * times, lines.append, form.settings), "\n".join(lines)
+    assert len(lines) == len(form.faults) * times + 2
     print("\n".join(lines))
 
 
@@ -56,5 +57,5 @@ class Forgetful(Load):
 def test_a_promise_that_was_not_kept_is_seen(monkeypatch, load, said):
     monkeypatch.setattr(program, "Load", load)
     lines: list[str] = []
-    assert not run(faults_of(["data"])[:1], lines.append, PLAIN)
+    assert not run(faults_of(["data"])[:1], lines.append, COMMON)
     assert any(said in line for line in lines), "\n".join(lines)
