@@ -16,6 +16,8 @@ from msgspec import Meta, Struct
 
 FILE_NAME = "cambist.toml"
 
+PORT_MAX = 65_535
+
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -33,7 +35,7 @@ _Addresses = Annotated[
     str, Meta(pattern=r"^([0-9A-Za-z.:-]+:[0-9]{1,5}(,[0-9A-Za-z.:-]+:[0-9]{1,5})*)?\Z", max_length=4_096)
 ]
 _Path = Annotated[str, Meta(min_length=1, max_length=4_096)]
-_Port = Annotated[int, _between(1, 65_535)]
+_Port = Annotated[int, _between(1, PORT_MAX)]
 _Count = Annotated[int, _between(1, 1_000_000)]
 _Limit = Annotated[int, _between(0, 1_000_000_000)]
 _Level = Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z", max_length=7)]
@@ -403,6 +405,10 @@ def _check_together(settings: Settings, file: Path) -> None:
             f"{file}: api.recv_window_default_ms = {api.recv_window_default_ms}: "
             f"must be at most api.recv_window_max_ms = {api.recv_window_max_ms}"
         )
+    for name in ("listen", "servers"):
+        for host, port in hosts_and_ports(getattr(settings.intake, name)):
+            if not 0 < port <= PORT_MAX:
+                raise SettingsError(f"{file}: intake.{name}: {host}:{port}: a port is from 1 to {PORT_MAX}")
     if match.batch_max > match.queue_max:
         raise SettingsError(
             f"{file}: match.batch_max = {match.batch_max}: "

@@ -112,7 +112,7 @@ class Client:
         self._unsent: deque[_Command] = deque()
         self._questions: dict[int, _Question] = {}
         self._ids = itertools.count(1)
-        self.refused: Refusal | None = None  # why the last connection was not taken
+        self.refused: Refusal | None = None  # why no connection is taken
 
     @property
     def is_open(self) -> bool:
@@ -155,7 +155,6 @@ class Client:
         self._frames = Frames(HANDSHAKE_MAX_BYTES)
         self._heard_s = now_s
         self._out, self._commands = [], []
-        self.refused = None
         after = min((entry.after for entry in self._unanswered.values()), default=self._reached)
         hello = Hello(VERSION, self._role, self._name, self.session, after, os.urandom(NONCE_BYTES))
         self._hello = to_json(hello)
@@ -216,17 +215,19 @@ class Client:
             elif kind != Kind.HEARTBEAT:
                 raise Violation(f"kind {kind}")
         elif kind == Kind.REFUSED:
-            self.refused = protocol.read_refused(body).why
-            log.error(
-                "intake: the match server refuses %s as %s: %s", self._name, self._role, self.refused.name
-            )
-            self.lost()
+            self._is_refused(protocol.read_refused(body).why)
         elif self._state is _State.GREETED and kind == Kind.CHALLENGE:
             self._prove(body)
         elif self._state is _State.PROVED and kind == Kind.WELCOME:
             self._begin(body)
         else:
             raise Violation(f"kind {kind} in the handshake")
+
+    def _is_refused(self, why: Refusal) -> None:
+        if why is not self.refused:  # it is tried again and again
+            log.error("intake: the match server refuses %s as %s: %s", self._name, self._role, why.name)
+        self.refused = why
+        self.lost()
 
     def _prove(self, body: bytes) -> None:
         challenge = protocol.read_challenge(body)
@@ -240,6 +241,7 @@ class Client:
         welcome = protocol.read_welcome(body)
         self._frames.max_bytes = TO_CLIENT_MAX_BYTES
         self._state = _State.OPEN
+        self.refused = None
         self.epoch = welcome.epoch
         if welcome.session != self.session:
             self._begin_session(welcome.session, welcome.last_number)

@@ -66,13 +66,18 @@ class IntakeListener:
         listener.bind(str(socket_path(directory, epoch)))
         self._servers.append(await loop.create_unix_server(self._connection, sock=listener))
         for host, port in tcp:
-            try:
-                self._servers.append(await loop.create_server(self._connection, host, port))
-            except OSError as problem:
-                raise AddressTaken(
-                    f"intake.listen: {host}:{port} cannot be listened on: {problem.strerror}"
-                ) from None
+            await self.listen(host, port)
         self._ticking = asyncio.create_task(self._tick())
+
+    async def listen(self, host: str, port: int) -> None:
+        """There too. Raises AddressTaken."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._servers.append(await loop.create_server(self._connection, host, port))
+        except OSError as problem:
+            raise AddressTaken(
+                f"intake.listen: {host}:{port} cannot be listened on: {problem.strerror}"
+            ) from None
 
     async def stop(self) -> None:
         """Answers that are ready are sent; whoever waits for one goes to the next leader.

@@ -7,7 +7,14 @@ import msgspec
 import pytest
 
 from cambist import settings as module
-from cambist.settings import FILE_NAME, Settings, SettingsError, home_directory, write_default
+from cambist.settings import (
+    FILE_NAME,
+    Settings,
+    SettingsError,
+    home_directory,
+    hosts_and_ports,
+    write_default,
+)
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -174,3 +181,23 @@ def sections() -> list[type[msgspec.Struct]]:
 
 def toml(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("", []),
+        ("one.example:7000", [("one.example", 7000)]),
+        ("10.0.0.1:1,::1:65535", [("10.0.0.1", 1), ("::1", 65535)]),
+    ],
+)
+def test_addresses_are_hosts_and_ports_with_commas_between(tmp_path, given, found):
+    settings = load(tmp_path, CAMBIST_INTAKE_SERVERS=given)
+    assert hosts_and_ports(settings.intake.servers) == found
+
+
+@pytest.mark.parametrize(
+    "given", ["host", "host:", ":1", "host:1,", "host:1 other:2", "host:65536", "host:0"]
+)
+def test_what_is_no_address_is_refused(tmp_path, given):
+    assert "intake.servers" in refusal(tmp_path, CAMBIST_INTAKE_SERVERS=given)
