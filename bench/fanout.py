@@ -15,6 +15,7 @@ import selectors
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,7 +94,8 @@ async def _serve_ours(port: int) -> Callable[[bytes], None]:
         return 0
 
     hub = StreamHub(NoFeed())
-    streams = Streams(hub, AccountHub(NoFeed(), nothing), ListenKeys(print), {}, 0)
+    keys = ListenKeys(Path(tempfile.gettempdir()) / "listen-keys.db", print)
+    streams = Streams(hub, AccountHub(NoFeed(), nothing), keys, {}, 0)
 
     def route(door: Door, target: Target, client_ip: str) -> StreamConnection:
         names = [target.path.removeprefix("/ws/")]
@@ -165,18 +167,20 @@ class Listeners:
 
 @contextmanager
 def server(kind: str, port: int) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
-        ["taskset", "-c", str(SERVER_CORE), sys.executable, __file__, "serve", kind, str(port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        _wait_for(port)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    with tempfile.TemporaryDirectory(prefix="cambist-fanout-") as folder:
+        process = subprocess.Popen(
+            ["taskset", "-c", str(SERVER_CORE), sys.executable, __file__, "serve", kind, str(port)],
+            env={**os.environ, "TMPDIR": folder},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            _wait_for(port)
+            yield process
+        finally:
+            process.kill()
+            process.wait()
 
 
 def measure(kind: str, listeners: int, rate: int, seconds: int) -> Figures:
