@@ -12,7 +12,6 @@ import logging
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeAlias
 
 from cambist.data.database import stored_position
 from cambist.keep.archive import store
@@ -25,8 +24,6 @@ from cambist.match import recovery
 from cambist.settings import Settings
 
 _DAY_S = 86_400
-
-_Pieces: TypeAlias = list[tuple[int, Path]]  # first sequence and file, oldest first
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +39,17 @@ def prune(settings: Settings, disk: Disk) -> int:
     through = max(before, _prunable(settings, disk))
     log_pieces = [(segment.first_sequence, segment.path) for segment in segments(settings.log_directory)]
     old_log = _wholly_before(log_pieces, through)
-    old_journal = _wholly_before(journal.segments(settings.journal_directory), through)
+    journal_pieces = journal.segments(settings.journal_directory)
+    old_journal = _wholly_before(journal_pieces, through)
     archive = recovery.archive_of(settings)
     if archive is not None:
         store(old_log, archive / "log", disk)
         store(old_journal, archive / "journal", disk)
     if through > before:
+        # Nobody else syncs the journal. After a power cut it must still go on where the archive ends: what it
+        # has lost before the mark, the log here does not say again.
+        _sync([path for _, path in journal_pieces[len(old_journal) :][:1]], disk)
+        disk.sync_directory(settings.journal_directory)
         mark_pruned(settings.log_directory, through, disk)
         log.info("log and journal are kept behind sequence %d", through)
     _remove((segment.path for segment in behind_chain(settings.log_directory)), disk)
@@ -85,14 +87,17 @@ def _views_position(settings: Settings, disk: Disk) -> int:
     position = stored_position(file)
     # Not before the connection there is closed: closing any descriptor of a file drops all of this process's
     # locks on it, and SQLite counts on those.
-    for part in (file.with_name(file.name + "-wal"), file):
-        if part.exists():
-            descriptor = disk.open(part)
-            try:
-                disk.fdatasync(descriptor)
-            finally:
-                disk.close(descriptor)
+    _sync([part for part in (file.with_name(file.name + "-wal"), file) if part.exists()], disk)
     return 0 if position is None else position.sequence
+
+
+def _sync(paths: Iterable[Path], disk: Disk) -> None:
+    for path in paths:
+        descriptor = disk.open(path)
+        try:
+            disk.fdatasync(descriptor)
+        finally:
+            disk.close(descriptor)
 
 
 def _wholly_before(pieces: Sequence[tuple[int, Path]], through: int) -> list[Path]:

@@ -282,6 +282,25 @@ def test_views_whose_place_is_gone_say_so(settings, tmp_path):
         bring_views_up(settings)
 
 
+def test_the_journal_and_the_views_are_durable_before_anything_goes(archived):
+    """Neither is synced by who writes it, and a power cut must not leave a gap behind the archive."""
+
+    synced = set[str]()
+
+    class Watching(QuickDisk):
+        def fdatasync(self, descriptor: int) -> None:
+            synced.add(self.opened[descriptor].name)
+
+        def unlink(self, path: Path) -> None:
+            assert {kept, "views.db"} <= synced
+            super().unlink(path)
+
+    pieces = journal.segments(archived.journal_directory)
+    kept = [path.name for first, path in pieces if first <= BASE + 1][-1]
+    assert prune(archived, Watching()) == BASE
+    assert not pieces[0][1].exists()
+
+
 def test_reading_from_a_place_that_is_gone_is_refused(settings):
     prune(settings, QuickDisk())
     with pytest.raises(JournalForeign, match="was pruned"):
