@@ -5,9 +5,10 @@ Gateways reach it over intake; the operator's socket is where it leads. `cambist
 """
 
 import asyncio
+import logging
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import TypeAlias
@@ -20,7 +21,7 @@ from cambist.control.exchange import Exchange
 from cambist.control.failures import ANSWERED, failure_of
 from cambist.control.server import ControlServer
 from cambist.errors import Broken, Failure
-from cambist.intake.listener import IntakeListener
+from cambist.intake.listener import AddressTaken, IntakeListener
 from cambist.intake.protocol import secret_of
 from cambist.log.errors import Fenced, LogFailed, LogInUse
 from cambist.match.standby import Heartbeat, Led, Standby
@@ -41,6 +42,9 @@ from cambist.supervisor.messages import (
 from cambist.supervisor.service import report, stop_event
 
 REFUSED = 1
+LISTEN_AGAIN_S = 0.5
+
+log = logging.getLogger("cambist")
 
 Say: TypeAlias = Callable[[AnyReport], None]
 
@@ -111,7 +115,9 @@ async def _lead(exchange: Exchange, stop: asyncio.Event, watched: Watched, say: 
         secrets = partial(secret_of, exchange.records.vault)
         listener = IntakeListener(server, settings.journal_directory, secrets)
         epoch = await server.query(lambda engine: engine.epoch)
-        await listener.start(settings.run_directory, epoch, hosts_and_ports(settings.intake.listen))
+        await listener.start(settings.run_directory, epoch)
+        listening = asyncio.create_task(_listen(listener, hosts_and_ports(settings.intake.listen)))
+        undo.callback(listening.cancel)
         heartbeat = Heartbeat(server)
         heartbeat.start()  # from here on a successor may come at any moment
         undo.callback(heartbeat.stop)
@@ -124,6 +130,21 @@ async def _lead(exchange: Exchange, stop: asyncio.Event, watched: Watched, say: 
         await listener.stop()
     await ended
     return server.problem
+
+
+async def _listen(listener: IntakeListener, addresses: Sequence[tuple[str, int]]) -> None:
+    """One that an old leader holds, which is stopped and has not ended yet, is waited for."""
+    for host, port in addresses:
+        is_told = False
+        while True:
+            try:
+                await listener.listen(host, port)
+                break
+            except AddressTaken as problem:
+                if not is_told:
+                    log.warning("%s; tried again until it is free", problem)
+                is_told = True
+                await asyncio.sleep(LISTEN_AGAIN_S)
 
 
 async def _leading(

@@ -33,7 +33,7 @@ from cambist.log.leadership import Condition, epoch_file, leader_of, newest_epoc
 from cambist.settings import Settings
 from cambist.store.secrets import Vault
 from cambist.supervisor.client import supervisor
-from tests.e2e.harness import WAIT_SECONDS, Exchange, cambist, environment, free_port, running
+from tests.e2e.harness import HOST, WAIT_SECONDS, Exchange, cambist, environment, free_port, running
 from tests.e2e.market import SYMBOL, Owner, create_exchange, report, settings_of
 from tests.leading import holder_of
 
@@ -52,12 +52,13 @@ APART = {
 
 
 class MatchServer:
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, tcp_port: int) -> None:
+        self.tcp_port = tcp_port
         self.output = home.parent / f"{home.name}.output"
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "cambist.app_match", "match", "--standby"],
-                env=environment(home, free_port()),
+                env={**environment(home, free_port()), "CAMBIST_INTAKE_LISTEN": f"{HOST}:{tcp_port}"},
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -170,7 +171,7 @@ def test_what_a_client_was_told_is_in_the_chain_whoever_led(tmp_path: Path, numb
 async def lead_in_turn(
     settings: Settings, owner: Owner, servers: list[MatchServer], number: int, times: int
 ) -> Flow:
-    servers.append(MatchServer(settings.home))
+    servers.append(MatchServer(settings.home, free_port()))
     await until_leading(settings, 1)
     for _ in range(STANDBYS):
         await stand_by(settings, servers)
@@ -189,9 +190,20 @@ async def lead_in_turn(
                 leader.signal(signal.SIGCONT)
                 assert await asyncio.to_thread(leader.wait) == FENCED
                 await flow.wait_for(ORDERS_BETWEEN)
+                await until_listening(leader.tcp_port)  # which the old leader held as long as it was there
             if epoch <= times:
                 await stand_by(settings, servers)
         return flow
+
+
+async def until_listening(port: int) -> None:
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            with suppress(ConnectionError):
+                _, writer = await asyncio.open_connection(HOST, port)
+                writer.close()
+                return
+            await asyncio.sleep(0.05)
 
 
 def leading(settings: Settings, servers: list[MatchServer]) -> MatchServer:
@@ -203,7 +215,7 @@ async def stand_by(settings: Settings, servers: list[MatchServer]) -> None:
     """One more has read the log, and says so by its position."""
     position = settings.run_directory / "position-standby"
     position.unlink(missing_ok=True)
-    servers.append(MatchServer(settings.home))
+    servers.append(MatchServer(settings.home, servers[0].tcp_port))
     async with asyncio.timeout(WAIT_SECONDS):
         while not position.exists():
             await asyncio.sleep(0.01)
