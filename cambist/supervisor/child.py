@@ -63,6 +63,7 @@ class Child:
         """`progress` is told how far a start has come, in steps done and in all (0: not known)."""
         self.program = program
         self._progress = progress
+        self._to_do = 0  # as it said last
         self.opened = asyncio.Event()
         self.ready = asyncio.Event()
         self.document: dict[str, Any] = {}  # what it said when it was ready
@@ -198,8 +199,11 @@ class Child:
                 continue
             match said:
                 case Starting(done, total):
+                    self._to_do = total
                     self._progress(done, total)
                 case Opened():
+                    if self._to_do:
+                        self._progress(self._to_do, self._to_do)
                     self.opened.set()
                 case Ready(document):
                     self.document = document

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from cambist.flow.rest import ApiError, Client, Credentials
 from tests.conftest import CHECKOUT
-from tests.e2e.harness import HOST, WAIT_SECONDS, Exchange, cambist, free_port, running
+from tests.e2e.harness import (
+    CAMBIST,
+    HOST,
+    WAIT_SECONDS,
+    Exchange,
+    cambist,
+    environment,
+    free_port,
+    running,
+)
 from tests.e2e.market import SYMBOL, create_exchange
 
 PROCESSES = ["exchange", "data", "snapshotter"]
@@ -144,6 +154,20 @@ def test_status_shows_processes_positions_and_markets(watched, home):
     assert (found["mode"], found["durability"], found["epoch"]) == ("sandbox", "fsync", 1)
     assert found["markets"] == [{"symbol": SYMBOL, "state": "trading"}]
     assert (found["problems"], cambist(home, "doctor")["problems"]) == ([], [])
+
+
+def test_a_process_that_stands_still_is_a_problem_until_it_goes_on(watched, home):
+    data = watched.exchange.process("data")
+    os.kill(data, signal.SIGSTOP)
+    try:
+        command = [str(CAMBIST), "status", "--json"]
+        done = subprocess.run(command, env=environment(home, free_port()), capture_output=True, text=True)
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["problems"] == ["data: it does not answer"]
+        assert watched.problems() == ["data: it does not answer"]
+    finally:
+        os.kill(data, signal.SIGCONT)
+    wait_for("it to go on", lambda: not watched.problems())
 
 
 def test_a_request_made_while_the_exchange_is_dead_is_answered_by_the_next_one(watched, home, owner):

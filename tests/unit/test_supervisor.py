@@ -202,11 +202,11 @@ def test_progress_is_passed_on():
     told = []
 
     async def scene() -> None:
-        script = """echo '{"type":"starting","done":5,"total":9}'; exit 3"""
+        script = f"""echo '{{"type":"starting","done":5,"total":9}}'; {OPENED}; exit 3"""
         await end_of(Child(program(script), lambda done, total: told.append((done, total))))
 
     asyncio.run(scene())
-    assert told == [(5, 9)]
+    assert told == [(5, 9), (9, 9)]
 
 
 def test_two_pauses_need_two_resumes():
