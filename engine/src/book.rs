@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::index::{hash_pair, hash_text, tag_of_counter, Index};
 use crate::ladder::Ladder;
+use crate::prefetch::prefetch;
 use crate::special::Special;
 use crate::wire::*;
 
@@ -332,6 +333,15 @@ impl Book {
     #[inline(always)]
     pub fn find(&self, order_id: u64) -> Option<u32> {
         self.by_id.find(tag_of_counter(order_id), |slot| self.orders[slot as usize].id == order_id)
+    }
+
+    /// Has the order that a command is going to name fetched, if it names one.
+    #[inline(always)]
+    pub fn foresee(&self, order_id: u64) {
+        if let Some(order) = self.orders.get(self.by_id.guess(tag_of_counter(order_id)) as usize) {
+            prefetch(&order.id);
+            prefetch(&order.seat);
+        }
     }
 
     #[inline]

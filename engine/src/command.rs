@@ -327,6 +327,15 @@ fn target<'a>(order_id: u64, client_id: &'a [u8]) -> Result<Target<'a>, Status> 
     Ok(Target { order_id, client_id })
 }
 
+/// Bytes that it takes to see what a command of any kind is about.
+pub const FORESEEN: usize = 56;
+
+/// The order that a CANCEL or a CANCEL_REPLACE names by its id; anything for other commands.
+#[inline(always)]
+pub fn order_named(header: &Header, bytes: &[u8; FORESEEN]) -> u64 {
+    std::hint::select_unpredictable(header.kind == kind::CANCEL_REPLACE, u64_at(bytes, 48), u64_at(bytes, 24))
+}
+
 #[inline]
 pub fn cancel_replace<'a>(bytes: &'a [u8], flags: u8, rules: u32) -> Result<CancelReplace<'a>, Status> {
     let fixed: &[u8; 56] = bytes.first_chunk().ok_or(status::MALFORMED)?;

@@ -22,6 +22,7 @@ pub mod lists;
 pub mod market;
 mod money;
 pub mod plain;
+mod prefetch;
 #[cfg(feature = "python")]
 mod python;
 pub mod reference;
