@@ -28,7 +28,8 @@ from cambist.store.records import Records
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes are those at `sequence`, behind which `epoch` begins.
 
-    `views`: how its history comes back; `seconds` from the first check until it can be started.
+    `views`: how its history comes back; `archive`: what is to be done about the old exchange's, if anything;
+    `seconds` from the first check until it can be started.
     """
 
     home: str
@@ -37,6 +38,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     state_hash: str
     epoch: int
     views: str
+    archive: str | None
     seconds: float
 
 
@@ -70,8 +72,17 @@ def restore(source: Path, home: Path, progress: ShowProgress, disk: Disk | None 
         views="made anew at the first start"
         if manifest.views_sequence is None
         else f"restored as of sequence {manifest.views_sequence}",
+        archive=_of_archive(settings),
         seconds=round(time.monotonic() - began_s, 1),
     )
+
+
+def _of_archive(settings: Settings) -> str | None:
+    """Files that the old one archives from now on would pass for this one's."""
+    archive = recovery.archive_of(settings)
+    if archive is None or not archive.exists():
+        return None
+    return f"{archive} is the old exchange's: set another keep.archive before the first start"
 
 
 def _copy(source: Path, settings: Settings, manifest: Manifest, report: Report, disk: Disk) -> None:

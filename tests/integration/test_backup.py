@@ -189,6 +189,16 @@ def test_an_operators_act_between_records_and_log_stops_payouts_and_nothing_else
         trade(exchange, b"after")
 
 
+def test_who_restores_is_told_that_the_archive_is_the_old_exchanges(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("CAMBIST_KEEP_ARCHIVE", str(tmp_path / "archive"))
+    made = at_rest(settings, tmp_path / "backup")
+    assert restore(tmp_path / "backup", tmp_path / "first", silent).archive is None
+    (tmp_path / "archive" / made.log_id / "log").mkdir(parents=True)
+    told = restore(tmp_path / "backup", tmp_path / "second", silent).archive
+    assert told is not None
+    assert told.startswith(f"{tmp_path / 'archive' / made.log_id} is the old exchange's: set another")
+
+
 def files_of(backup: Path) -> list[str]:
     return sorted(str(path.relative_to(backup)) for path in backup.rglob("*") if path.is_file())
 
