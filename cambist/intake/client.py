@@ -115,6 +115,11 @@ class Client:
         self.refused: Refusal | None = None  # why no connection is taken
 
     @property
+    def is_connected(self) -> bool:
+        """Also while both sides still prove who they are."""
+        return self._line is not None
+
+    @property
     def is_open(self) -> bool:
         return self._state is _State.OPEN
 

@@ -132,7 +132,7 @@ class IntakePort:
 
     def _look_for_a_newer_one(self) -> None:
         found = self._find()
-        if self._client.is_open and found and found[0] != self._address and found[0] not in self._passed:
+        if self._client.is_connected and found and found[0] != self._address and found[0] not in self._passed:
             log.warning("intake: another match server leads now: %s", found[0])
             self._client.lost()
 

@@ -156,6 +156,24 @@ def test_a_leader_that_still_talks_is_left_when_a_newer_epoch_begins():
     play(scene)
 
 
+def test_who_waits_at_the_socket_of_a_stopped_leader_leaves_it_when_a_newer_epoch_begins():
+    async def scene(site: Site) -> None:
+        site.run.mkdir(mode=0o700)
+        with socket.socket(socket.AF_UNIX) as stopped:  # it takes connections, and says nothing
+            stopped.bind(str(socket_path(site.run, 1)))
+            stopped.listen()
+            client = Client(Role.TRADE, "test", secret_of(Role.TRADE), give_up_s=WITHIN_S, silent_s=WITHIN_S)
+            port = IntakePort(client, lambda: addresses(site.run, []))
+            running = asyncio.create_task(port.run())
+            while not client.is_connected:
+                await asyncio.sleep(0.01)
+            await site.lead(2)
+            await port.opened(WITHIN_S / 2)
+            running.cancel()
+
+    play(scene)
+
+
 def test_only_the_owner_can_open_the_socket_and_older_ones_are_taken_away():
     async def scene(site: Site) -> None:
         await site.lead(1)
