@@ -14,16 +14,14 @@ from typing import Any
 import uvloop
 
 from cambist.app import open_exchange
-from cambist.app_match import status_of
 from cambist.app_watch import watch_gateway, watch_match
 from cambist.control.exchange import Exchange
-from cambist.control.failures import ANSWERED, failure_of
+from cambist.control.failures import ANSWERED, failure_of, status_of, stopped_by_itself
 from cambist.control.server import ControlServer
 from cambist.demo import setup as demo_setup
 from cambist.describe import asyncapi
 from cambist.engine.commands import Role
 from cambist.engine.views import MarketView
-from cambist.errors import Failure
 from cambist.flow import demo as demo_flow
 from cambist.gateway.app import create_app
 from cambist.gateway.documents.pages import page_of
@@ -38,7 +36,7 @@ from cambist.ops.endpoint import watching
 from cambist.ops.logs import log_to_stderr
 from cambist.ops.watched import Watched
 from cambist.settings import Settings, hosts_and_ports
-from cambist.supervisor.messages import STOPPED_BY_ITSELF, Opened, Ready, Starting
+from cambist.supervisor.messages import Opened, Ready, Starting
 from cambist.supervisor.service import listening_socket, report, stop_event
 
 log = logging.getLogger("cambist")
@@ -59,18 +57,10 @@ def main() -> None:
         )
     except ANSWERED as refused:
         report(failure_of(refused))
-        sys.exit(1)
+        sys.exit(status_of(refused))
     if problem is not None:
-        report(stopped_by_itself(problem))
+        report(stopped_by_itself("the exchange", problem))
         sys.exit(status_of(problem))
-
-
-def stopped_by_itself(problem: BaseException) -> Failure:
-    return Failure(
-        STOPPED_BY_ITSELF,
-        f"the exchange has stopped by itself: {problem}. Nothing was tried again. "
-        "Look at the disk, run `cambist doctor` and `cambist verify`, then start it.",
-    )
 
 
 def serve(

@@ -18,12 +18,11 @@ import uvloop
 from cambist.app import lead, open_exchange
 from cambist.app_watch import watch_match, watch_standby
 from cambist.control.exchange import Exchange
-from cambist.control.failures import ANSWERED, failure_of
+from cambist.control.failures import ANSWERED, failure_of, status_of, stopped_by_itself
 from cambist.control.server import ControlServer
-from cambist.errors import Broken, Failure
 from cambist.intake.listener import AddressTaken, IntakeListener
 from cambist.intake.protocol import secret_of
-from cambist.log.errors import Fenced, LogFailed, LogInUse
+from cambist.log.errors import LogInUse
 from cambist.match.standby import Heartbeat, Led, Standby
 from cambist.ops.endpoint import watching
 from cambist.ops.logs import log_to_stderr
@@ -31,9 +30,6 @@ from cambist.ops.watched import Watched
 from cambist.settings import Settings, hosts_and_ports
 from cambist.store.records import Records
 from cambist.supervisor.messages import (
-    DISK_FAILED,
-    FENCED,
-    STOPPED_BY_ITSELF,
     AnyReport,
     Opened,
     Ready,
@@ -41,7 +37,6 @@ from cambist.supervisor.messages import (
 )
 from cambist.supervisor.service import report, stop_event
 
-REFUSED = 1
 LISTEN_AGAIN_S = 0.5
 
 log = logging.getLogger("cambist")
@@ -60,25 +55,8 @@ def main() -> None:
         report(failure_of(refused))
         sys.exit(status_of(refused))
     if problem is not None:
-        report(stopped_by_itself(problem))
+        report(stopped_by_itself("the match server", problem))
         sys.exit(status_of(problem))
-
-
-def stopped_by_itself(problem: BaseException) -> Failure:
-    return Failure(
-        STOPPED_BY_ITSELF,
-        f"the match server has stopped by itself: {problem}. Nothing was tried again. "
-        "If its disk has failed, look at that, run `cambist doctor` and `cambist verify`, then start it.",
-    )
-
-
-def status_of(problem: BaseException) -> int:
-    match problem:
-        case Fenced():
-            return FENCED
-        case LogFailed() | Broken():
-            return DISK_FAILED
-    return REFUSED
 
 
 def serve_match(

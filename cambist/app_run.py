@@ -5,7 +5,6 @@ It loads neither engine nor records: what is small starts fast and stays out of 
 
 import asyncio
 import fcntl
-import logging
 import os
 import signal
 import socket
@@ -15,16 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
+from cambist.app_watch_all import watched_over
 from cambist.errors import Failure
 from cambist.log.errors import LogInUse
 from cambist.log.lock import DirectoryLock
-from cambist.ops.all import AllWatched
-from cambist.ops.endpoint import Endpoint
-from cambist.ops.metrics import Labelled, Metrics
 from cambist.settings import Settings, SettingsError
 from cambist.supervisor.child import Child, Program
 from cambist.supervisor.control import SupervisorControl
-from cambist.supervisor.messages import ProcessStatus
 from cambist.supervisor.service import LISTEN_FD, listening_socket
 from cambist.supervisor.supervisor import Supervisor
 
@@ -33,11 +29,8 @@ ORPHANS_LOCK = "processes.lock"
 ORPHANS_END_WITHIN_S = 30
 _LOOK_EVERY_S = 0.05
 _SOCKETS_AND_LAST_REQUESTS_S = 30.0
-OPS_HOST = "127.0.0.1"
 
 Report = Callable[[int, int], None]
-
-log = logging.getLogger("cambist")
 
 
 class Listening(NamedTuple):
@@ -80,51 +73,13 @@ async def _run(
     control = SupervisorControl(settings.supervisor_file, supervisor)
     await control.start()
     try:
-        with _watched_over(settings, supervisor):
+        with watched_over(settings, supervisor):
             return await supervisor.run(
                 ready=lambda: started(_listening(settings, children[0].document)),
                 stopping=listener.close,  # or clients would wait in its queue for nobody
             )
     finally:
         await control.stop()
-
-
-@contextmanager
-def _watched_over(settings: Settings, supervisor: Supervisor) -> Iterator[None]:
-    """Health and metrics of all processes on a port. One that is taken is no reason not to run."""
-    try:
-        listener = socket.create_server((OPS_HOST, settings.ops.port)) if settings.ops.port else None
-    except OSError as problem:
-        log.warning("no metrics: %s port %d cannot be listened on (%s)", OPS_HOST, settings.ops.port, problem)
-        listener = None
-    if listener is None:
-        yield
-        return
-    endpoint = Endpoint(
-        listener,
-        AllWatched(
-            lambda: [(name, settings.ops_file(name)) for name in supervisor.children],
-            _supervisor_metrics(supervisor),
-        ),
-    )
-    endpoint.start()
-    try:
-        yield
-    finally:
-        endpoint.close()
-
-
-def _supervisor_metrics(supervisor: Supervisor) -> Metrics:
-    metrics = Metrics()
-
-    def of_each(read: Callable[[ProcessStatus], float]) -> Labelled:
-        return lambda: [((name,), read(child.status)) for name, child in supervisor.children.items()]
-
-    label = ("process",)
-    metrics.counters("cambist_restarts", "Starts after the first.", label, of_each(lambda it: it.restarts))
-    metrics.gauges("cambist_ready", "1 while it does its work.", label, of_each(lambda it: it.is_ready))
-    metrics.gauges("cambist_up_seconds", "0 while it does not run.", label, of_each(lambda it: it.up_s or 0))
-    return metrics
 
 
 def _programs(settings: Settings, listener: socket.socket, orphans: int, *, demo: bool) -> Iterator[Program]:

@@ -8,13 +8,11 @@ import click
 from cambist.app import open_exchange
 from cambist.app_data import serve_data
 from cambist.app_exchange import serve as serve_exchange
-from cambist.app_exchange import stopped_by_itself
 from cambist.app_gateway import serve as serve_gateway
 from cambist.app_match import serve_match
-from cambist.app_match import stopped_by_itself as match_stopped
 from cambist.app_snapshotter import serve_snapshotter
 from cambist.cli.terminal import LOG_FAILED, fail, progress
-from cambist.control.failures import ANSWERED, failure_of
+from cambist.control.failures import ANSWERED, failure_of, stopped_by_itself
 from cambist.ops.logs import log_to_stderr
 from cambist.settings import Settings
 
@@ -69,10 +67,10 @@ def _exchange(settings: Settings) -> None:
         opened = open_exchange(settings, report)
     problem = serve_exchange(opened, demo=False, with_parent=False, started=lambda document: None)
     if problem is not None:
-        fail(stopped_by_itself(problem), as_json=False, status=LOG_FAILED)
+        fail(stopped_by_itself("the exchange", problem), as_json=False, status=LOG_FAILED)
 
 
 def _match(standby: bool, settings: Settings) -> None:
     problem = serve_match(settings, "match", standby=standby, with_parent=False, say=lambda _: None)
     if problem is not None:
-        fail(match_stopped(problem), as_json=False, status=LOG_FAILED)
+        fail(stopped_by_itself("the match server", problem), as_json=False, status=LOG_FAILED)
