@@ -10,6 +10,7 @@ from tempfile import gettempdir, mkdtemp
 from cambist.data.database import open_views
 from cambist.engine.codes import Role
 from cambist.log.errors import Fenced, LogDamaged, LogInUse
+from cambist.log.journal import JournalDamaged
 from cambist.settings import Keep, Log, Settings, Snapshots, Standby
 from cambist.store import migrate
 
@@ -56,6 +57,7 @@ class Site:
         self.starts = self.takeovers = self.sent = 0
         self.noise: list[tuple[Path, int]] = []  # sectors that a power cut garbled
         self._complaints = 0  # of a damaged journal
+        self._needs_mending = False
         self._old_views = home / "old.db"
         shutil.copy(empty_views(), settings.views_file)
 
@@ -64,7 +66,7 @@ class Site:
 
     # The operator, and the supervisor.
 
-    def start_exchange(self, *, mend: bool = False) -> None:
+    def start_exchange(self) -> None:
         """Opens the log; stands by if another process leads, and does nothing if enough of them are there."""
         self.members = [each for each in self.members if each.is_alive]
         wanted = 2 if self.programme.has_standby else 1
@@ -80,10 +82,11 @@ class Site:
             if has_company:
                 member.stand_by()
             else:
+                mend, self._needs_mending = self._needs_mending, False
                 member.start(mend=mend)
         except LogInUse:
             member.kill()
-            self.start_exchange_soon(mend=mend)
+            self.start_exchange_soon()
         except LogDamaged as problem:
             member.kill()
             if not self.noise:
@@ -91,9 +94,8 @@ class Site:
             self._clean_up()
             self.start_exchange_soon()
 
-    def start_exchange_soon(self, delay_max_ns: int = 300 * MS, *, mend: bool = False) -> None:
-        delay_ns = self.world.dice("operator").randrange(1, delay_max_ns)
-        self.outside.later(delay_ns, lambda: self.start_exchange(mend=mend))
+    def start_exchange_soon(self) -> None:
+        self.outside.later(self.world.dice("operator").randrange(1, 300 * MS), self.start_exchange)
 
     def leads(self, member: Exchange) -> None:
         self.takeovers += member.epoch > (self.exchange.epoch if self.exchange is not None else 1)
@@ -116,6 +118,8 @@ class Site:
             newest = self.exchange
             self.history.must(newest is not member, "19: fenced, and nobody has taken over")
         self.end(member)
+        if isinstance(member.problem, JournalDamaged):
+            self._journal_is_damaged()
         self.start_exchange_soon()
 
     def end(self, member: Exchange) -> None:
@@ -161,10 +165,8 @@ class Site:
             return
         for member in self.members:
             self.end(member)
-        self.start_exchange_soon(mend=True)
-
-    def data_is_level(self) -> None:
-        self._complaints = 0
+        self._needs_mending = True
+        self.start_exchange_soon()
 
     def processes(self) -> list[Process]:
         others = [each for each in (self.data, self.keeper) if each is not None]
