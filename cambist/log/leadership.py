@@ -18,9 +18,8 @@ from typing import NamedTuple
 from cambist.log.disk import TEMPORARY, Disk
 from cambist.log.errors import LogInUse
 from cambist.log.lock import DirectoryLock
-from cambist.log.segments import segments
 
-_EPOCH_FILE = re.compile(r"epoch-([1-9]\d*)")
+_HAS_EPOCH = re.compile(r"epoch-([1-9]\d*)|(\d{10})-\d{20}\.log")
 _OF_EPOCH = re.compile(r".*-(\d+)\.tmp")
 _STATE = Struct("<4sB3xQ")  # magic, condition, beats
 _MAGIC = b"CbLd"
@@ -55,9 +54,8 @@ def leader_of(directory: Path, epoch: int) -> Leader:
 
 def newest_epoch(directory: Path) -> int:
     """Of those that have begun. The copy of a log may lack the file; its segments say it then."""
-    begun = [int(name[1]) for path in directory.glob("epoch-*") if (name := _EPOCH_FILE.fullmatch(path.name))]
-    written = [segment.epoch for segment in segments(directory)[-1:]]
-    return max([1, *begun, *written])
+    found = map(_HAS_EPOCH.fullmatch, os.listdir(directory))
+    return max([1, *(int(name[1] or name[2]) for name in found if name is not None)])
 
 
 def epoch_file(directory: Path, epoch: int) -> Path:
