@@ -18,6 +18,7 @@ Known limit: a command waits for the whole batch before it, at most `batch_max` 
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 import time
 from collections import defaultdict, deque
@@ -37,6 +38,7 @@ from cambist.match.stats import MatchStats
 from cambist.settings import Log, Match
 
 CANCELS_MAX = 1 << 16
+_TURN_LONGEST = 256  # commands that wait for the end of a loop's turn
 
 CANCELS = frozenset({Kind.CANCEL, Kind.CANCEL_ALL})
 _NEW_ORDERS = frozenset({Kind.PLACE, Kind.CANCEL_REPLACE})
@@ -44,6 +46,8 @@ _HEADER_BYTES = 24  # of a command
 _KIND = 2  # offset in a command
 _FLAGS = 10  # offset in a RESULT
 _MORE = 2
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _Loop: TypeAlias = asyncio.AbstractEventLoop | None  # whose waiters are told there; None: by this thread
@@ -182,9 +186,10 @@ class MatchServer:
         self._disk = disk
         self._clock = clock
         self._queue: deque[_Item] = deque()
-        self._wakes: SimpleQueue[None] = SimpleQueue()  # at most one for each sleep
-        self._is_asleep = False
-        self._waking: _Loop = None  # the loop that wakes this thread at the end of its turn
+        self._calls: SimpleQueue[None] = SimpleQueue()  # at most one: what waits is to be taken
+        self._is_called = False
+        self._calling: _Loop = None  # the loop that calls at the end of its turn
+        self._has_left = False  # what the last batch had no room for
         self._sequencer = StampedPort(self)
         self._in_flight: list[_Item] = []
         self._unfinished: dict[int, Unfinished] = {}  # by the cancel-all's sequence
@@ -206,7 +211,7 @@ class MatchServer:
     def stop(self) -> None:
         """Answer what waits, seal the log and close it; returns when that is done. Safe to repeat."""
         self._is_stopping = True
-        self._wake()
+        self._call()
         self.join()
 
     def join(self) -> None:
@@ -261,24 +266,22 @@ class MatchServer:
         if self._disk.is_low and kind in _NEW_ORDERS:
             raise Overloaded("no new orders: the exchange is low on disk space; cancels go on")
         self._queue.append(item)
-        if self._is_asleep:
-            self._wake_from(loop)
+        if loop is None or len(self._queue) >= _TURN_LONGEST:
+            self._call()
+        elif self._calling is not loop:
+            self._calling = loop
+            loop.call_soon(self._call)
         if self._ended:  # it ended between the first line and the last: nobody else would answer this
             self._turn_away()
 
-    def _wake_from(self, loop: _Loop) -> None:
-        """A loop does it once it has read all that it can: waking a thread costs as much as an order."""
-        if loop is None:
-            self._wake()
-        elif self._waking is not loop:
-            self._waking = loop
-            loop.call_soon(self._wake)
-
-    def _wake(self) -> None:
-        self._waking = None
-        if self._is_asleep:
-            self._is_asleep = False
-            self._wakes.put(None)
+    def _call(self) -> None:
+        """What waits is to be taken. A loop does this once it has read all that it can: a batch costs as much
+        as several orders, and waking a thread as much as one.
+        """
+        self._calling = None
+        if not self._is_called:
+            self._is_called = True
+            self._calls.put(None)
 
     # From here on: the match thread.
 
@@ -322,13 +325,15 @@ class MatchServer:
 
     def _take(self, sleep_max_s: float) -> list[_Item]:
         """Everything that waits, at most a batch. Sleeps only if there is nothing else to do."""
-        if not self._queue and not self._engine.pending and not self._is_due():
+        if not self._has_left and not self._engine.pending and not self._is_due():
             self._sleep(sleep_max_s)
         take = self._queue.popleft
-        return [take() for _ in range(min(len(self._queue), self._batch_max))]
+        taken = [take() for _ in range(min(len(self._queue), self._batch_max))]
+        self._has_left = len(taken) == self._batch_max
+        return taken
 
     def _sleep(self, max_s: float) -> None:
-        """Until something comes, or (with a log to seal, or the disk to look at again) for a while.
+        """Until somebody calls, or (with a log to seal, or the disk to look at again) for a while.
 
         Deadlines are met on the way.
         """
@@ -336,14 +341,12 @@ class MatchServer:
         deadline_ns = self._engine.next_deadline_ns
         if deadline_ns is not None:
             timeout_s = min(timeout_s, max(0, deadline_ns - self._clock()) / 1_000_000_000)
-        self._is_asleep = True
         try:
-            if not self._queue and not self._is_stopping:  # what came before was not told of the sleep
-                self._wakes.get(timeout=timeout_s)
+            self._calls.get(timeout=0 if self._is_stopping else timeout_s)
+            self._is_called = False  # before the look at what waits: who sends after that calls again
         except Empty:
             if not self._queue and not self._is_due() and self._clock() >= self._seal_at_ns:
                 self._seal()
-        self._is_asleep = False
 
     def _execute(self, waiting: list[_Command]) -> None:
         """Log, apply, answer."""
@@ -466,7 +469,10 @@ def _deliver(answers: _Answers, tell: Callable[[list[tuple[Waiter, Any]]], None]
 def _set_results(answers: list[tuple[Waiter, Any]]) -> None:
     for waiter, result in answers:
         if not waiter.done():  # who asked may have given up
-            waiter.set_result(result)
+            try:
+                waiter.set_result(result)
+            except Exception:
+                log.exception("an answer could not be given; the others are not held up by it")
 
 
 def _set_problems(answers: list[tuple[Waiter, Any]]) -> None:
