@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from cambist._matching import PlainRequest
 from cambist.gateway import errors
 from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.app import HEAD_MAX_BYTES, HEADERS, Gateway
@@ -46,13 +47,9 @@ class _Event:
 class _Cycle:
     """A request in flight, with what uvicorn's protocol asks of one."""
 
-    __slots__ = ("disconnected", "keep_alive", "response_complete")
-
     message_event = _Event()
-
-    def __init__(self) -> None:
-        self.response_complete = self.disconnected = False
-        self.keep_alive = True
+    response_complete = disconnected = False
+    keep_alive = True
 
 
 class TradingProtocol(BoundedProtocol):
@@ -78,29 +75,29 @@ class TradingProtocol(BoundedProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if not self._takes_plain(data):
+        request = self._plain.read(data) if self._may_be_plain(data) else None
+        if request is None or not self._send_plain(request):
             super().data_received(data)
 
-    def _takes_plain(self, data: bytes) -> bool:
-        """Whether these bytes were a plain order, which is on its way now."""
+    def _may_be_plain(self, data: bytes) -> bool:
         last = cast("RequestResponseCycle | None", self.cycle)
-        if (
-            self._is_reading
-            or (last is not None and not last.response_complete)
-            or self.flow.write_paused
-            or len(data) > self._plain_max_bytes
-        ):
-            return False
-        request = self._plain.read(data)
-        if request is None:
-            return False
+        return (
+            (last is None or last.response_complete)
+            and not self._is_reading
+            and not self.flow.write_paused
+            and len(data) <= self._plain_max_bytes
+        )
+
+    def _send_plain(self, request: PlainRequest) -> bool:
+        """False if it has to go another way, and nothing has happened."""
         cycle = _Cycle()
         client_ip = self.client[0] if self.client else ""
         if not self._plain.send(request, self._client or "", client_ip, partial(self._finish, cycle)):
             return False
         self.cycle = self._in_flight = cycle  # type: ignore[assignment]
-        self._in_request = False
-        self._watch()
+        if self._in_request:  # the first one of its connection
+            self._in_request = False
+            self._watch()
         self._unset_keepalive_if_required()
         return True
 

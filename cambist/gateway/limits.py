@@ -82,6 +82,12 @@ class RequestLimits:
             and (not self._weight_max or self._weights.add(client, 0, now_s) + weight <= self._weight_max)
         )
 
+    def count(self, client: str, weight: int, now_s: int) -> None:
+        """A request for which there was room."""
+        if self._requests_max:
+            self._requests.add(client, 1, now_s)
+        self._weights.add(client, weight, now_s)
+
     def admit(self, client: str, now_s: int) -> None:
         """Counts one request. Raises ApiError (418 or 429)."""
         if self._has_bans(now_s):
@@ -96,9 +102,9 @@ class RequestLimits:
             raise self._refusal(client, errors.too_much_weight(self._weight_max), self._weights, now_s)
         return used
 
-    def give_back(self, client: str, weight: int, now_s: int) -> None:
-        """For a request that succeeded and is free then, whatever others have used meanwhile."""
-        self._weights.add(client, -weight, now_s)
+    def give_back(self, client: str, weight: int, now_s: int) -> int:
+        """For a request that succeeded and is free then, whatever others use. What is left."""
+        return self._weights.add(client, -weight, now_s)
 
     def used_weight(self, client: str, now_s: int) -> int:
         return self._weights.add(client, 0, now_s)

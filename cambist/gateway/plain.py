@@ -66,8 +66,7 @@ class PlainOrders:
             )
         except ExchangeError:
             return False
-        limits.admit(client, now_s)
-        limits.charge(client, WEIGHT, now_s)
+        limits.count(client, WEIGHT, now_s)
         if tally is not None:
             services.orders.begin(tally, now_s)
         return True
@@ -92,31 +91,35 @@ class _Waiting(msgspec.Struct):
         return self.is_done
 
     def set_result(self, record: bytes) -> None:
-        self.api.services.core.heard(self.key.account, record)
-        self._end(lambda headers: self._body(record, headers))
-
-    def set_exception(self, problem: BaseException) -> None:
-        def fail(_: Headers) -> bytes:
-            raise problem
-
-        self._end(fail)
-
-    def _end(self, outcome: Callable[[Headers], bytes]) -> None:
-        self.is_done = True
-        api, client, now_s = self.api, self.client, self.now_ns // NS_PER_S
-        if self.tally is not None:
-            api.services.orders.end(self.tally)
-        request_id = api.next_id()
-        headers: Headers = [(b"x-request-id", request_id)]
-        status = 200
+        api = self.api
+        api.services.core.heard(self.key.account, record)
+        headers = self._begin_answer()
         try:
-            body = outcome(headers)
-            api.limits.give_back(client, WEIGHT, now_s)
+            body = self._body(record, headers)
         except Exception as problem:  # noqa: BLE001  whatever it is, it has an answer
-            status, body = failed(problem, request_id, "a plain order", headers)
-        used = b"%d" % api.limits.used_weight(client, now_s)
+            self._fail(problem, headers)
+            return
+        self._answer(200, headers, body, api.limits.give_back(self.client, WEIGHT, self.now_ns // NS_PER_S))
+
+    def set_exception(self, problem: Exception) -> None:
+        self._fail(problem, self._begin_answer())
+
+    def _begin_answer(self) -> Headers:
+        self.is_done = True
+        if self.tally is not None:
+            self.api.services.orders.end(self.tally)
+        return [(b"x-request-id", self.api.next_id())]
+
+    def _fail(self, problem: Exception, headers: Headers) -> None:
+        status, body = failed(problem, headers[0][1], "a plain order", headers)
+        used = self.api.limits.used_weight(self.client, self.now_ns // NS_PER_S)
+        self._answer(status, headers, body, used)
+
+    def _answer(self, status: int, headers: Headers, body: bytes, used_weight: int) -> None:
+        used = b"%d" % used_weight
         headers += (b"x-mbx-used-weight", used), (b"x-mbx-used-weight-1m", used)
         method = "POST" if self.request.is_place else "DELETE"
+        api = self.api
         api.counts.count(method, PATH, status, api.clock() - self.now_ns)
         self.tell(Answer(status, headers, body))
 
