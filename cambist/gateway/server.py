@@ -3,6 +3,7 @@ unanswered.
 """
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ async def serve_gateway(
     What ends one of the parts before is raised, after the rest has been stopped as well.
     """
     web = _Uvicorn(server_config(app, settings, http=trading_protocol(app, settings)))
+    gc.collect()
+    gc.freeze()  # what is here stays: looking at all of it again and again takes some 40 ms each time
     sockets = asyncio.create_task(app.sockets.run())
     serving = asyncio.create_task(web.serve(sockets=[listener]))
     stopping = asyncio.create_task(stop.wait())
