@@ -8,9 +8,12 @@ from itertools import count
 
 import pytest
 
+from cambist.log.journal import JournalRecord
 from tests.simulation.fleet import outcomes, tell
+from tests.simulation.history import History
 from tests.simulation.programme import COMMANDS, KINDS, Programme
-from tests.simulation.simulation import simulate
+from tests.simulation.shrink import how_to_replay, shrink
+from tests.simulation.simulation import Failure, simulate
 
 SEEDS = 300
 LONG_S = float(os.environ.get("CAMBIST_SIMULATE_S", "1800"))  # time budget of the long variant
@@ -56,3 +59,19 @@ def test_a_seed_is_one_history_byte_for_byte(seed):
     )
     assert here.digest in again.stdout
     assert simulate(Programme.of(seed + 1, commands)).digest != here.digest
+
+
+def test_a_failure_is_shrunk_to_what_leads_to_it(monkeypatch):
+    def breaks_late(self: History, record: JournalRecord) -> None:
+        self.must(record.last_sequence < 150, "it breaks here")
+
+    monkeypatch.setattr(History, "said", breaks_late)
+    with pytest.raises(Failure, match="it breaks here") as failed:
+        simulate(Programme.of(3, 400, only=["kill data", "pause data"]))
+    assert len(failed.value.programme.faults) > 1
+    found = shrink(failed.value).programme
+    assert found.faults == ()
+    assert found.commands < 250
+    replay = how_to_replay(found)
+    assert replay.startswith(f"python -m tests.simulation 3 --commands {found.commands} ")
+    assert '--only "kill data" --only "pause data"' in replay and replay.endswith("--faults ,")
