@@ -26,10 +26,10 @@ impl Engine {
         }
         let id = id as u32;
         let group = if wanted.stp_group == 0 { id } else { wanted.stp_group };
-        let account = Account::new(wanted.class, wanted.tier, wanted.permissions, group, wanted.owner);
-        self.ledger.accounts.push(account);
+        let account = Account::new(wanted.class, wanted.tier, wanted.permissions, group);
+        self.ledger.add_account(account, wanted.owner);
         self.references.add(Reference { digest, content, value: id as u64 });
-        self.events.account(id, &account);
+        self.events.account(id, &account, wanted.owner);
         Ok(Outcome::ok(id as u64))
     }
 
@@ -58,7 +58,7 @@ impl Engine {
         let mut account = *account;
         change(&mut account);
         self.ledger.accounts[header.account as usize] = account;
-        self.events.account(header.account, &account);
+        self.events.account(header.account, &account, self.ledger.estates[header.account as usize].owner);
         Ok(Outcome::ok(header.account as u64))
     }
 

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::index::{hash_pair, hash_text, tag_of_counter, Index};
+use crate::index::{hash_pair, hash_text, Index};
 use crate::ladder::Ladder;
+use crate::order_ids::OrderIds;
 use crate::prefetch::prefetch;
 use crate::special::Special;
 use crate::wire::*;
@@ -208,7 +209,7 @@ pub struct Marks {
 pub struct Book {
     orders: Vec<Order>,
     free_orders: Vec<u32>,
-    by_id: Index,
+    ids: OrderIds,
     levels: Vec<Level>,
     free_levels: Vec<u32>,
     sides: Vec<Sides>,
@@ -221,7 +222,6 @@ pub struct Book {
     pub marks: BTreeMap<u64, Marks>,
     /// Of special orders, by order id.
     pub specials: BTreeMap<u64, Special>,
-    open: usize,
 }
 
 impl Default for Book {
@@ -231,7 +231,7 @@ impl Default for Book {
         Book {
             orders,
             free_orders: Vec::new(),
-            by_id: Index::default(),
+            ids: OrderIds::default(),
             levels: Vec::new(),
             free_levels: Vec::new(),
             sides: Vec::new(),
@@ -242,8 +242,63 @@ impl Default for Book {
             by_client_id: Index::default(),
             marks: BTreeMap::new(),
             specials: BTreeMap::new(),
-            open: 0,
         }
+    }
+}
+
+/// Orders, levels and seats while some of them are linked: slices that are taken once. Behind a `Vec` each would be looked
+/// up anew after every store.
+struct Shelves<'a> {
+    orders: &'a mut [Order],
+    levels: &'a mut [Level],
+    seats: &'a mut [Seat],
+}
+
+impl Shelves<'_> {
+    /// Puts an order at the end of its level's queue; returns what the level holds now.
+    #[inline(always)]
+    fn line_up(&mut self, slot: u32, order: &mut Order) -> Lots {
+        let level = &mut self.levels[order.level as usize];
+        level.quantity += order.remaining;
+        order.prev = std::mem::replace(&mut level.tail, slot);
+        order.next = NO_ORDER;
+        level.head = choose(order.prev == NO_ORDER, slot, level.head);
+        self.orders[order.prev as usize].next = slot;
+        level.quantity
+    }
+
+    /// Takes an order out of its level's queue; returns what the level still holds.
+    #[inline(always)]
+    fn step_out(&mut self, order: &Order) -> Lots {
+        let level = &mut self.levels[order.level as usize];
+        level.quantity -= order.remaining;
+        level.head = choose(order.prev == NO_ORDER, order.next, level.head);
+        level.tail = choose(order.next == NO_ORDER, order.prev, level.tail);
+        self.orders[order.prev as usize].next = order.next;
+        self.orders[order.next as usize].prev = order.prev;
+        level.quantity
+    }
+
+    /// Keeps an order in its slot, as the newest of its seat.
+    #[inline(always)]
+    fn take_place(&mut self, slot: u32, mut order: Order) {
+        let seat = &mut self.seats[order.seat as usize];
+        seat.open_orders += 1;
+        order.seat_prev = std::mem::replace(&mut seat.tail, slot);
+        seat.head = choose(order.seat_prev == NO_ORDER, slot, seat.head);
+        self.orders[order.seat_prev as usize].seat_next = slot;
+        self.orders[slot as usize] = order;
+    }
+
+    /// Takes an order out of its seat. What its slot holds stays readable.
+    #[inline(always)]
+    fn give_up_place(&mut self, order: &Order) {
+        let seat = &mut self.seats[order.seat as usize];
+        seat.open_orders -= 1;
+        seat.head = choose(order.seat_prev == NO_ORDER, order.seat_next, seat.head);
+        seat.tail = choose(order.seat_next == NO_ORDER, order.seat_prev, seat.tail);
+        self.orders[order.seat_prev as usize].seat_next = order.seat_next;
+        self.orders[order.seat_next as usize].seat_prev = order.seat_prev;
     }
 }
 
@@ -254,7 +309,7 @@ impl Book {
     }
 
     pub fn open_orders(&self) -> usize {
-        self.open
+        self.orders.len() - self.free_orders.len() - 1
     }
 
     #[inline]
@@ -332,13 +387,13 @@ impl Book {
 
     #[inline(always)]
     pub fn find(&self, order_id: u64) -> Option<u32> {
-        self.by_id.find(tag_of_counter(order_id), |slot| self.orders[slot as usize].id == order_id)
+        self.ids.find(order_id, |slot| self.orders[slot as usize].id == order_id)
     }
 
     /// Has the order that a command is going to name fetched, if it names one.
     #[inline(always)]
     pub fn foresee(&self, order_id: u64) {
-        if let Some(order) = self.orders.get(self.by_id.guess(tag_of_counter(order_id)) as usize) {
+        if let Some(order) = self.orders.get(self.ids.guess(order_id) as usize) {
             prefetch(&order.id);
             prefetch(&order.seat);
         }
@@ -423,50 +478,50 @@ impl Book {
     /// Puts what is left of an order at the end of its level's queue. Returns its slot and what the level holds now.
     #[inline(always)]
     pub fn rest(&mut self, market: u32, mut order: Order, client_id: &[u8]) -> (u32, Lots) {
-        let at = self.level_at(market, order.side, order.price);
-        let slot = self.free_orders.last().copied().unwrap_or(self.orders.len() as u32);
-        let total = self.line_up(at, slot, &mut order);
-        self.enter(market, slot, order, client_id);
+        let slot = self.free_slot();
+        let side = self.side_mut(market, order.side);
+        side.lots += order.remaining;
+        let level = side.levels.get(key(order.side, order.price));
+        order.level = level.unwrap_or_else(|| self.add_level(market, order.side, order.price));
+        let mut shelves = self.shelves();
+        let total = shelves.line_up(slot, &mut order);
+        shelves.take_place(slot, order);
+        self.name_order(slot, order.id, client_id);
         (slot, total)
     }
 
     /// Keeps an order that is in no queue: a stop before its trigger, or an order that is about to work.
     pub fn park(&mut self, market: u32, order: Order, client_id: &[u8]) -> u32 {
-        let slot = self.free_orders.last().copied().unwrap_or(self.orders.len() as u32);
-        self.enter(market, slot, order, client_id);
+        let slot = self.free_slot();
+        self.side_mut(market, order.side).lots += order.remaining;
+        self.shelves().take_place(slot, order);
+        self.name_order(slot, order.id, client_id);
         slot
     }
 
-    /// Puts an order at the end of a level's queue; returns what the level holds now.
     #[inline(always)]
-    fn line_up(&mut self, at: u32, slot: u32, order: &mut Order) -> Lots {
-        let level = &mut self.levels[at as usize];
-        level.quantity += order.remaining;
-        let total = level.quantity;
-        order.level = at;
-        order.prev = std::mem::replace(&mut level.tail, slot);
-        order.next = NO_ORDER;
-        level.head = choose(order.prev == NO_ORDER, slot, level.head);
-        self.orders[order.prev as usize].next = slot;
-        total
+    fn free_slot(&mut self) -> u32 {
+        match self.free_orders.pop() {
+            Some(slot) => slot,
+            None => self.add_slot(),
+        }
     }
 
-    /// Gives an order the free slot, its place in its seat, and its names.
+    #[inline(never)]
+    fn add_slot(&mut self) -> u32 {
+        self.orders.push(Order::default());
+        self.orders.len() as u32 - 1
+    }
+
     #[inline(always)]
-    fn enter(&mut self, market: u32, slot: u32, mut order: Order, client_id: &[u8]) {
-        let seat = &mut self.seats[order.seat as usize];
-        seat.open_orders += 1;
-        order.seat_prev = std::mem::replace(&mut seat.tail, slot);
-        seat.head = choose(order.seat_prev == NO_ORDER, slot, seat.head);
-        self.orders[order.seat_prev as usize].seat_next = slot;
-        if self.free_orders.pop().is_some() {
-            self.orders[slot as usize] = order;
-        } else {
-            self.orders.push(order);
-        }
-        self.side_mut(market, order.side).lots += order.remaining;
-        self.by_id.insert(tag_of_counter(order.id), slot);
-        self.open += 1;
+    fn shelves(&mut self) -> Shelves<'_> {
+        Shelves { orders: &mut self.orders, levels: &mut self.levels, seats: &mut self.seats }
+    }
+
+    #[inline(always)]
+    fn name_order(&mut self, slot: u32, id: u64, client_id: &[u8]) {
+        let orders = &self.orders;
+        self.ids.insert(id, slot, |slot| orders[slot as usize].id);
         if !client_id.is_empty() {
             self.name(slot, client_id);
         }
@@ -474,11 +529,12 @@ impl Book {
 
     /// Puts a parked order, as it is now, at the end of its level's queue. Returns what the level holds now.
     pub fn settle(&mut self, market: u32, slot: u32, mut order: Order) -> Lots {
-        let at = self.level_at(market, order.side, order.price);
+        let level = self.side(market, order.side).levels.get(key(order.side, order.price));
+        order.level = level.unwrap_or_else(|| self.add_level(market, order.side, order.price));
         let parked = &self.orders[slot as usize];
         // Its neighbours in the seat may have changed while it took.
         (order.seat_prev, order.seat_next) = (parked.seat_prev, parked.seat_next);
-        let total = self.line_up(at, slot, &mut order);
+        let total = self.shelves().line_up(slot, &mut order);
         self.orders[slot as usize] = order;
         total
     }
@@ -486,10 +542,11 @@ impl Book {
     /// Shows `lots` more of an order whose visible part is executed: it goes to the end of its level's queue.
     pub fn refill(&mut self, slot: u32, lots: Lots) {
         let mut order = self.orders[slot as usize];
-        self.step_out(&order);
+        let mut shelves = self.shelves();
+        shelves.step_out(&order);
         order.quantity += lots;
         order.remaining = lots;
-        self.line_up(order.level, slot, &mut order);
+        shelves.line_up(slot, &mut order);
         self.orders[slot as usize] = order;
     }
 
@@ -522,13 +579,6 @@ impl Book {
         }
     }
 
-    /// The level of a price, made when it is missing.
-    #[inline(always)]
-    fn level_at(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
-        let level = self.side(market, side).levels.get(key(side, price));
-        level.unwrap_or_else(|| self.add_level(market, side, price))
-    }
-
     #[inline(never)]
     fn add_level(&mut self, market: u32, side: u8, price: Ticks) -> u32 {
         let level = match self.free_levels.pop() {
@@ -549,15 +599,17 @@ impl Book {
         level
     }
 
-    /// Executes `quantity` of the order at the head of a level, which stays where it is.
-    #[inline]
-    pub fn fill(&mut self, market: u32, slot: u32, quantity: Lots, quote: Atoms, time_ns: i64) {
+    /// Executes `quantity` of the order at the head of a level, which stays where it is. Returns it as it is then.
+    #[inline(always)]
+    pub fn fill(&mut self, market: u32, slot: u32, quantity: Lots, quote: Atoms, time_ns: i64) -> Order {
         let order = &mut self.orders[slot as usize];
         order.remaining -= quantity;
         order.executed_quote += quote;
         order.updated_ns = time_ns;
+        let order = *order;
         self.levels[order.level as usize].quantity -= quantity;
         self.sides[place_of(market)].of_mut(order.side).lots -= quantity;
+        order
     }
 
     /// Lessens what an order asks for; it keeps its place.
@@ -610,56 +662,46 @@ impl Book {
     /// holds. The slot's contents stay readable until it is reused.
     #[inline(always)]
     pub fn remove(&mut self, market: u32, slot: u32) -> Lots {
-        let left = self.leave_queue(market, slot);
-        self.leave(market, slot);
+        let order = self.orders[slot as usize];
+        let mut shelves = self.shelves();
+        let left = shelves.step_out(&order);
+        shelves.give_up_place(&order);
+        if left == 0 {
+            self.drop_level(market, order.side, order.level);
+        }
+        self.forget(market, slot, &order);
         left
     }
 
     /// Takes an order out of its queue; an empty level goes too. Returns what the level still holds.
-    #[inline(always)]
     pub fn leave_queue(&mut self, market: u32, slot: u32) -> Lots {
         let order = self.orders[slot as usize];
-        let left = self.step_out(&order);
+        let left = self.shelves().step_out(&order);
         if left == 0 {
             self.drop_level(market, order.side, order.level);
         }
         left
     }
 
-    #[inline(always)]
-    fn step_out(&mut self, order: &Order) -> Lots {
-        let level = &mut self.levels[order.level as usize];
-        level.quantity -= order.remaining;
-        let left = level.quantity;
-        level.head = choose(order.prev == NO_ORDER, order.next, level.head);
-        level.tail = choose(order.next == NO_ORDER, order.prev, level.tail);
-        self.orders[order.prev as usize].next = order.next;
-        self.orders[order.next as usize].prev = order.prev;
-        left
+    /// Takes an order that is in no queue out of its seat and every index.
+    pub fn leave(&mut self, market: u32, slot: u32) {
+        let order = self.orders[slot as usize];
+        self.shelves().give_up_place(&order);
+        self.forget(market, slot, &order);
     }
 
-    /// Takes an order that is in no queue out of its seat and every index.
+    /// Takes an order out of every index, and its slot is free.
     #[inline(always)]
-    pub fn leave(&mut self, market: u32, slot: u32) {
-        let order = &self.orders[slot as usize];
-        let (id, side, remaining, seat) = (order.id, order.side, order.remaining, order.seat);
-        let (seat_prev, seat_next) = (order.seat_prev, order.seat_next);
+    fn forget(&mut self, market: u32, slot: u32, order: &Order) {
         if order.client != NIL {
             self.unname(slot);
         }
-        self.side_mut(market, side).lots -= remaining;
-        let seat = &mut self.seats[seat as usize];
-        seat.open_orders -= 1;
-        seat.head = choose(seat_prev == NO_ORDER, seat_next, seat.head);
-        seat.tail = choose(seat_next == NO_ORDER, seat_prev, seat.tail);
-        self.orders[seat_prev as usize].seat_next = seat_next;
-        self.orders[seat_next as usize].seat_prev = seat_prev;
-        self.by_id.remove(tag_of_counter(id), slot);
+        self.side_mut(market, order.side).lots -= order.remaining;
+        self.ids.remove(order.id, slot);
         if !self.marks.is_empty() {
-            self.marks.remove(&id);
+            self.marks.remove(&order.id);
         }
         self.free_orders.push(slot);
-        self.open -= 1;
     }
 
     #[inline(never)]
@@ -691,8 +733,9 @@ impl Book {
             }
         }
         let seated: usize = self.seats.iter().map(|seat| seat.open_orders as usize).sum();
-        if seen != self.open || seated != self.open {
-            return Err(format!("{seen} orders in queues, {seated} in seats, {} counted", self.open));
+        let open = self.open_orders();
+        if seen != open || seated != open {
+            return Err(format!("{seen} orders in queues, {seated} in seats, {open} counted"));
         }
         Ok(())
     }

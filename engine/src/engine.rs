@@ -169,11 +169,28 @@ impl Engine {
     #[inline(always)]
     fn external(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
         match header.kind {
-            kind::PLACE => self.place(header, bytes).unwrap_or_else(Outcome::refused),
-            kind::CANCEL => self.cancel(header, bytes).unwrap_or_else(Outcome::refused),
-            kind::CANCEL_REPLACE => self.cancel_replace(header, bytes).unwrap_or_else(Outcome::refused),
+            kind::PLACE => self.run_place(header, bytes),
+            kind::CANCEL => self.run_cancel(header, bytes),
+            kind::CANCEL_REPLACE => self.run_cancel_replace(header, bytes),
             _ => self.seldom(header, bytes),
         }
+    }
+
+    // Each of these has its own registers and nothing else's to save; what an outcome needs comes back in two of them.
+
+    #[inline(never)]
+    fn run_place(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
+        self.place(header, bytes).unwrap_or_else(Outcome::refused)
+    }
+
+    #[inline(never)]
+    fn run_cancel(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
+        self.cancel(header, bytes).unwrap_or_else(Outcome::refused)
+    }
+
+    #[inline(never)]
+    fn run_cancel_replace(&mut self, header: &Header, bytes: &[u8]) -> Outcome {
+        self.cancel_replace(header, bytes).unwrap_or_else(Outcome::refused)
     }
 
     /// Apart from the others: what calls hand back in memory would take the outcomes above through memory as well.

@@ -458,9 +458,9 @@ impl Events {
         ]);
     }
 
-    pub fn account(&mut self, id: u32, account: &crate::ledger::Account) {
+    pub fn account(&mut self, id: u32, account: &crate::ledger::Account, owner: u64) {
         let codes = [account.class, account.tier, account.permissions, account.frozen as u8];
-        self.put([head(3, event::ACCOUNT, 0, id), pair(u32::from_le_bytes(codes), account.stp_group), account.owner]);
+        self.put([head(3, event::ACCOUNT, 0, id), pair(u32::from_le_bytes(codes), account.stp_group), owner]);
     }
 
     pub fn asset(&mut self, id: u32, asset: &crate::market::Asset) {

@@ -181,12 +181,6 @@ impl Index {
         self.old.as_ref()?.find(tag, is_it)
     }
 
-    /// The slot in the first place of a tag: most likely what `find` comes to, and nothing to rely on.
-    #[inline(always)]
-    pub fn guess(&self, tag: u32) -> u32 {
-        (self.live.entries[self.live.home(tag)] as u32).wrapping_sub(1)
-    }
-
     /// Adds a key that is not there yet.
     #[inline(always)]
     pub fn insert(&mut self, tag: u32, slot: u32) {

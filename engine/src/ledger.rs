@@ -13,6 +13,7 @@ pub const WITHDRAWAL_FEES: u32 = 6;
 pub const FIRST_ACCOUNT: u32 = 1_001;
 pub const ACCOUNTS_MAX: usize = 1 << 28;
 
+/// What every order asks of an account, and no more: several of them share a cache line.
 #[derive(Clone, Copy)]
 pub struct Account {
     /// 0 for numbers that no account has.
@@ -21,30 +22,30 @@ pub struct Account {
     pub permissions: u8,
     pub frozen: bool,
     pub stp_group: u32,
-    pub owner: u64,
-    pub first_row: u32,
-    pub first_seat: u32,
-    pub last_seat: u32,
     /// Where the account placed its last order, and most likely places the next. Only a hint: not part of the state.
     pub recent_seat: u32,
 }
 
-impl Account {
-    const VACANT: Account = Account::new(0, 0, 0, 0, 0);
+/// Whose an account is, and where what belongs to it begins.
+#[derive(Clone, Copy)]
+pub struct Estate {
+    pub owner: u64,
+    pub first_row: u32,
+    pub first_seat: u32,
+    pub last_seat: u32,
+}
 
-    pub const fn new(class: u8, tier: u8, permissions: u8, stp_group: u32, owner: u64) -> Self {
-        Account {
-            class,
-            tier,
-            permissions,
-            frozen: false,
-            stp_group,
-            owner,
-            first_row: NONE,
-            first_seat: NONE,
-            last_seat: NONE,
-            recent_seat: NONE,
-        }
+impl Estate {
+    pub const fn of(owner: u64) -> Self {
+        Estate { owner, first_row: NONE, first_seat: NONE, last_seat: NONE }
+    }
+}
+
+impl Account {
+    const VACANT: Account = Account::new(0, 0, 0, 0);
+
+    pub const fn new(class: u8, tier: u8, permissions: u8, stp_group: u32) -> Self {
+        Account { class, tier, permissions, frozen: false, stp_group, recent_seat: NONE }
     }
 
     /// Whether it may place orders; if not, why.
@@ -79,15 +80,68 @@ pub struct Row {
     touched: u64,
 }
 
+impl Row {
+    #[inline(always)]
+    fn hold(&mut self, amount: Atoms) {
+        self.available -= amount;
+        self.held += amount;
+        debug_assert!(self.available >= 0 && self.held >= 0);
+    }
+
+    #[inline(always)]
+    fn release(&mut self, amount: Atoms) {
+        self.held -= amount;
+        self.available += amount;
+        debug_assert!(self.held >= 0);
+    }
+}
+
+/// A row that the command under way has touched, and what it held before.
+#[derive(Clone, Copy)]
 struct Touched {
     row: u32,
     available: Atoms,
-    /// Available and held.
-    total: Atoms,
+    held: Atoms,
+}
+
+/// The rows while several of them change. Each is remembered when it is touched first; that is its place among the
+/// BALANCE events.
+pub struct OpenRows<'a> {
+    rows: &'a mut [Row],
+    touched: &'a mut Vec<Touched>,
+    command: u64,
+}
+
+impl OpenRows<'_> {
+    #[inline(always)]
+    fn touch(&mut self, row: u32) -> &mut Row {
+        let found = &mut self.rows[row as usize];
+        if found.touched != self.command {
+            found.touched = self.command;
+            self.touched.push(Touched { row, available: found.available, held: found.held });
+        }
+        found
+    }
+
+    /// `held` is used up: `paid` of it leaves the account, the rest is available again (price improvement).
+    #[inline(always)]
+    pub fn pay(&mut self, row: u32, held: Atoms, paid: Atoms) {
+        let row = self.touch(row);
+        row.held -= held;
+        row.available += held - paid;
+        debug_assert!(row.held >= 0 && paid <= held);
+    }
+
+    #[inline(always)]
+    pub fn receive(&mut self, row: u32, amount: Atoms) {
+        self.touch(row).available += amount;
+    }
 }
 
 pub struct Ledger {
     pub accounts: Vec<Account>,
+    /// Of the same accounts.
+    pub estates: Vec<Estate>,
     pub rows: Vec<Row>,
     index: Index,
     touched: Vec<Touched>,
@@ -101,10 +155,11 @@ impl Ledger {
         let mut accounts = vec![Account::VACANT; FIRST_ACCOUNT as usize];
         for (at, class) in (class::FEES..=class::WITHDRAWAL_FEES).enumerate() {
             let id = at + 1;
-            accounts[id] = Account::new(class, 0, 7, id as u32, 0);
+            accounts[id] = Account::new(class, 0, 7, id as u32);
         }
         Ledger {
             accounts,
+            estates: vec![Estate::of(0); FIRST_ACCOUNT as usize],
             rows: Vec::new(),
             index: Index::default(),
             touched: Vec::new(),
@@ -113,9 +168,23 @@ impl Ledger {
         }
     }
 
+    /// Adds an account at the next number.
+    pub fn add_account(&mut self, account: Account, owner: u64) {
+        self.accounts.push(account);
+        self.estates.push(Estate::of(owner));
+    }
+
     #[inline]
     pub fn account(&self, id: u32) -> Option<&Account> {
         self.accounts.get(id as usize).filter(|account| account.class != 0)
+    }
+
+    /// The account, if it may place orders; if not, why.
+    #[inline]
+    pub fn account_to_trade(&self, id: u32) -> Result<&Account, Status> {
+        let account = self.account(id).ok_or(status::UNKNOWN_ACCOUNT)?;
+        account.check_may_trade()?;
+        Ok(account)
     }
 
     #[inline]
@@ -133,9 +202,9 @@ impl Ledger {
 
     pub fn add_row(&mut self, account: u32, asset: u32, available: Atoms, held: Atoms) -> u32 {
         let row = self.rows.len() as u32;
-        let owner = &mut self.accounts[account as usize];
-        self.rows.push(Row { available, held, account, asset, next_of_account: owner.first_row, touched: 0 });
-        owner.first_row = row;
+        let estate = &mut self.estates[account as usize];
+        self.rows.push(Row { available, held, account, asset, next_of_account: estate.first_row, touched: 0 });
+        estate.first_row = row;
         self.sums.resize(self.sums.len().max(asset as usize + 1), 0);
         self.index.insert(hash_pair(account, asset), row);
         row
@@ -153,7 +222,7 @@ impl Ledger {
 
     pub fn rows_of(&self, account: u32) -> Vec<&Row> {
         let mut rows = Vec::new();
-        let mut at = self.account(account).map_or(NONE, |account| account.first_row);
+        let mut at = self.estates.get(account as usize).map_or(NONE, |estate| estate.first_row);
         while at != NONE {
             rows.push(&self.rows[at as usize]);
             at = self.rows[at as usize].next_of_account;
@@ -166,30 +235,26 @@ impl Ledger {
         self.command = sequence;
     }
 
-    /// Marks a row as part of this command; its place among the BALANCE events is that of its first touch.
-    #[inline]
-    pub fn touch(&mut self, row: u32) -> &mut Row {
-        let found = &mut self.rows[row as usize];
-        if found.touched != self.command {
-            found.touched = self.command;
-            let total = found.available + found.held;
-            self.touched.push(Touched { row, available: found.available, total });
-        }
-        found
+    /// The rows, for several changes in a row.
+    #[inline(always)]
+    pub fn open_rows(&mut self) -> OpenRows<'_> {
+        OpenRows { rows: &mut self.rows, touched: &mut self.touched, command: self.command }
     }
 
     /// Moves `amount` from available to held, or back if it is negative; it must be there.
     #[inline]
     pub fn hold(&mut self, row: u32, amount: Atoms) {
-        let row = self.touch(row);
-        row.available -= amount;
-        row.held += amount;
-        debug_assert!(row.available >= 0 && row.held >= 0);
+        self.open_rows().touch(row).hold(amount);
     }
 
-    /// The last change that a command makes to balances: a hold or, negative, a release. When it is the first as well,
-    /// the row is given back to be told at once, without the bookkeeping that finds out at the end what changed; nothing
-    /// is posted, so there is nothing to sum.
+    #[inline]
+    pub fn release(&mut self, row: u32, amount: Atoms) {
+        self.open_rows().touch(row).release(amount);
+    }
+
+    /// `hold` as the last change that a command makes to balances. When it is the first as well, the row is given back to
+    /// be told at once, without the bookkeeping that finds out at the end what changed; nothing is posted, so there is
+    /// nothing to sum.
     #[inline(always)]
     pub fn hold_last(&mut self, row: u32, amount: Atoms) -> Option<&Row> {
         if !self.touched.is_empty() {
@@ -197,32 +262,30 @@ impl Ledger {
             return None;
         }
         let row = &mut self.rows[row as usize];
-        row.available -= amount;
-        row.held += amount;
-        debug_assert!(amount != 0 && row.available >= 0 && row.held >= 0);
+        row.hold(amount);
+        Some(row)
+    }
+
+    /// `release` as the last change, in the same way.
+    #[inline(always)]
+    pub fn release_last(&mut self, row: u32, amount: Atoms) -> Option<&Row> {
+        if !self.touched.is_empty() {
+            self.release(row, amount);
+            return None;
+        }
+        let row = &mut self.rows[row as usize];
+        row.release(amount);
         Some(row)
     }
 
     #[inline]
-    pub fn release(&mut self, row: u32, amount: Atoms) {
-        let row = self.touch(row);
-        row.held -= amount;
-        row.available += amount;
-        debug_assert!(row.held >= 0);
-    }
-
-    /// `held` is used up: `paid` of it leaves the account, the rest is available again (price improvement).
-    #[inline]
     pub fn pay(&mut self, row: u32, held: Atoms, paid: Atoms) {
-        let row = self.touch(row);
-        row.held -= held;
-        row.available += held - paid;
-        debug_assert!(row.held >= 0 && paid <= held);
+        self.open_rows().pay(row, held, paid);
     }
 
     #[inline]
     pub fn receive(&mut self, row: u32, amount: Atoms) {
-        self.touch(row).available += amount;
+        self.open_rows().receive(row, amount);
     }
 
     /// Emits one BALANCE for each row that changed and checks that the command's postings sum to zero per asset.
@@ -237,18 +300,20 @@ impl Ledger {
 
     #[inline(never)]
     fn tell_touched(&mut self, events: &mut Events) {
+        let (rows, sums) = (&self.rows[..], &mut self.sums[..]);
         for touched in &self.touched {
-            let row = &self.rows[touched.row as usize];
-            let posting = row.available + row.held - touched.total;
+            let row = &rows[touched.row as usize];
+            let freed = row.available - touched.available;
+            let posting = freed + (row.held - touched.held);
             if posting != 0 {
                 events.balance_posted(row, posting);
-                self.sums[row.asset as usize] += posting;
-            } else if row.available != touched.available {
+                sums[row.asset as usize] += posting;
+            } else if freed != 0 {
                 events.balance_held(row);
             }
         }
-        let sum_of = |touched: &Touched| self.sums[self.rows[touched.row as usize].asset as usize];
-        assert!(self.touched.iter().all(|touched| sum_of(touched) == 0), "postings do not sum to zero");
+        let is_even = |touched: &Touched| sums[rows[touched.row as usize].asset as usize] == 0;
+        assert!(self.touched.iter().all(is_even), "postings do not sum to zero");
         self.touched.clear();
     }
 }

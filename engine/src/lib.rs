@@ -21,6 +21,7 @@ pub mod limits;
 pub mod lists;
 pub mod market;
 mod money;
+mod order_ids;
 pub mod plain;
 mod prefetch;
 #[cfg(feature = "python")]

@@ -37,14 +37,14 @@ impl Fees {
     ///
     /// Each part (standard, special, tax) is rounded up by itself, so that many small fills never cost less than a
     /// large one; a fee never takes more than what was received.
-    #[inline]
+    #[inline(always)]
     pub fn fee(&self, received: Atoms, tier: u8, is_taker: bool, is_seller: bool) -> Atoms {
         let (role, trade_side) = (is_taker as usize, 2 + is_seller as usize);
         let rate = |rates: &Rates| rates[role] as u64 + rates[trade_side] as u64;
         let (special, tax) = (rate(&self.special), rate(&self.tax));
         let mut fee = part_fee(received, rate(&self.standard[tier as usize]));
         if special | tax != 0 {
-            fee += part_fee(received, special) + part_fee(received, tax);
+            fee += part_fee_of_much(received, special) + part_fee_of_much(received, tax);
         }
         fee.min(received)
     }
@@ -61,7 +61,7 @@ impl Fees {
 }
 
 /// ceil(received * rate / 1e8), exactly.
-#[inline]
+#[inline(always)]
 fn part_fee(received: Atoms, rate: u64) -> Atoms {
     match u64::try_from(received).ok().and_then(|received| received.checked_mul(rate)) {
         Some(product) => product.div_ceil(RATE_ONE) as Atoms,
@@ -183,11 +183,19 @@ impl Market {
         product(price, self.tick_lot_atoms & buys) | (self.lot_atoms & !buys) as Atoms
     }
 
-    /// The filters of the public API that look at nothing but the order and the last price.
+    /// The same for an order whose value at its limit price is known.
     #[inline]
-    pub fn check_filters(&self, terms: &Terms) -> Result<(), Status> {
+    pub fn hold_of_value(&self, side: u8, value: Atoms, lots: Lots) -> Atoms {
+        let buys = ((side == side::BUY) as Atoms).wrapping_neg();
+        value & buys | product(lots, self.lot_atoms) & !buys
+    }
+
+    /// The filters of the public API that look at nothing but the order and the last price. Returns what the order is
+    /// worth at its limit price, or 0 if it has none.
+    #[inline(always)]
+    pub fn check_filters(&self, terms: &Terms) -> Result<Atoms, Status> {
         if !has_limit(terms.order_type) {
-            return self.check_market_filters(terms);
+            return self.check_market_filters(terms).map(|()| 0);
         }
         let filters = &self.filters;
         if !(filters.price_min..=filters.price_max).contains(&terms.price) {
@@ -200,7 +208,7 @@ impl Market {
         if notional < filters.notional_min || notional > filters.notional_max {
             return Err(status::NOTIONAL);
         }
-        Ok(())
+        Ok(notional)
     }
 
     #[inline(never)]

@@ -93,7 +93,7 @@ impl Engine {
         if class == class::USER || class == class::HOUSE {
             let account = &mut self.ledger.accounts[header.account as usize];
             account.frozen = true;
-            self.events.account(header.account, account);
+            self.events.account(header.account, account, self.ledger.estates[header.account as usize].owner);
         }
         Ok(())
     }

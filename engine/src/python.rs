@@ -308,7 +308,8 @@ impl PyEngine {
 
     fn account(&self, account: u32) -> Option<(u8, u8, u8, bool, u32, u64)> {
         let found = self.engine.ledger.account(account)?;
-        Some((found.class, found.tier, found.permissions, found.frozen, found.stp_group, found.owner))
+        let owner = self.engine.ledger.estates[account as usize].owner;
+        Some((found.class, found.tier, found.permissions, found.frozen, found.stp_group, owner))
     }
 
     fn account_ids(&self) -> Vec<u32> {

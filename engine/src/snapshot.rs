@@ -8,7 +8,7 @@ use crate::command::{Filters, Terms, FILTERS};
 use crate::engine::{Broken, Engine, Hold, Pending, RULES_FIRST, RULES_NEWEST};
 use crate::event::Outcome;
 use crate::hash::RollingHash;
-use crate::ledger::{Account, FIRST_ACCOUNT};
+use crate::ledger::{Account, Estate, FIRST_ACCOUNT};
 use crate::market::{filters_are_sound, Asset, Fees, Market, Rates, ORDER_LIMIT};
 use crate::money::BALANCE_LIMIT;
 use crate::reference::Reference;
@@ -268,7 +268,7 @@ impl Engine {
                 out.u8(code);
             }
             out.u32(account.stp_group);
-            out.u64(account.owner);
+            out.u64(self.ledger.estates[id].owner);
         }
     }
 
@@ -434,11 +434,12 @@ impl Engine {
             if class == 0 || tier >= 16 || (id >= FIRST_ACCOUNT as usize && id != known) || id > known {
                 return Err(Broken(format!("snapshot holds an impossible account {id}")));
             }
-            let account = Account { frozen, ..Account::new(class, tier, permissions, stp_group, owner) };
+            let account = Account { frozen, ..Account::new(class, tier, permissions, stp_group) };
             if id == known {
-                self.ledger.accounts.push(account);
+                self.ledger.add_account(account, owner);
             } else {
                 self.ledger.accounts[id] = account;
+                self.ledger.estates[id] = Estate::of(owner);
             }
         }
         Ok(())

@@ -2,13 +2,13 @@
 //!
 //! An order's funds are held before it can match; a fill moves base, quote and fees in the same step.
 
-use crate::book::{accepts, Book, Order, NIL, NO_ORDER};
+use crate::book::{accepts, Book, Order, Seat, NIL, NO_ORDER};
 use crate::command::{self, CancelReplace, Header, Target, Terms, Wanted};
 use crate::deadlines::pause_of;
 use crate::dry_run::{market_hold, walk};
 use crate::engine::{Engine, Pending};
 use crate::event::{Closed, Fill, Outcome, Prevented};
-use crate::ledger::Ledger;
+use crate::ledger::{Account, Ledger};
 use crate::limits::{Bounds, Window, SECOND_NS};
 use crate::market::Market;
 use crate::special::has_limit;
@@ -60,6 +60,8 @@ pub(crate) struct Gone {
 pub(crate) struct Admitted {
     pub seat: Option<u32>,
     pub would_take: bool,
+    /// Its value at its limit price; 0 without one.
+    pub value: Atoms,
 }
 
 impl Taker<'_> {
@@ -125,9 +127,8 @@ impl Engine {
         }
     }
 
-    /// The guards of every new order, in the order of docs/formats/rules.md, up to what it must hold. `beside` counts
-    /// the orders of the same list before it; an order that waits does not meet the book yet.
-    #[inline(always)]
+    /// The guards of an order that is more than its terms. `beside` counts the orders of the same list before it; an
+    /// order that waits does not meet the book yet.
     pub(crate) fn admit(
         &mut self,
         header: &Header,
@@ -135,75 +136,57 @@ impl Engine {
         meets_book: bool,
         beside: u32,
     ) -> Result<Admitted, Status> {
-        let account = self.ledger.account(header.account).ok_or(status::UNKNOWN_ACCOUNT)?;
-        account.check_may_trade()?;
+        let account = self.ledger.account_to_trade(header.account)?;
         let market = self.markets.get_mut(place_of(header.market)).ok_or(status::UNKNOWN_MARKET)?;
-        market.check_state(terms)?;
-        market.check_filters(terms)?;
-        let seat = self.book.find_seat(account.recent_seat, header.account, header.market);
-        let open_orders = seat.map_or(0, |seat| self.book.seats[seat as usize].open_orders);
-        if open_orders + beside >= market.filters.max_orders {
-            return Err(status::MAX_NUM_ORDERS);
-        }
-        if market.limited.is_some() {
-            check_limits(&self.book, &self.ledger, market, header, terms, self.time_ns)?;
-        }
-        if self.book.find_client_id(header.account, terms.client_id).is_some() {
-            return Err(status::DUPLICATE_CLIENT_ID);
-        }
-        let sides = self.book.sides(header.market);
-        let would_take = sides.of(terms.side ^ 1).tempts(terms.side, terms.price);
-        let must_rest = terms.order_type == order_type::LIMIT_MAKER || market.state != market_state::TRADING;
-        if would_take && must_rest && meets_book {
-            return Err(status::WOULD_TAKE);
-        }
-        if sides.of(terms.side).lots + terms.quantity > SIDE_LOTS_MAX {
-            return Err(status::LIMIT_REACHED);
-        }
-        Ok(Admitted { seat, would_take })
+        let meets = Meets { book: meets_book, beside, time_ns: self.time_ns };
+        admit(&self.book, &self.ledger, (account, market), header, terms, meets)
     }
 
     /// Guards; then the order is accepted and its id returned. Inlined, since nearly every command comes this way.
     #[inline(always)]
     fn place_terms(&mut self, header: &Header, terms: &Terms) -> Result<u64, Status> {
-        let Admitted { seat, would_take } = self.admit(header, terms, true, 0)?;
-        let account = &self.ledger.accounts[header.account as usize];
-        let market = &mut self.markets[place_of(header.market)];
-        let hold = if terms.order_type == order_type::MARKET {
+        let account = self.ledger.account_to_trade(header.account)?;
+        let recent_seat = account.recent_seat;
+        let market = self.markets.get_mut(place_of(header.market)).ok_or(status::UNKNOWN_MARKET)?;
+        let meets = Meets { book: true, beside: 0, time_ns: self.time_ns };
+        let admitted = admit(&self.book, &self.ledger, (account, market), header, terms, meets)?;
+        let is_market = terms.order_type == order_type::MARKET;
+        let hold = if is_market {
             market_hold(&self.book, &self.ledger, market, header, terms, self.time_ns)
         } else {
-            market.hold_of(terms.side, terms.price, terms.quantity)
+            market.hold_of_value(terms.side, admitted.value, terms.quantity)
         };
-        let available = match seat {
+        let available = match admitted.seat {
             Some(seat) => self.ledger.rows[self.book.seats[seat as usize].paid_row(terms.side) as usize].available,
             None => self.ledger.available(header.account, market.asset_paid(terms.side)),
         };
         if available < hold {
             return Err(status::INSUFFICIENT_BALANCE);
         }
-        let seat = match seat {
-            Some(seat) if seat == account.recent_seat => seat,
+        let seat = match admitted.seat {
+            Some(seat) if seat == recent_seat => seat,
             _ => sit_down(&mut self.book, &mut self.ledger, market, header.account, header.market),
         };
 
         // From here on nothing is refused: the order exists, holds its funds, trades, and rests or ends.
         self.last_order_id += 1;
         let order = Order::new(self.last_order_id, terms, terms.quantity, self.time_ns, seat);
-        if would_take || terms.order_type == order_type::MARKET || terms.time_in_force != time_in_force::GTC {
+        if admitted.would_take | is_market | (terms.time_in_force != time_in_force::GTC) {
             self.events.accepted(&order, header.market, header.account, terms.budget, terms.client_id);
-            return Ok(self.accept_taker(header, terms, seat, hold, would_take));
+            return Ok(self.accept_taker(header, terms, seat, hold, admitted.would_take));
         }
-        let (_, total) = self.book.rest(header.market, order, terms.client_id);
         market.update_id += 1;
+        let update_id = market.update_id;
         let row = self.book.seats[seat as usize].paid_row(terms.side);
+        let (_, total) = self.book.rest(header.market, order, terms.client_id);
         let payer = self.ledger.hold_last(row, hold);
         match payer {
             Some(payer) if terms.client_id.is_empty() => {
-                self.events.rested(&order, header.market, (total, market.update_id), payer);
+                self.events.rested(&order, header.market, (total, update_id), payer);
             }
             _ => {
                 self.events.accepted(&order, header.market, header.account, terms.budget, terms.client_id);
-                self.events.level(header.market, terms.side, terms.price, total, market.update_id);
+                self.events.level(header.market, terms.side, terms.price, total, update_id);
                 payer.iter().for_each(|payer| self.events.balance_held(payer));
             }
         }
@@ -396,10 +379,9 @@ impl Engine {
                 }
                 continue;
             }
-            let is_filled = quantity == maker.remaining;
-            let is_special = maker.is_special();
-            self.fill(taker, slot, quantity, lot_value);
-            if is_special && self.goes_on(slot, is_filled) {
+            let maker = self.fill(taker, slot, quantity, lot_value);
+            let is_filled = maker.remaining == 0;
+            if maker.is_special() && self.goes_on(slot, is_filled) {
                 if !taker.by_quote && taker.order.remaining == 0 {
                     return (Some(Stop::Done), self.book.level(level).quantity);
                 }
@@ -501,13 +483,13 @@ impl Engine {
         }
     }
 
-    /// One fill: base, quote and fees move between taker, maker and the fee account, and nothing else does.
-    #[inline]
-    fn fill(&mut self, taker: &mut Taker, slot: u32, quantity: Lots, lot_value: Atoms) {
+    /// One fill: base, quote and fees move between taker, maker and the fee account, and nothing else does. Returns the
+    /// maker as it is then.
+    #[inline(always)]
+    fn fill(&mut self, taker: &mut Taker, slot: u32, quantity: Lots, lot_value: Atoms) -> Order {
         let quote = lot_value.wrapping_mul(quantity as Atoms); // at most the maker's notional
-        self.book.fill(taker.market, slot, quantity, quote, self.time_ns);
-        let maker = self.book.order(slot);
-        let maker_seat = &self.book.seats[maker.seat as usize];
+        let maker = self.book.fill(taker.market, slot, quantity, quote, self.time_ns);
+        let maker_seat = self.book.seats[maker.seat as usize];
         let maker_tier = self.ledger.accounts[maker_seat.account as usize].tier;
         let market = &mut self.markets[place_of(taker.market)];
         let base = market.base_atoms(quantity);
@@ -532,18 +514,19 @@ impl Engine {
         }
         taker.order.executed_quote += quote;
 
-        self.ledger.pay(taker.pays, freed, paid);
-        self.ledger.receive(taker.gets, received - taker_fee);
+        let mut rows = self.ledger.open_rows();
+        rows.pay(taker.pays, freed, paid);
+        rows.receive(taker.gets, received - taker_fee);
         // A maker holds exactly what it pays: it trades at its own price.
-        self.ledger.pay(maker_seat.paid_row(maker.side), received, received);
-        self.ledger.receive(maker_seat.paid_row(taker.order.side), paid - maker_fee);
+        rows.pay(maker_seat.paid_row(maker.side), received, received);
+        rows.receive(maker_seat.paid_row(taker.order.side), paid - maker_fee);
         let [base_fee_row, quote_fee_row] = market.fee_rows;
         let (base_fee, quote_fee) = if taker_sells { (maker_fee, taker_fee) } else { (taker_fee, maker_fee) };
         if base_fee > 0 {
-            self.ledger.receive(base_fee_row, base_fee);
+            rows.receive(base_fee_row, base_fee);
         }
         if quote_fee > 0 {
-            self.ledger.receive(quote_fee_row, quote_fee);
+            rows.receive(quote_fee_row, quote_fee);
         }
         self.events.trade(&Fill {
             market: taker.market,
@@ -559,14 +542,17 @@ impl Engine {
             maker_fee,
             taker_fee,
         });
+        maker
     }
 
     /// A maker that is executed to the end: it holds nothing any more.
-    #[inline]
+    #[inline(always)]
     fn close_filled(&mut self, market: u32, slot: u32) {
-        self.emit_closed(slot, close_reason::FILLED, &[]);
+        let maker = *self.book.order(slot);
+        let seat = self.book.seats[maker.seat as usize];
+        self.tell_closed(&maker, &seat, close_reason::FILLED, &[]);
         self.book.remove(market, slot);
-        if self.book.order(slot).is_special() {
+        if maker.is_special() {
             self.special_is_filled(slot);
         }
     }
@@ -574,23 +560,20 @@ impl Engine {
     /// Takes an order out of the book before it is filled. The caller tells its level and frees what it held.
     #[inline(always)]
     pub(crate) fn take_out(&mut self, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
-        if self.book.order(slot).is_special() {
+        let order = *self.book.order(slot);
+        if order.is_special() {
             return self.take_out_special(slot, reason, request_id);
         }
-        self.emit_closed(slot, reason, request_id);
-        let order = self.book.order(slot);
-        let seat = &self.book.seats[order.seat as usize];
-        let market = &self.markets[place_of(seat.market)];
-        let held = market.hold_of(order.side, order.price, order.remaining);
-        let (id, row) = (order.id, seat.paid_row(order.side));
+        let seat = self.book.seats[order.seat as usize];
+        let held = self.markets[place_of(seat.market)].hold_of(order.side, order.price, order.remaining);
+        self.tell_closed(&order, &seat, reason, request_id);
         let left = self.book.remove(seat.market, slot);
-        Gone { id, row, held, left, list: 0 }
+        Gone { id: order.id, row: seat.paid_row(order.side), held, left, list: 0 }
     }
 
+    /// Tells the end of an order that rested.
     #[inline(always)]
-    pub(crate) fn emit_closed(&mut self, slot: u32, reason: u8, request_id: &[u8]) {
-        let order = self.book.order(slot);
-        let seat = &self.book.seats[order.seat as usize];
+    fn tell_closed(&mut self, order: &Order, seat: &Seat, reason: u8, request_id: &[u8]) {
         self.events.closed(&Closed {
             order,
             market: seat.market,
@@ -647,7 +630,7 @@ impl Engine {
             return Ok(Outcome::ok(id));
         }
         let gone = self.cancel_slot(header.market, slot, close_reason::CANCELLED, cancel.request_id);
-        if let Some(payer) = self.ledger.hold_last(gone.row, -gone.held) {
+        if let Some(payer) = self.ledger.release_last(gone.row, gone.held) {
             self.events.balance_held(payer);
         }
         Ok(Outcome::ok(gone.id))
@@ -805,7 +788,7 @@ impl Engine {
     /// Slots of an account's open orders, in one market or (0) in all, oldest first within a market.
     pub fn open_orders(&self, account: u32, market: u32) -> Vec<u32> {
         let mut slots = Vec::new();
-        let mut at = self.ledger.account(account).map_or(NIL, |account| account.first_seat);
+        let mut at = self.ledger.estates.get(account as usize).map_or(NIL, |estate| estate.first_seat);
         while at != NIL {
             let seat = &self.book.seats[at as usize];
             let mut slot = if market == 0 || seat.market == market { seat.head } else { NO_ORDER };
@@ -821,7 +804,7 @@ impl Engine {
     /// Cancels up to 64 orders; returns how many, and whether more are left.
     pub(crate) fn cancel_step(&mut self, work: &Pending) -> (u64, bool) {
         let mut cancelled = 0;
-        let mut seat = self.ledger.accounts[work.account as usize].first_seat;
+        let mut seat = self.ledger.estates[work.account as usize].first_seat;
         while seat != NIL {
             let market = self.book.seats[seat as usize].market;
             while let Some(slot) = self.oldest_to_cancel(seat, work) {
@@ -861,6 +844,51 @@ pub(crate) fn reason_to_end(taker: &Taker, stop: Stop) -> Option<u8> {
         Stop::OutOfRange => Some(close_reason::EXPIRED_PRICE_RANGE),
         _ => Some(close_reason::EXPIRED),
     }
+}
+
+/// Whether a new order meets the book at once, how many orders of its list are placed before it, and when.
+struct Meets {
+    book: bool,
+    beside: u32,
+    time_ns: i64,
+}
+
+/// The guards of every new order, in the order of docs/formats/rules.md, from the market's state on, up to what it must
+/// hold.
+#[inline(always)]
+fn admit(
+    book: &Book,
+    ledger: &Ledger,
+    (account, market): (&Account, &mut Market),
+    header: &Header,
+    terms: &Terms,
+    meets: Meets,
+) -> Result<Admitted, Status> {
+    market.check_state(terms)?;
+    let value = market.check_filters(terms)?;
+    let seat = book.find_seat(account.recent_seat, header.account, header.market);
+    let open_orders = seat.map_or(0, |seat| book.seats[seat as usize].open_orders);
+    if open_orders + meets.beside >= market.filters.max_orders {
+        return Err(status::MAX_NUM_ORDERS);
+    }
+    if market.limited.is_some() {
+        check_limits(book, ledger, market, header, terms, meets.time_ns)?;
+    }
+    if book.find_client_id(header.account, terms.client_id).is_some() {
+        return Err(status::DUPLICATE_CLIENT_ID);
+    }
+    let sides = book.sides(header.market);
+    let would_take = sides.of(terms.side ^ 1).tempts(terms.side, terms.price);
+    if would_take && meets.book {
+        let must_rest = terms.order_type == order_type::LIMIT_MAKER || market.state != market_state::TRADING;
+        if must_rest {
+            return Err(status::WOULD_TAKE);
+        }
+    }
+    if sides.of(terms.side).lots + terms.quantity > SIDE_LOTS_MAX {
+        return Err(status::LIMIT_REACHED);
+    }
+    Ok(Admitted { seat, would_take, value })
 }
 
 /// The limits that look at nothing but the order, the reference price and the account's position.
@@ -916,11 +944,11 @@ fn sit_down(book: &mut Book, ledger: &mut Ledger, market: &Market, account: u32,
 fn take_seat(book: &mut Book, ledger: &mut Ledger, market: &Market, account: u32, market_id: u32) -> u32 {
     let (base_row, quote_row) = (ledger.row(account, market.base), ledger.row(account, market.quote));
     let seat = book.add_seat(account, market_id, base_row, quote_row);
-    let owner = &mut ledger.accounts[account as usize];
-    match owner.last_seat {
-        NIL => owner.first_seat = seat,
+    let estate = &mut ledger.estates[account as usize];
+    match estate.last_seat {
+        NIL => estate.first_seat = seat,
         last => book.seats[last as usize].next_of_account = seat,
     }
-    owner.last_seat = seat;
+    estate.last_seat = seat;
     seat
 }
