@@ -336,8 +336,45 @@ pub fn order_named(header: &Header, bytes: &[u8; FORESEEN]) -> u64 {
     std::hint::select_unpredictable(header.kind == kind::CANCEL_REPLACE, u64_at(bytes, 48), u64_at(bytes, 24))
 }
 
-#[inline]
+#[inline(always)]
 pub fn cancel_replace<'a>(bytes: &'a [u8], flags: u8, rules: u32) -> Result<CancelReplace<'a>, Status> {
+    match plain_replace(bytes, flags) {
+        Some(replace) => Ok(replace),
+        None => any_cancel_replace(bytes, flags, rules),
+    }
+}
+
+/// As `plain_place`: a plain order in the place of one that is named by its id.
+#[inline(always)]
+fn plain_replace(bytes: &[u8], flags: u8) -> Option<CancelReplace<'static>> {
+    const ALLOW_FAILURE: u64 = 1 << 56;
+    let bytes: &[u8; 56] = bytes.try_into().ok()?;
+    let (codes, price, order_id) = (u64_at(bytes, 24), u64_at(bytes, 32), u64_at(bytes, 48));
+    let is_plain = codes & !(1 | ALLOW_FAILURE) == PLAIN && flags == 0 && price > 0 && order_id > 0;
+    is_plain.then_some(CancelReplace {
+        target: Target { order_id, client_id: &[] },
+        request_id: &[],
+        allow_failure: codes & ALLOW_FAILURE != 0,
+        wanted: Wanted {
+            terms: Terms {
+                side: bytes[24] & 1,
+                order_type: order_type::LIMIT,
+                time_in_force: time_in_force::GTC,
+                stp: stp::NONE,
+                price,
+                quantity: u64_at(bytes, 40),
+                budget: 0,
+                client_id: &[],
+            },
+            stop_price: 0,
+            iceberg: 0,
+            delta: 0,
+        },
+    })
+}
+
+#[inline(never)]
+fn any_cancel_replace<'a>(bytes: &'a [u8], flags: u8, rules: u32) -> Result<CancelReplace<'a>, Status> {
     let fixed: &[u8; 56] = bytes.first_chunk().ok_or(status::MALFORMED)?;
     require(flags <= FLAG_EXTENSION && fixed[31] <= 1)?;
     let at = 56 + flags as usize * EXTENSION;
