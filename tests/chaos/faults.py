@@ -4,25 +4,30 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from cambist.log.leadership import epoch_file, newest_epoch
 from cambist.settings import Settings
+from tests.chaos.disks import fail_syncs, fill, free
 from tests.e2e.harness import Exchange
 
 PAUSE_S = 2.5  # longer than a standby waits, and than a gateway waits before it looks for another leader
-
-
+SUPERVISOR = "supervisor"
 LEADER, FOLLOWER = "leading match", "waiting match"  # whichever that is now
 
 
 class Fault(NamedTuple):
-    """`strike` returns when the fault is over: what was killed is dead, what was stopped goes on."""
+    """`strike` returns when the fault is over: what was killed is dead, what was stopped goes on.
+
+    With `mend`, the whole exchange has ended of it: somebody mends what it ended of and starts it again.
+    """
 
     name: str
     process: str
     strike: Callable[[int], None]
+    mend: Callable[[], None] | None = None
 
 
 def kill(pid: int) -> None:
@@ -40,15 +45,30 @@ def pause(pid: int) -> None:
 
 
 def faults_of(processes: list[str]) -> list[Fault]:
+    """Of processes, and the supervisor's end."""
     return [
         Fault(name, process, strike)
         for process in processes
         for name, strike in (("kill -9", kill), ("SIGSTOP", pause))
+    ] + [Fault("kill -9", SUPERVISOR, kill, mend=nothing)]
+
+
+def disk_faults(process: str, disk: Path) -> list[Fault]:
+    """Of the process that writes the log."""
+    return [
+        Fault("full disk", process, lambda _: fill(disk), mend=partial(free, disk)),
+        Fault("failing fsync", process, fail_syncs, mend=nothing),
     ]
+
+
+def nothing() -> None:
+    """The next start finds everything as it needs it."""
 
 
 def process_of(name: str, exchange: Exchange) -> int:
     """The id of a process by its name, or by what it does now."""
+    if name == SUPERVISOR:
+        return exchange.pid
     if name not in (LEADER, FOLLOWER):
         return exchange.process(name)
     leader = leader_pid(exchange.home)

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from cambist.control.client import RequestFailed
 from cambist.control.protocol import ShowPosition
+from cambist.settings import MIB
 from cambist.supervisor.client import supervisor
-from tests.chaos.faults import FOLLOWER, LEADER, Fault, faults_of, kill, process_of
+from tests.chaos.disks import small_disk, why_no_tracing
+from tests.chaos.faults import FOLLOWER, LEADER, Fault, disk_faults, faults_of, process_of
 from tests.chaos.load import Load
 from tests.e2e.audit import Audit
 from tests.e2e.control import ask
@@ -25,26 +27,24 @@ from tests.e2e.harness import WAIT_SECONDS, Exchange, cambist
 from tests.e2e.load import Reply
 from tests.e2e.market import create_exchange, settings_of
 
+Say: TypeAlias = Callable[[str], None]
+
 ACKNOWLEDGED_BETWEEN = 50  # orders at least, between one fault and the next
 RECOVERS_WITHIN_S = 2 * WAIT_SECONDS
 LOOK_EVERY_S = 0.02
-SUPERVISOR = "supervisor"
 COMMON = {
     "CAMBIST_SNAPSHOTS_EVERY_COMMANDS": "2000",  # so that the snapshotter is always at work
     "CAMBIST_OPS_PORT": "0",
+    "CAMBIST_LOG_LOW_DISK_BYTES": str(4 * MIB),
 }
 
 
 class Form(NamedTuple):
-    """Which processes an exchange is made of."""
+    """Which processes an exchange is made of; the first is the one that writes the log."""
 
     name: str
     processes: list[str]
     settings: Mapping[str, str]
-
-    @property
-    def faults(self) -> list[Fault]:
-        return [*faults_of(self.processes), Fault("kill -9", SUPERVISOR, kill)]
 
 
 TOGETHER = Form(
@@ -82,7 +82,7 @@ class Line(NamedTuple):
         found = self.acknowledged - len(self.lost)
         said = "".join(f"\n    {what}" for what in self.lost + self.duplicated)
         return (
-            f"{self.fault:<24} acknowledged {self.acknowledged:>6}  found {found:>6}  lost {len(self.lost)}"
+            f"{self.fault:<30} acknowledged {self.acknowledged:>6}  found {found:>6}  lost {len(self.lost)}"
             f"  duplicated {len(self.duplicated)}  recovery {self.recovery_s:6.2f} s{said}"
         )
 
@@ -101,12 +101,12 @@ class Scene:
     def undergo(self, fault: Fault) -> Line:
         _wait("every process", self._is_whole)
         self._wait_for_orders(time.monotonic())
-        is_supervisor = fault.process == SUPERVISOR
-        pid = self.exchange.pid if is_supervisor else process_of(fault.process, self.exchange)
+        pid = process_of(fault.process, self.exchange)
         began_s = since_s = time.monotonic()
         fault.strike(pid)
-        if is_supervisor:
+        if fault.mend is not None:
             self.exchange.wait()
+            fault.mend()
             self.exchange = Exchange(self.home, settings=self._settings, port=self.exchange.port)
             since_s = time.monotonic()  # what it kept went on for a moment
         recovery_s = self._recovered(since_s) - began_s
@@ -166,13 +166,15 @@ def missing(audit: Audit, replies: Iterable[Reply]) -> Iterator[str]:
             yield str(problem)
 
 
-def run(faults: Iterable[Fault], say: Callable[[str], None], settings: Mapping[str, str]) -> bool:
-    """Whether everything that was acknowledged is there, once."""
-    with tempfile.TemporaryDirectory(prefix="cambist-chaos-") as folder:
+def run(form: Form, say: Say, *, times: int = 1, faults: list[Fault] | None = None) -> bool:
+    """Whether everything that was acknowledged is there, once; after all faults unless some are named."""
+    with tempfile.TemporaryDirectory(prefix="cambist-chaos-") as folder, small_disk(Path(folder)) as no_disk:
         home = Path(folder) / "home"
-        with _scene(home, settings) as scene:
+        if faults is None:
+            faults = [*faults_of(form.processes), *_of_disks(form, Path(folder), no_disk, say)]
+        with _scene(home, form.settings) as scene:
             lines = []
-            for fault in faults:
+            for fault in faults * times:
                 lines.append(scene.undergo(fault))
                 say(str(lines[-1]))
             load = scene.load
@@ -183,6 +185,15 @@ def run(faults: Iterable[Fault], say: Callable[[str], None], settings: Mapping[s
         for problem in problems:
             say(problem)
         return not (problems or any(line.is_bad for line in lines))
+
+
+def _of_disks(form: Form, disk: Path, no_disk: str | None, say: Say) -> Iterator[Fault]:
+    full, failing = disk_faults(form.processes[0], disk)
+    for fault, missing in ((full, no_disk), (failing, why_no_tracing())):
+        if missing is None:
+            yield fault
+        else:
+            say(f"{fault.name}: left out, {missing}")
 
 
 @contextmanager
@@ -220,7 +231,7 @@ def main(times: int) -> None:
     is_good = True
     for form in FORMS:
         say(f"{form.name}:")
-        is_good = run(form.faults * times, say, form.settings) and is_good
+        is_good = run(form, say, times=times) and is_good
     sys.exit(0 if is_good else 1)
 
 
