@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -382,4 +383,5 @@ def test_any_other_path_is_not_found(play):
 def kill_data_process(exchange: Exchange) -> None:
     """As the system would do it when memory is short, if it is there again already."""
     if (pid := exchange.process_now("data")) is not None:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # its end has not been noticed yet
+            os.kill(pid, signal.SIGKILL)

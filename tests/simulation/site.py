@@ -11,6 +11,7 @@ from cambist.data.database import open_views
 from cambist.engine.codes import Role
 from cambist.log.errors import Fenced, LogDamaged, LogInUse
 from cambist.log.journal import JournalDamaged
+from cambist.log.leadership import newest_epoch
 from cambist.settings import Keep, Log, Settings, Snapshots, Standby
 from cambist.store import migrate
 
@@ -115,8 +116,10 @@ class Site:
     def exchange_ended(self, member: Exchange) -> None:
         self.world.note(f"{member.name} has ended: {type(member.problem).__name__}")
         if isinstance(member.problem, Fenced):
-            newest = self.exchange
-            self.history.must(newest is not member, "19: fenced, and nobody has taken over")
+            # Whoever began it may have been killed on the way: then the next start makes it whole.
+            has_begun = newest_epoch(self.settings.log_directory) > member.epoch
+            is_led = self.exchange is not member
+            self.history.must(has_begun or is_led, "19: fenced, and nobody has begun an epoch")
         self.end(member)
         if isinstance(member.problem, JournalDamaged):
             self._journal_is_damaged()
