@@ -81,25 +81,7 @@ class Courier:
     def resume(self) -> None:
         """Compares the records with the log and sends what has no answer. Raises LogOlder or Unavailable."""
         with self._turn:
-            with self._records.read() as db:
-                sender = outbox.sender(db, self._name)
-            if sender is None:  # it has never sent anything, so nothing can be missing
-                return
-            sequence, session = self._server.query_blocking(
-                lambda engine: (engine.sequence, engine.session(sender.session))
-            )
-            if sender.sequence > sequence:
-                raise LogOlder(
-                    f"the records know of the command with sequence {sender.sequence}, but the log ends with "
-                    f"{sequence}: it is an older copy; restore the newest log, or both from one backup"
-                )
-            self._session = sender.session if session is not None else self._open_session()
-            if session is not None:
-                self._catch_up(session[2])
-            with self._records.read() as db:
-                unanswered = outbox.waiting(db, self._name)
-            for waiting in unanswered:
-                self._deliver(waiting)
+            self._resume()
 
     def send(self, act: Act, prepare: Callable[[Connection], Post]) -> Answer:
         """Writes down what `act` does and the command that it takes, sends that, and returns the answer.
@@ -110,6 +92,8 @@ class Courier:
         next `resume` finds out.
         """
         with self._turn:
+            if self._session is None:  # what was cut off goes first, in the session that it has its number in
+                self._resume()
             if self._session is None:
                 self._session = self._open_session()
             with self._records.write() as db:
@@ -127,6 +111,27 @@ class Courier:
                 with self._records.write() as db:
                     outbox.take_in(db, self._name, number, NOT_SENT)
                 raise
+
+    def _resume(self) -> None:
+        with self._records.read() as db:
+            sender = outbox.sender(db, self._name)
+        if sender is None:  # it has never sent anything, so nothing can be missing
+            return
+        sequence, session = self._server.query_blocking(
+            lambda engine: (engine.sequence, engine.session(sender.session))
+        )
+        if sender.sequence > sequence:
+            raise LogOlder(
+                f"the records know of the command with sequence {sender.sequence}, but the log ends with "
+                f"{sequence}: it is an older copy; restore the newest log, or both from one backup"
+            )
+        self._session = sender.session if session is not None else self._open_session()
+        if session is not None:
+            self._catch_up(session[2])
+        with self._records.read() as db:
+            unanswered = outbox.waiting(db, self._name)
+        for waiting in unanswered:
+            self._deliver(waiting)
 
     def _audit_row(self, db: Connection, act: Act) -> int:
         if self._act is not None and self._act[0] is act:

@@ -471,6 +471,7 @@ def _set_results(answers: list[tuple[Waiter, Any]]) -> None:
         if not waiter.done():  # who asked may have given up
             try:
                 waiter.set_result(result)
+            # Whatever it is: the commands of one batch belong to many clients, who are durable and wait.
             except Exception:
                 log.exception("an answer could not be given; the others are not held up by it")
 

@@ -264,3 +264,13 @@ def test_a_session_that_the_engine_has_forgotten_is_followed_by_a_new_one(exchan
 def test_an_exchange_that_never_changed_anything_has_nothing_to_resume(exchange):
     exchange.courier.resume()
     assert exchange.engine.sequence == 0
+
+
+def test_what_was_cut_off_is_settled_before_anything_new_is_sent(exchange, monkeypatch):
+    exchange.send(Post(asset("A1")))
+    cut(monkeypatch, exchange.courier, "after")
+    with pytest.raises(Crash):
+        exchange.send(Post(asset("A2"), "made", "seven"))
+    exchange.courier = exchange.new_courier()  # and nobody has said resume
+    assert exchange.send(Post(asset("A3"))).value == 3
+    assert [(subject, answer.value) for subject, answer in exchange.made] == [("seven", 2)]
