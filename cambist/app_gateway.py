@@ -8,7 +8,6 @@ import asyncio
 import socket
 import sys
 from contextlib import ExitStack
-from functools import partial
 
 import uvloop
 
@@ -21,14 +20,12 @@ from cambist.gateway.documents.pages import page_of
 from cambist.gateway.history import History
 from cambist.gateway.neighbours import Neighbours
 from cambist.gateway.server import serve_gateway, views_are_level
-from cambist.intake.client import Client
-from cambist.intake.port import IntakePort, addresses
-from cambist.intake.protocol import secret_of
+from cambist.intake.port import port_to_leader
 from cambist.match.queries import Listed
 from cambist.ops.endpoint import watching
 from cambist.ops.logs import log_to_stderr
 from cambist.ops.watched import Watched
-from cambist.settings import Settings, hosts_and_ports
+from cambist.settings import Settings
 from cambist.store.records import Records
 from cambist.supervisor.messages import Ready
 from cambist.supervisor.service import listening_socket, report, stop_event
@@ -74,7 +71,7 @@ async def _serve(
     with_parent: bool,
 ) -> None:
     stop = stop_event(with_parent=with_parent)
-    port = _port(settings, records, f"gateway-{neighbours.number}")
+    port = port_to_leader(settings, records.vault, Role.TRADE, f"gateway-{neighbours.number}")
     connecting = asyncio.create_task(port.run())
     connecting.add_done_callback(lambda _: stop.set())  # it ends only by a fault, which is raised below
     try:
@@ -96,18 +93,6 @@ async def _serve(
         await asyncio.wait({connecting})
     if not connecting.cancelled():
         connecting.result()
-
-
-def _port(settings: Settings, records: Records, name: str) -> IntakePort:
-    intake = settings.intake
-    client = Client(
-        Role.TRADE,
-        name,
-        secret_of(records.vault, Role.TRADE),
-        give_up_s=intake.give_up_ms / 1_000,
-        silent_s=intake.silent_ms / 1_000,
-    )
-    return IntakePort(client, partial(addresses, settings.run_directory, hosts_and_ports(intake.servers)))
 
 
 if __name__ == "__main__":

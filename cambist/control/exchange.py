@@ -1,7 +1,7 @@
 """What an operator's request acts on: settings, records, and a match server that is running."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
@@ -11,14 +11,11 @@ from sqlalchemy import Connection
 
 from cambist._matching import Engine
 from cambist.accounts import users
-from cambist.engine import events
 from cambist.engine.commands import AccountClass, AccountCreate, Command, Permission, Role
-from cambist.engine.events import Result, Status
+from cambist.engine.events import Status
 from cambist.engine.views import AssetView, MarketView
 from cambist.errors import Refused
-from cambist.log import journal
-from cambist.match import recovery
-from cambist.match.courier import Courier, Effect, Post
+from cambist.match.courier import Courier, Effect, LocalDesk, Post, results
 from cambist.match.server import MatchServer
 from cambist.settings import Settings
 from cambist.store.audit import Act
@@ -103,7 +100,12 @@ class Exchange:
         self.records = records
         self.server = server
         self.courier = Courier(
-            records, server, SENDER, Role.ADMIN, effects=_EFFECTS, results=partial(_results, settings)
+            records,
+            LocalDesk(server),
+            SENDER,
+            Role.ADMIN,
+            effects=_EFFECTS,
+            results=partial(results, settings),
         )
 
     def close(self) -> None:
@@ -168,16 +170,6 @@ def _user_created(db: Connection, user_id: str, answer: Answer) -> None:
 
 
 _EFFECTS: Mapping[str, Effect] = {USER_CREATED: _user_created}
-
-
-def _results(settings: Settings, session: int, after_sequence: int) -> Iterator[Result]:
-    """What the event journal says of a session's commands behind a sequence, oldest first."""
-    archive = recovery.journal_in(recovery.archive_of(settings))
-    for record in journal.read_behind(settings.journal_directory, after_sequence, archive):
-        for answered in events.split(record.events):
-            result = events.result(answered)
-            if result.session == session and not result.repeat and result.sequence > after_sequence:
-                yield result
 
 
 def iso_time(time_ns: int) -> str:

@@ -72,6 +72,7 @@ class _Command(NamedTuple):
     waiter: Waiter
     after: int
     until_s: float
+    is_stamped: bool
 
 
 class _Question(NamedTuple):
@@ -89,8 +90,21 @@ class _State(Enum):
 
 
 class Client:
-    def __init__(self, role: Role, name: str, secret: bytes, *, give_up_s: float, silent_s: float) -> None:
-        """`name` (at most 22 bytes) goes into the log with the session."""
+    def __init__(
+        self,
+        role: Role,
+        name: str,
+        secret: bytes,
+        *,
+        give_up_s: float,
+        silent_s: float,
+        session: int = 0,
+        reached: int = 0,
+    ) -> None:
+        """`name` (at most 22 bytes) goes into the log with the session.
+
+        A sender that remembers gives the `session` that it had, and the highest sequence `reached` in it.
+        """
         self._role = role.name.lower()
         self._name = name
         self._secret = secret
@@ -104,14 +118,16 @@ class Client:
         self._out: list[bytes] = []
         self._commands: list[bytearray] = []  # of the frame that is being gathered
         self._hello = b""
-        self.session = self.epoch = 0
+        self.session = session
+        self.epoch = 0
         self._number = 0  # of the newest command
         self._oldest = 1  # no number below it is unanswered
-        self._reached = 0  # the highest sequence of an answer
+        self._reached = reached  # the highest sequence of an answer
         self._unanswered: dict[int, _Command] = {}  # by number, oldest first
         self._unsent: deque[_Command] = deque()
         self._questions: dict[int, _Question] = {}
         self._ids = itertools.count(1)
+        self.last_number = 0  # of the session when it was opened or taken up again
         self.refused: Refusal | None = None  # why no connection is taken
 
     @property
@@ -130,12 +146,16 @@ class Client:
 
     # What the sender does with it.
 
-    def send(self, command: bytearray, waiter: Waiter, now_s: float) -> None:
-        """The waiter gets RESULT and events, OutcomeUnknown, or Unavailable. Raises Overloaded."""
+    def send(self, command: bytearray, waiter: Waiter, now_s: float, *, is_stamped: bool = False) -> None:
+        """The waiter gets RESULT and events, OutcomeUnknown, or Unavailable. Raises Overloaded.
+
+        `is_stamped`: it carries session and number, of a sender that numbers its commands itself and sends
+        the next one when it has the answer to the last. In another session than that one nothing is sent.
+        """
         waiting = self._number - self._oldest + 1 + len(self._unsent)
         if waiting >= ORDERS_MAX and (command[_KIND] not in CANCELS or waiting >= CANCELS_MAX):
             raise Overloaded("the exchange is overloaded; the request was not executed")
-        entry = _Command(command, waiter, self._reached, now_s + self._give_up_s)
+        entry = _Command(command, waiter, self._reached, now_s + self._give_up_s, is_stamped)
         if self._state is _State.OPEN and not self._unsent and self._has_number():
             self._send_command(entry)
         else:
@@ -247,7 +267,7 @@ class Client:
         self._frames.max_bytes = TO_CLIENT_MAX_BYTES
         self._state = _State.OPEN
         self.refused = None
-        self.epoch = welcome.epoch
+        self.epoch, self.last_number = welcome.epoch, welcome.last_number
         if welcome.session != self.session:
             self._begin_session(welcome.session, welcome.last_number)
         for entry in self._unanswered.values():
@@ -274,8 +294,15 @@ class Client:
         return self._number - self._oldest + 1 < WINDOW
 
     def _send_command(self, entry: _Command) -> None:
-        self._number += 1
-        commands.stamp(entry.command, self.session, self._number)
+        if entry.is_stamped:
+            session, number = protocol.stamp_of(entry.command)
+            if session != self.session:
+                _fail(entry.waiter, OutcomeUnknown("the session has ended; the outcome is not known"))
+                return
+            self._number, self._oldest = number, min(self._unanswered, default=number)
+        else:
+            self._number += 1
+            commands.stamp(entry.command, self.session, self._number)
         self._unanswered[self._number] = entry
         self._add(entry.command)
 

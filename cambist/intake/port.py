@@ -8,15 +8,19 @@ which may be at a write that does not end.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar, cast
 
+from cambist.engine.commands import Role
 from cambist.errors import Unavailable
 from cambist.intake.client import Client
 from cambist.intake.listener import sockets
-from cambist.intake.protocol import HEARTBEAT_S
+from cambist.intake.protocol import HEARTBEAT_S, secret_of
 from cambist.match.queries import Query
 from cambist.match.server import Waiter
+from cambist.settings import Settings, hosts_and_ports
+from cambist.store.secrets import Vault
 
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.02, 0.5
 _CONNECT_WITHIN_S = 1.0
@@ -32,6 +36,23 @@ log = logging.getLogger(__name__)
 def addresses(directory: Path, servers: Sequence[tuple[str, int]]) -> list[Address]:
     """Where a leader may be found now: `servers` if there are any, else the sockets of this machine."""
     return list(servers) or [path for _, path in sockets(directory)]
+
+
+def port_to_leader(
+    settings: Settings, vault: Vault, role: Role, name: str, *, session: int = 0, reached: int = 0
+) -> "IntakePort":
+    """Of whoever leads, as the settings find it. For `session` and `reached` see the Client."""
+    intake = settings.intake
+    client = Client(
+        role,
+        name,
+        secret_of(vault, role),
+        give_up_s=intake.give_up_ms / 1_000,
+        silent_s=intake.silent_ms / 1_000,
+        session=session,
+        reached=reached,
+    )
+    return IntakePort(client, partial(addresses, settings.run_directory, hosts_and_ports(intake.servers)))
 
 
 class IntakePort:
@@ -54,15 +75,29 @@ class IntakePort:
         self.send(command, future)
         return future
 
-    def send(self, command: bytearray, waiter: Waiter) -> None:
-        """The same for one who is no future."""
-        self._client.send(command, waiter, self._loop.time())
+    def send(self, command: bytearray, waiter: Waiter, *, is_stamped: bool = False) -> None:
+        """The same for one who is no future, and (`is_stamped`) for one who numbers his commands himself."""
+        self._client.send(command, waiter, self._loop.time(), is_stamped=is_stamped)
 
     def query(self, ask: Query[T]) -> "asyncio.Future[T]":
         """What the engine says, seen after every command submitted before. Raises Overloaded at once."""
         future: asyncio.Future[T] = self._loop.create_future()
         self._client.query(ask, future, self._loop.time())
         return future
+
+    def leave(self) -> None:
+        """Ends the connection; the next one is made at once, and begins with who has sent what."""
+        self._client.lost()
+
+    @property
+    def session(self) -> int:
+        """The session that the newest connection has; 0 before the first."""
+        return self._client.session
+
+    @property
+    def last_number(self) -> int:
+        """The newest of the session's numbers that the engine had when the connection began."""
+        return self._client.last_number
 
     @property
     def is_open(self) -> bool:

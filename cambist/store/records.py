@@ -1,12 +1,13 @@
 """The records database: users, keys and whatever else no log can rebuild.
 
-The process that leads writes, others read. Everything is written through `write()`, one transaction per
-action; when it has returned, it is on the disk.
+Several processes write, each its own tables and the audit trail. Everything is written through `write()`, one
+transaction per action, one at a time over all processes; when it has returned, it is on the disk.
 Known limit: SQLite only. What knows that stands in cambist/store/sqlite.py.
 """
 
 import os
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, cast
@@ -18,12 +19,13 @@ from cambist.settings import Settings
 from cambist.store import migrate
 from cambist.store.audit import Act, Trail
 from cambist.store.secrets import SealBroken, Vault
-from cambist.store.sqlite import open_database
+from cambist.store.sqlite import open_database, writing
 from cambist.store.tables import meta
 
 _VAULT_PLACE = "records database"
 _PAYOUTS = "payouts"
 CONTENT_LONGEST = 255
+_LOOK_EVERY_NS = 20_000_000
 
 T = TypeVar("T")
 
@@ -41,10 +43,13 @@ class Records:
         self.vault = vault
         self.audit = Trail(vault)
         self._engine = engine
-        self._watch = engine.raw_connection() if is_shared else None
+        self._to_write = writing(engine)
+        self._watch = engine.raw_connection()
+        self._looks_every_ns = 0 if is_shared else _LOOK_EVERY_NS
+        self._looked_at_ns = self._seen = 0
         self._writing = threading.Lock()
         self._writes = 0
-        self._memory: dict[Hashable, tuple[int, Any]] = {}
+        self._memory: dict[Hashable, tuple[tuple[int, int], Any]] = {}
 
     @classmethod
     def create(cls, settings: Settings) -> Self:
@@ -69,9 +74,9 @@ class Records:
     def open(cls, settings: Settings, *, is_shared: bool = False) -> Self:
         """Open a database and bring it to this release's schema; a refusal leaves it as it was.
 
-        `is_shared`: other processes write what is remembered here, so SQLite is asked each time whether they
-        have. Raises RecordsError if it is missing, empty or sealed with another master key, DatabaseTooNew
-        and SecretsError.
+        `is_shared`: others write most of what is remembered here, so SQLite is asked each time whether they
+        have; else their writes are seen 20 ms later at most. Raises RecordsError if it is missing, empty or
+        sealed with another master key, DatabaseTooNew and SecretsError.
         """
         file = settings.records_file
         missing = RecordsError(
@@ -99,14 +104,14 @@ class Records:
         """One transaction that writes: durable when the block has ended, undone if it raises."""
         with self._writing:
             try:
-                with self._engine.begin() as db:
+                with self._to_write.begin() as db:
                     yield db
             finally:
                 self._writes += 1
 
     def remembered(self, key: Hashable, read: Callable[[Connection], T | None]) -> T | None:
         """What `read` gives, from memory until the next write. Nothing is remembered of what is not there."""
-        version = self._version()  # before the read: what a write overtakes is outdated at once
+        version = self.version()  # before the read: what a write overtakes is outdated at once
         known = self._memory.get(key)
         if known is not None and known[0] == version:
             return cast(T, known[1])
@@ -118,12 +123,14 @@ class Records:
             self._memory[key] = (version, value)
         return value
 
-    def _version(self) -> int:
+    def version(self) -> tuple[int, int]:
         """Another one after each write; what was remembered under an older one must be read again."""
-        if self._watch is None:
-            return self._writes
-        connection: Any = self._watch.driver_connection
-        return int(connection.execute("PRAGMA data_version").fetchone()[0])
+        now_ns = time.monotonic_ns()
+        if now_ns - self._looked_at_ns >= self._looks_every_ns:
+            connection: Any = self._watch.driver_connection
+            self._seen = int(connection.execute("PRAGMA data_version").fetchone()[0])
+            self._looked_at_ns = now_ns
+        return self._writes, self._seen
 
     def bind_log(self, log_id: bytes) -> None:
         """Store which log belongs to this database; later, raises RecordsError unless it is the same."""
@@ -174,8 +181,7 @@ class Records:
         return resumed
 
     def close(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
+        self._watch.close()
         self._engine.dispose()
 
 

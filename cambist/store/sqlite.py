@@ -16,6 +16,7 @@ VERSION_MIN = (3, 51, 3)
 _BUSY_TIMEOUT_MS = 5_000
 _CHECKPOINT_PAGES = 8_192
 _CACHE_KIB = 65_536
+_WRITES = "cambist_writes"
 
 
 class SqliteTooOld(Refused):
@@ -61,9 +62,17 @@ def open_database(file: Path, *, read_only: bool = False, is_derived: bool = Fal
     @event.listens_for(engine, "begin")
     def begin(db: Connection) -> None:
         # The driver itself begins only before a row is changed: not for reads, and not for a migration's DDL.
-        db.exec_driver_sql("BEGIN")
+        db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get(_WRITES) else "BEGIN")
 
     return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same database for transactions that write: each waits for those of other processes as it begins.
+
+    One that read first and then wrote would fail if another had written meanwhile.
+    """
+    return engine.execution_options(**{_WRITES: True})
 
 
 def copy_database(file: Path, target: Path) -> None:

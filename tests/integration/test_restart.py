@@ -241,13 +241,13 @@ def test_a_frozen_user_stays_frozen(settings):
 
 def test_a_user_whose_creation_was_cut_off_is_there_after_the_next_start(settings, monkeypatch):
     with closing(opened(settings)) as exchange:
-        call = exchange.courier._port.call
+        call = exchange.courier._desk.call
 
         def cut(command):
             call(command)
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(exchange.courier._port, "call", cut)
+        monkeypatch.setattr(exchange.courier._desk, "call", cut)
         with pytest.raises(KeyboardInterrupt):
             CreateUser(email="cut@example.org").perform(exchange, OPERATOR)
         assert users.get(exchange.records, "cut@example.org").account is None

@@ -14,7 +14,7 @@ from cambist.engine.commands import AssetList, Role
 from cambist.engine.events import Result, Status
 from cambist.errors import OutcomeUnknown, Unavailable
 from cambist.log.errors import LogFailed
-from cambist.match.courier import Courier, LogOlder, Post
+from cambist.match.courier import Courier, LocalDesk, LogOlder, Post
 from cambist.match.disk import LowDiskMark
 from cambist.match.server import MatchServer
 from cambist.settings import Log, Match, Settings
@@ -58,7 +58,7 @@ class Exchange:
     def new_courier(self) -> Courier:
         return Courier(
             self.records,
-            self.server,
+            LocalDesk(self.server),
             "operator",
             Role.ADMIN,
             effects={"made": self._made},
@@ -106,14 +106,14 @@ def asset(name: str) -> AssetList:
 
 def cut(monkeypatch: pytest.MonkeyPatch, courier: Courier, when: str) -> None:
     """The process ends before the engine has the command, or before its answer is written down."""
-    call = courier._port.call
+    call = courier._desk.call
 
     def cut_call(command: bytearray) -> bytes:
         if when == "after":
             call(command)
         raise Crash
 
-    monkeypatch.setattr(courier._port, "call", cut_call)
+    monkeypatch.setattr(courier._desk, "call", cut_call)
 
 
 def test_what_was_asked_and_what_came_of_it_is_written_down(exchange):
