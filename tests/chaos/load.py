@@ -8,9 +8,9 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
-from threading import Thread
+from threading import Event
 from typing import NamedTuple, Self
 
 from cambist.flow.rest import Credentials
@@ -30,30 +30,36 @@ class Told(NamedTuple):
 
 
 class Load:
-    """Runs in a thread of its own from `start` to `stop`."""
+    """Runs in a thread of its own during the block.
+
+    A conversation that fails, other than by a broken connection, ends all of them; the failure is raised
+    where somebody waits for the load (`require`), or at the end of the block.
+    """
 
     def __init__(self, port: int, owners: Sequence[Credentials], name: str, chance: Random) -> None:
         self._port = port
         self._flows = [Flow(owners[nth % len(owners)], f"{name}-{nth}", chance) for nth in range(CONNECTIONS)]
-        self._stop: asyncio.Event | None = None
-        self._running: Future[None] = Future()
-        self._thread = Thread(target=self._run, name="load")
-        self._loop = asyncio.new_event_loop()
+        self._stop = Event()
+        self._thread = ThreadPoolExecutor(1, "load")
         self.record = Record()
         self.told: list[Told] = []
         self.statuses: Counter[int] = Counter()
         self.connections = 0
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._running.result(WAIT_SECONDS)
+        self._running = self._thread.submit(self._run)
         return self
 
     def __exit__(self, *_: object) -> None:
         """What is under way gets its answer first, if it comes."""
-        assert self._stop is not None
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+        self._stop.set()
+        self._thread.shutdown()
+        self._running.result()
+
+    def require(self) -> None:
+        """Raises what has ended the load before its time."""
+        if self._running.done():
+            self._running.result()
 
     def acknowledged_since(self, moment_s: float) -> float | None:
         """When the first order that was sent behind a moment was acknowledged; None while none has been."""
@@ -66,16 +72,17 @@ class Load:
         return found
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._main())
+        try:
+            asyncio.run(self._main())
+        except ExceptionGroup as problems:
+            raise AssertionError("; ".join(map(repr, problems.exceptions))) from problems
 
     async def _main(self) -> None:
-        self._stop = asyncio.Event()
-        self._running.set_result(None)
-        await asyncio.gather(*map(self._converse, self._flows))
+        async with asyncio.TaskGroup() as conversations:
+            for flow in self._flows:
+                conversations.create_task(self._converse(flow))
 
     async def _converse(self, flow: Flow) -> None:
-        assert self._stop is not None
         while not self._stop.is_set():
             try:
                 await self._connected(flow)
@@ -84,7 +91,6 @@ class Load:
 
     async def _connected(self, flow: Flow) -> None:
         """One request after the other, until the connection breaks or an answer does not come."""
-        assert self._stop is not None
         reader, writer = await asyncio.open_connection(HOST, self._port)
         self.connections += 1
         try:

@@ -99,7 +99,7 @@ class Scene:
         self._checked = 0
 
     def undergo(self, fault: Fault) -> Line:
-        _wait("every process", self._is_whole)
+        self._wait("every process", self._is_whole)
         self._wait_for_orders(time.monotonic())
         pid = process_of(fault.process, self.exchange)
         began_s = since_s = time.monotonic()
@@ -148,10 +148,18 @@ class Scene:
             newest = self.load.told[-ACKNOWLEDGED_BETWEEN:]
             return len(newest) == ACKNOWLEDGED_BETWEEN and newest[0].at_s > since_s
 
-        _wait("orders between two faults", arrived)
+        self._wait("orders between two faults", arrived)
+
+    def _wait(self, what: str, seen: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + RECOVERS_WITHIN_S
+        while not seen():
+            self.load.require()
+            if time.monotonic() > deadline_s:
+                raise AssertionError(f"waited in vain for {what}")
+            time.sleep(LOOK_EVERY_S)
 
     def _recovered(self, since_s: float) -> float:
-        _wait("an order after the fault", lambda: self.load.acknowledged_since(since_s) is not None)
+        self._wait("an order after the fault", lambda: self.load.acknowledged_since(since_s) is not None)
         at_s = self.load.acknowledged_since(since_s)
         assert at_s is not None
         return at_s
@@ -217,14 +225,6 @@ def _stopped(scene: Scene) -> Iterator[str]:
     if status:
         yield f"the exchange ended with status {status}"
     yield from cambist(scene.home, "verify")["problems"]
-
-
-def _wait(what: str, seen: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + RECOVERS_WITHIN_S
-    while not seen():
-        if time.monotonic() > deadline_s:
-            raise AssertionError(f"waited in vain for {what}")
-        time.sleep(LOOK_EVERY_S)
 
 
 def main(times: int) -> None:
