@@ -1,5 +1,6 @@
 """The gateway as one ASGI application: the first page, and the API for everything else."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -105,6 +106,8 @@ class ApiApplication:
             answer = await self._answer(scope, receive)
         except ClientGone:
             return
+        except asyncio.CancelledError:  # the server stops, and waits for nobody any longer
+            answer = self._api.refuse(errors.OUTCOME_UNKNOWN)
         headers = [*HEADERS, (b"content-length", b"%d" % len(answer.body)), *answer.headers]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})

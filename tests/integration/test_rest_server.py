@@ -20,6 +20,7 @@ from cambist.settings import Limits
 from tests.integration.rest_market import NO_LIMITS, RestMarket, Trader, limit_order, rest_market
 
 ORDER = "/api/v3/order"
+WAIT_S = 60  # for what comes at once on a machine with nothing else to do
 
 
 class Server:
@@ -40,8 +41,8 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        connection.settimeout(10)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=WAIT_S)
+        connection.settimeout(WAIT_S)
         return connection
 
     def __enter__(self) -> "Server":
@@ -50,6 +51,13 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def requests_in_flight(self) -> int:
+        return len(self._uvicorn.server_state.tasks)
+
+    def stop(self) -> None:
         self._uvicorn.should_exit = True
         self._thread.join()
 
@@ -61,7 +69,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def wait_until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + WAIT_S
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -409,28 +417,50 @@ def test_orders_that_trade_do_not_count_at_once_or_later(tmp_path):
         assert ann.refused("POST", ORDER, **limit_order("BUY", "1", "90", "BTCUSDT"))[:2] == (429, -1015)
 
 
+@contextmanager
+def held(market: RestMarket) -> Iterator[None]:
+    """The engine does nothing during the block."""
+    is_held, gate = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        is_held.set()
+        gate.wait(WAIT_S)
+
+    holder = threading.Thread(target=market.server.query_blocking, args=(hold,))
+    holder.start()
+    try:
+        assert is_held.wait(WAIT_S)
+        yield
+    finally:
+        gate.set()
+        holder.join()
+
+
 def test_an_engine_that_does_not_answer_leaves_the_outcome_unknown(tmp_path, monkeypatch):
     with rest_market(tmp_path) as market:
         ann = market.trader(USDT="1000")
         ann.get("/api/v3/openOrders", symbol="BTCUSDT")
         monkeypatch.setattr(core, "ANSWER_WITHIN_S", 0.05)
-        is_held, gate = threading.Event(), threading.Event()
-
-        def hold(_: object) -> None:
-            is_held.set()
-            gate.wait(10)
-
-        held = threading.Thread(target=market.server.query_blocking, args=(hold,))
-        held.start()
-        assert is_held.wait(10)
-        try:
+        with held(market):
             wanted = limit_order("BUY", "1", "10", "BTCUSDT") | {"newClientOrderId": "late"}
             assert ann.refused("POST", ORDER, **wanted)[:2] == (504, -1007)
-        finally:
-            gate.set()
-            held.join()
             monkeypatch.undo()
         wait_until(lambda: is_open(ann, "late"))
+
+
+def test_a_gateway_that_stops_before_the_engine_answers_leaves_the_outcome_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(http, "SHUTDOWN_S", 0.1)
+    with rest_market(tmp_path) as market:
+        ann = market.trader(USDT="1000")
+        ann.order("BUY", "1", "10")
+        query = ann.signed(f"symbol=BTCUSDT&timestamp={market.clock() // 1_000_000}")
+        head = f"DELETE /api/v3/openOrders?{query} HTTP/1.1\r\nhost: a\r\nx-mbx-apikey: {ann.api_key}\r\n\r\n"
+        with Server(market) as server, server.connect() as connection, held(market):
+            connection.sendall(head.encode())
+            wait_until(lambda: server.requests_in_flight)
+            server.stop()
+            answer = b"".join(iter(lambda: connection.recv(10_000), b""))
+        assert answer.startswith(b"HTTP/1.1 504") and b'"code":-1007' in answer
 
 
 def test_an_exchange_that_has_stopped_says_so(tmp_path):
