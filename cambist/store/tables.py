@@ -36,6 +36,9 @@ meta = Table(
 )
 
 # `account` is the engine's and null until ACCOUNT_CREATE with `reference` has been answered.
+# `password_hash` is null for a user whom an operator made, until a password is set. `sealed_totp` is the secret
+# of the authenticator in use, `sealed_totp_new` one that is being set up; `totp_step` is the newest step used.
+# `withdrawals_held_until_ns`: no withdrawal before, because what proves who the owner is was changed.
 users = Table(
     "users",
     metadata,
@@ -46,6 +49,17 @@ users = Table(
     Column("account", BigInteger, unique=True),
     Column("created_at_ns", BigInteger, nullable=False),
     Column("created_by", String(64), nullable=False),
+    Column("email_verified_at_ns", BigInteger),
+    Column("password_hash", String(255)),
+    Column("sealed_totp", LargeBinary(255)),
+    Column("sealed_totp_new", LargeBinary(255)),
+    Column("totp_step", BigInteger, nullable=False, server_default="0"),
+    Column("failed_in_a_row", Integer, nullable=False, server_default="0"),
+    Column("second_factor_failed_in_a_row", Integer, nullable=False, server_default="0"),
+    Column("withdrawals_held_until_ns", BigInteger, nullable=False, server_default="0"),
+    Column("self_frozen_at_ns", BigInteger),
+    Column("language", String(8), nullable=False, server_default="en"),
+    Column("phrase", String(32), nullable=False, server_default=""),
 )
 
 # `sealed_key` is an HMAC key's secret, another kind's public key, sealed for this row.
