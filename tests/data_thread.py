@@ -14,7 +14,7 @@ from cambist.feed.server import FeedServer
 from cambist.price.server import PriceServer
 
 POLL_S = 0.001
-WITHIN_S = 30
+WITHIN_S = 120
 
 
 class DataThread:

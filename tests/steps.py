@@ -12,7 +12,7 @@ from typing_extensions import Buffer
 
 from tests.log_disks import SECTOR, QuickDisk
 
-WAIT_S = 30
+WAIT_S = 120
 
 
 class Killed(BaseException):

@@ -27,7 +27,7 @@ def main(report_file: Path) -> None:
         api_secret=os.environ["EXCHANGE_SECRET_KEY"],
         base_path=os.environ["EXCHANGE_HTTP"],
         retries=0,
-        timeout=5_000,
+        timeout=60_000,
     )
     spot = Spot(config_rest_api=configuration).rest_api
     for suite in (market_data, orders, order_lists, account):

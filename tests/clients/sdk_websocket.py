@@ -25,7 +25,7 @@ SYMBOL = "BTCUSDT"
 LIMIT: dict[str, Any] = {"symbol": SYMBOL, "side": "BUY", "type": "LIMIT", "time_in_force": "GTC"}
 BUY: dict[str, Any] = {"symbol": SYMBOL, "side": "BUY", "type": "MARKET", "quote_order_qty": 20}
 PRIVATE_EVENTS = {"ExecutionReport", "OutboundAccountPosition", "ListStatus"}  # as its models are called
-WAIT_SECONDS = 20
+WAIT_SECONDS = 60
 
 
 async def main(report_file: Path) -> None:
@@ -34,7 +34,7 @@ async def main(report_file: Path) -> None:
     ws = os.environ["EXCHANGE_WS"]
     spot = Spot(
         config_rest_api=ConfigurationRestAPI(**key, base_path=os.environ["EXCHANGE_HTTP"]),
-        config_ws_api=ConfigurationWebSocketAPI(**key, stream_url=f"{ws}/ws-api/v3", timeout=5_000),
+        config_ws_api=ConfigurationWebSocketAPI(**key, stream_url=f"{ws}/ws-api/v3", timeout=60_000),
         config_ws_streams=ConfigurationWebSocketStreams(stream_url=ws),
     )
     api = await spot.websocket_api.create_connection()

@@ -25,7 +25,7 @@ def test_its_own_tests_pass(exchange: Exchange, tmp_path: Path) -> None:
     done = environments.run(
         "clients",
         tmp_path,
-        *("-m", "pytest", "-q", "--tb=native", "--timeout=20", "--junitxml=report.xml", suite),
+        *("-m", "pytest", "-q", "--tb=native", "--timeout=120", "--junitxml=report.xml", suite),
         *(f"--deselect=suite/{each.replace(' ', '::')}" for each in skipped()["python-binance-deselected"]),
         variables=Place.of(exchange, "bob").environment(),  # whose account is quiet, as one test wants it
     )

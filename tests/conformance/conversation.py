@@ -20,7 +20,7 @@ class User:
     def __init__(self, exchange: Exchange, name: str) -> None:
         user = exchange.users()[name]
         self.key = HmacKey(user.api_key, user.secret_key)
-        self._http = httpx.Client(base_url=f"http://{HOST}:{exchange.port}", timeout=30)
+        self._http = httpx.Client(base_url=f"http://{HOST}:{exchange.port}", timeout=120)
 
     def __enter__(self) -> Self:
         return self

@@ -58,7 +58,7 @@ class Socket:
             if is_wanted(event):
                 return event
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(WAIT_SECONDS):
                 while True:
                     message = await self._connection.receive_json()
                     self.events.append(message)

@@ -25,7 +25,7 @@ from cambist.supervisor.client import supervisor
 
 CAMBIST = Path(sys.executable).with_name("cambist")
 HOST = "127.0.0.1"
-WAIT_SECONDS = 60
+WAIT_SECONDS = 120
 # No request limits, and log segments so small that a test fills several.
 SETTINGS = {
     "CAMBIST_LIMITS_REQUEST_WEIGHT_1M": "0",

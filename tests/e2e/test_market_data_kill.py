@@ -13,7 +13,7 @@ from tests.e2e.flowing import flowing
 from tests.e2e.harness import HOST, Exchange
 
 KILLS = 3
-WITHIN_S = 60
+WITHIN_S = 120
 DEPTH, TRADES = "btcusdt@depth@100ms", "btcusdt@trade"
 
 

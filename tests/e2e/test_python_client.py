@@ -38,7 +38,7 @@ def as_user(exchange: Exchange) -> Callable[[str], Client]:
 
 def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await scene()
 
     asyncio.run(bounded())
@@ -124,7 +124,7 @@ def test_the_lines_in_its_readme_run(exchange):
         },
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     assert done.stdout.startswith("NEW "), done.stderr
 

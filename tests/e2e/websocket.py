@@ -13,7 +13,7 @@ import msgspec
 from cambist.flow.rest import Credentials
 from tests.e2e.harness import HOST, Exchange
 
-WAIT_S = 30
+WAIT_S = 120
 
 
 class Socket:

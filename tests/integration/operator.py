@@ -79,7 +79,7 @@ class Operator:
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
-            _, stderr = process.communicate(timeout=30)
+            _, stderr = process.communicate(timeout=120)
         assert process.returncode == ends_with, stderr
 
 

@@ -87,7 +87,7 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=30)
+        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=120)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -106,7 +106,7 @@ class Client:
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         if method == "GET":
             self.before_get()
-        return self.start(method, path, **options).result(timeout=30)
+        return self.start(method, path, **options).result(timeout=120)
 
     def start(self, method: str, path: str, **options: Any) -> "Future[httpx.Response]":
         """Sends without waiting for the answer."""
@@ -118,7 +118,7 @@ class Client:
         """Status and body for bytes that no client would send."""
         return asyncio.run_coroutine_threadsafe(
             self._send_bytes(method, path, query, body, api_key), self._loop
-        ).result(timeout=30)
+        ).result(timeout=120)
 
     async def _send_bytes(
         self, method: str, path: str, query: bytes, body: bytes, api_key: str

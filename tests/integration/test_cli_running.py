@@ -36,7 +36,7 @@ def stopped(tmp_path):
 
 
 def get(operator, path):
-    with urllib.request.urlopen(f"http://127.0.0.1:{operator.port}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{operator.port}{path}", timeout=120) as answer:
         return json.load(answer)
 
 
@@ -94,7 +94,7 @@ def test_a_port_that_is_taken_is_named(running, stopped):
 
 
 def wait_for_the_end_of(pids):
-    deadline_s = time.monotonic() + 30
+    deadline_s = time.monotonic() + 120
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < deadline_s, "a killed process is still there"
         time.sleep(0.01)
@@ -104,7 +104,7 @@ def wait_for_the_end_of(pids):
 def test_a_signal_stops_it_in_order(stopped, number):
     with stopped.exchange() as process:
         process.send_signal(number)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=120) == 0
     with listening(stopped.home / "operator.sock") as exchange:
         assert exchange is None
 
@@ -117,7 +117,7 @@ def test_after_a_kill_the_left_over_socket_is_in_nobodys_way(stopped):
         process.kill()  # first, or it would start the others again
         for pid in filter(None, kept):
             os.kill(pid, signal.SIGKILL)
-        process.wait(timeout=30)
+        process.wait(timeout=120)
         wait_for_the_end_of(kept)
     assert (stopped.home / "operator.sock").exists()
     assert [each["email"] for each in stopped.ask("user", "list")] == [ANN]
@@ -139,7 +139,7 @@ def test_a_log_that_fails_ends_the_process_with_its_own_status(stopped, monkeypa
         answer = stopped.call("user", "create", ANN, "--json")
         assert answer.status == 69
         assert answer.document["error"]["code"] == "outcome_unknown"
-        process.wait(timeout=30)
+        process.wait(timeout=120)
         why = json.loads(process.stdout.readline())["error"]["message"]
     assert "stopped by itself" in why and "`cambist verify`" in why
     with pytest.raises(urllib.error.URLError):

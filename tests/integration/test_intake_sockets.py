@@ -21,7 +21,7 @@ from cambist.match.queries import OpenOrders
 from tests.wires import Leader, secret_of
 
 HOST = "127.0.0.1"
-WITHIN_S = 60
+WITHIN_S = 120
 
 
 class Site:

@@ -83,7 +83,7 @@ def running_sandbox(home):
         yield environment
     finally:
         exchange.send_signal(signal.SIGTERM)
-        assert exchange.wait(30) == 0
+        assert exchange.wait(120) == 0
 
 
 def cambist(environment, *arguments):

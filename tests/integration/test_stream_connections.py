@@ -102,7 +102,7 @@ async def stage(*, messages_max: int = 0, attempts_max: int = 0) -> AsyncIterato
 
 def play(scene: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        await asyncio.wait_for(scene(), 60)
+        await asyncio.wait_for(scene(), 120)
 
     uvloop.run(bounded())
 

@@ -29,7 +29,7 @@ class Scene:
 
     async def ask(self, method: str, params: dict[str, Any]) -> Any:
         await self.ws.send_json({"id": 1, "method": method, "params": params})
-        return await self.ws.receive_json(timeout=20)
+        return await self.ws.receive_json(timeout=120)
 
     def connection(self) -> Connection:
         app: Any = self.market.client.app
@@ -62,7 +62,7 @@ def play(directory: Path, act: Callable[[Scene], Awaitable[None]], limits: Limit
         await serving
 
     with rest_market(directory, limits=limits, address=HOST) as market:
-        uvloop.run(asyncio.wait_for(scene(market), 60))
+        uvloop.run(asyncio.wait_for(scene(market), 120))
 
 
 def test_a_session_and_its_events_end_with_the_key(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_session_and_its_events_end_with_the_key(tmp_path: Path) -> None:
         assert (await scene.ask("account.status", {}))["status"] == 200
         api_keys.delete(scene.market.records, ann.api_key, now_ns=time.time_ns(), acting_user="test")
         scene.connection().beat(asyncio.get_running_loop().time(), b"2")
-        ended = await scene.ws.receive_json(timeout=20)
+        ended = await scene.ws.receive_json(timeout=120)
         assert (ended["subscriptionId"], ended["event"]["e"]) == (0, "eventStreamTerminated")
         refused = await scene.ask("account.status", {})
         assert (refused["status"], refused["error"]["code"]) == (401, -2015)

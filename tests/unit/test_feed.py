@@ -29,7 +29,7 @@ from cambist.feed.messages import (
 from cambist.feed.server import Connection, FeedServer
 from cambist.frames import Frames, FrameTooLarge
 
-WITHIN_S = 10
+WITHIN_S = 120
 
 
 class Publishers:

@@ -56,7 +56,7 @@ class MemoryLog:
 
     def append(self, payload: bytes) -> None:
         self.waiting.set()
-        assert self.gate.wait(timeout=10)
+        assert self.gate.wait(timeout=60)
         if self.fail_next:
             raise LogFailed("fdatasync: Input/output error")
         self.batches.append(payload)
@@ -270,7 +270,7 @@ def test_who_is_no_future_is_told_in_his_event_loop(market):
     async def main() -> None:
         teller = Teller()
         market.port.send(market.bid(), teller)
-        await asyncio.wait_for(teller.told.wait(), 10)
+        await asyncio.wait_for(teller.told.wait(), 60)
 
     asyncio.run(main())
 
@@ -361,7 +361,7 @@ def fill_queue(market: Market, count: int) -> list["asyncio.Future[bytes]"]:
     """One command is taken and held back in the log, `count` more wait behind it."""
     market.log.hold()
     taken = market.port.submit(market.bid())
-    assert market.log.waiting.wait(timeout=10)
+    assert market.log.waiting.wait(timeout=60)
     return [taken, *(market.port.submit(market.bid()) for _ in range(count))]
 
 
@@ -520,7 +520,7 @@ def test_an_idle_log_is_sealed_once():
     market.log.sealed.clear()
     market.port.call(market.bid())
     market.clock_ns += 5_000_000
-    assert market.log.sealed.wait(timeout=10)
+    assert market.log.sealed.wait(timeout=60)
     seals = market.log.seals
     market.server.stop()
     assert market.log.seals == seals
@@ -555,7 +555,7 @@ def test_whoever_calls_while_it_stops_gets_an_answer_or_a_refusal(market):
         while market.server.query_blocking(lambda engine: engine.open_order_count) < 200:
             pass
         market.server.stop()
-        accepted = sum(caller.result(timeout=10) for caller in callers)
+        accepted = sum(caller.result(timeout=60) for caller in callers)
     assert market.engine.open_order_count == accepted
 
 
@@ -633,7 +633,7 @@ def test_an_idle_server_wakes_for_a_deadline(market):
     market.value(market.port, Countdown(account=market.ann, deadline_ns=TIME_NS + 50_000_000))
     market.log.waiting.clear()
     market.clock_ns = TIME_NS + 50_000_000
-    assert market.log.waiting.wait(timeout=10)
+    assert market.log.waiting.wait(timeout=60)
     assert market.server.query_blocking(lambda engine: engine.open_order_count) == 0
 
 
@@ -688,14 +688,14 @@ def test_who_was_replaced_says_unknown_to_what_is_in_flight_and_takes_nothing_mo
     market.log.hold()
     with ThreadPoolExecutor() as clients:
         in_flight = clients.submit(market.port.call, market.bid())
-        assert market.log.waiting.wait(timeout=10)
+        assert market.log.waiting.wait(timeout=60)
         later = clients.submit(market.server.query_blocking, lambda engine: engine.sequence)
         market.log.is_replaced = True
         market.log.gate.set()
         with pytest.raises(OutcomeUnknown):
-            in_flight.result(timeout=10)
+            in_flight.result(timeout=60)
         with pytest.raises((OutcomeUnknown, Unavailable)):
-            later.result(timeout=10)
+            later.result(timeout=60)
     market.server.join()
     assert isinstance(market.server.problem, Fenced)
     with pytest.raises(Unavailable):

@@ -114,7 +114,7 @@ def test_nobody_there_is_a_problem(tmp_path):
 
 
 def get(port: int, path: str) -> tuple[int, bytes]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = HTTPConnection("127.0.0.1", port, timeout=120)
     connection.request("GET", path)
     answer = connection.getresponse()
     found = answer.status, answer.read()

@@ -20,7 +20,7 @@ from cambist.supervisor.control import SupervisorControl
 from cambist.supervisor.messages import DISK_FAILED, FENCED, Pause
 from cambist.supervisor.supervisor import Supervisor
 
-WITHIN_S = 30
+WITHIN_S = 120
 OPENED, READY = """echo '{"type":"opened"}'""", """echo '{"type":"ready","document":{"said":1}}'"""
 WORKS = f"{OPENED}; {READY}; exec cat"  # until its standard input ends, or a signal comes
 REFUSES = """echo '{"type":"error","code":"damaged","message":"the log is damaged"}'; exit 1"""
