@@ -36,8 +36,8 @@ meta = Table(
 )
 
 # `account` is the engine's and null until ACCOUNT_CREATE with `reference` has been answered.
-# `password_hash` is null for a user whom an operator made, until a password is set. `sealed_totp` is the secret
-# of the authenticator in use, `sealed_totp_new` one that is being set up; `totp_step` is the newest step used.
+# `password_hash` is null for a user whom an operator made, until a password is set. `sealed_totp` is the
+# authenticator's secret, `sealed_totp_new` one that is being set up; `totp_step` is the newest step used.
 # `withdrawals_held_until_ns`: no withdrawal before, because what proves who the owner is was changed.
 users = Table(
     "users",
@@ -54,8 +54,6 @@ users = Table(
     Column("sealed_totp", LargeBinary(255)),
     Column("sealed_totp_new", LargeBinary(255)),
     Column("totp_step", BigInteger, nullable=False, server_default="0"),
-    Column("failed_in_a_row", Integer, nullable=False, server_default="0"),
-    Column("second_factor_failed_in_a_row", Integer, nullable=False, server_default="0"),
     Column("withdrawals_held_until_ns", BigInteger, nullable=False, server_default="0"),
     Column("self_frozen_at_ns", BigInteger),
     Column("language", String(8), nullable=False, server_default="en"),

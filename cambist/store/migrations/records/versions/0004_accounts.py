@@ -13,10 +13,6 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("sealed_totp", sa.LargeBinary(255), nullable=True))
     op.add_column("users", sa.Column("sealed_totp_new", sa.LargeBinary(255), nullable=True))
     op.add_column("users", sa.Column("totp_step", sa.BigInteger, nullable=False, server_default="0"))
-    op.add_column("users", sa.Column("failed_in_a_row", sa.Integer, nullable=False, server_default="0"))
-    op.add_column(
-        "users", sa.Column("second_factor_failed_in_a_row", sa.Integer, nullable=False, server_default="0")
-    )
     op.add_column(
         "users", sa.Column("withdrawals_held_until_ns", sa.BigInteger, nullable=False, server_default="0")
     )
