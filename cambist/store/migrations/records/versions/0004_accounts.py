@@ -94,7 +94,7 @@ def upgrade() -> None:
         "attempts",
         sa.Column("name", sa.String(160), nullable=False),
         sa.Column("ends_at_ns", sa.BigInteger, nullable=False),
-        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("tried", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_attempts"),
     )
     op.create_index("ix_attempts_ends_at_ns", "attempts", ["ends_at_ns"])
