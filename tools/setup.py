@@ -29,6 +29,8 @@ DEMO = ROOT / ".demo"
 # Clients that `make test` runs against the exchange, and the sources that have their own tests.
 CLIENTS = VENV / "clients"
 WEB = ROOT / "web"
+# Ethereum nodes for the demo and the tests.
+NODES = ROOT / "nodes"
 REQUIREMENTS = ROOT / "requirements"
 INTERPRETER = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -87,6 +89,15 @@ def steps(goal: str) -> Iterator[Step]:
     lock = [WEB / "package.json", WEB / "package-lock.json"]
     charts = WEB / "node_modules" / "lightweight-charts" / "package.json"
     yield Step("page's charts", install_charts, lock, [charts], "the page shows no candles")
+    lock = [NODES / "package.json", NODES / "package-lock.json"]
+    anvil = NODES / "node_modules" / "@foundry-rs" / "anvil" / "package.json"
+    if goal == "run":
+        without = "the demo has no chain, so no deposits and withdrawals"
+        yield Step("demo's chain", partial(install_nodes, "--omit=dev"), lock, [anvil], without)
+    else:
+        hardhat = NODES / "node_modules" / "hardhat" / "package.json"
+        without = "tests on real Ethereum nodes are skipped"
+        yield Step("Ethereum nodes", install_nodes, lock, [anvil, hardhat], without)
     if goal == "run":
         flow = DEMO / "ob_analytics" / "_sample_data" / "orders.csv.gz"
         generated = "the demo's order flow comes from the generator instead of the recording"
@@ -179,9 +190,18 @@ def build_engine() -> None:
 
 
 def install_charts() -> None:
+    install_from_npm(WEB)
+
+
+def install_nodes(*options: str) -> None:
+    install_from_npm(NODES, *options)
+
+
+def install_from_npm(folder: Path, *options: str) -> None:
     if shutil.which("npm") is None:
         raise StepFailed("npm is missing; install Node.js 20 or newer")
-    command("npm", "ci", "--prefix", str(WEB), "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+    quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+    command("npm", "ci", "--prefix", str(folder), *quietly, *options)
 
 
 def fetch_recorded_flow() -> None:
