@@ -1,0 +1,1 @@
+"""Coins on chains: what comes in is found and credited, what goes out is built, sent and followed."""

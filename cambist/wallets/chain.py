@@ -1,0 +1,121 @@
+"""What the wallets ask of a chain, the same for every chain. One class of each chain's folder offers it.
+
+Nodes are not trusted: what they say is checked for shape, held against the hashes of the blocks before and
+against a second node where there is one. Amounts are in the chain's smallest unit. Addresses, hashes and
+transaction ids are text in one spelling only (EVM: lower case with 0x). `contract` names a token, and is
+empty for the chain's own coin. Everything here blocks, within the times that the chain was made with.
+"""
+
+from collections.abc import Container, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from cambist.errors import Refused, Unavailable
+
+
+class NodeFailed(Unavailable):
+    """No answer, or one that is not whole; the same is asked again later."""
+
+
+class NodesDisagree(Refused):
+    """Two nodes, or a node and what it said before, contradict each other: the chain is not read on."""
+
+    code = "nodes_disagree"
+
+
+class Tip(NamedTuple):
+    """The newest block, its time (Unix seconds), and the newest that the chain calls final."""
+
+    height: int
+    time_s: int
+    final_height: int
+
+
+class Header(NamedTuple):
+    height: int
+    hash: str
+    parent: str
+
+
+class Output(NamedTuple):
+    """What came to an address that is watched.
+
+    `name` tells it from the other outputs of its transaction, in whichever block that is. `doubt` says why
+    the amount may not be what it seems; it is empty as a rule.
+    """
+
+    txid: str
+    name: str
+    contract: str
+    address: str
+    amount_units: int
+    doubt: str = ""
+
+
+class Mined(NamedTuple):
+    """One of our own transactions, in a block. What is not `is_ok` has moved nothing but its fee."""
+
+    is_ok: bool
+    fee_units: int
+
+
+class Block(NamedTuple):
+    header: Header
+    outputs: Sequence[Output]
+    mined: Mapping[str, Mined]
+
+
+class Terms(NamedTuple):
+    """How a transaction is to be made: what the signer gets beside what is to be paid.
+
+    `nonce` is the sender's next, and says nothing where a chain has none. The fee is at most `fee_max_units`.
+    """
+
+    nonce: int
+    gas: int
+    max_fee: int
+    priority_fee: int
+
+    @property
+    def fee_max_units(self) -> int:
+        return self.gas * self.max_fee
+
+
+class Chain(Protocol):
+    network: str
+
+    # Reading.
+
+    def tip(self) -> Tip:
+        """Raises NodeFailed; NodesDisagree, also if it is another chain than it was."""
+
+    def header(self, height: int) -> Header:
+        """Of the branch that the node takes for the best. Raises NodeFailed, NodesDisagree."""
+
+    def read(self, height: int, watched: Container[str], own: Container[str]) -> Block:
+        """A whole block: outputs to `watched` addresses, and what became of `own` transactions in it.
+
+        Raises NodeFailed unless all of it could be read, NodesDisagree.
+        """
+
+    def balance(self, contract: str, address: str, height: int) -> int:
+        """After the block at `height`. Raises NodeFailed."""
+
+    def is_address(self, text: str) -> bool:
+        """Whether money can be sent there: well formed, and no address from which nobody can move it."""
+
+    # Paying.
+
+    def next_nonce(self, address: str) -> int:
+        """The number of transactions of this address that are in blocks. Raises NodeFailed."""
+
+    def terms(self, sender: str, nonce: int, contract: str, to: str, amount_units: int) -> Terms:
+        """At what the network takes now. Raises NodeFailed; Refused if the chain would refuse the payment."""
+
+    def dearer(self, terms: Terms) -> Terms:
+        """The same transaction at a fee that replaces the one before, at least."""
+
+    def send(self, raw: bytes) -> None:
+        """Hands a signed transaction to the node; one that it has is fine. Raises NodeFailed, Refused."""
+
+    def is_known(self, txid: str) -> bool:
+        """Whether the node has the transaction, in a block or waiting for one. Raises NodeFailed."""
