@@ -110,6 +110,9 @@ def _programs(settings: Settings, listener: socket.socket, orphans: int, *, demo
             is_vital=processes.match_apart,
             end_within_s=_SOCKETS_AND_LAST_REQUESTS_S,
         )
+    if processes.office:
+        command = _python("cambist.app_office")
+        yield Program("office", command, environment, inherits=(orphans,), stops=-1)
     yield Program("data", _python("cambist.app_data"), environment, inherits=(orphans,), stops=1)
     if settings.snapshots.every_commands or settings.snapshots.every_minutes:
         command = _python("cambist.app_snapshotter")

@@ -103,6 +103,7 @@ class Processes(Struct, frozen=True, kw_only=True):
 
     gateways: Annotated[int, _between(0, 15), _says("Further gateway processes on the public port.")] = 0
     standby: Annotated[bool, _says("A second match server that takes over from the first.")] = False
+    office: Annotated[bool, _says("Accounts in a browser: sign-up, sign-in and what follows.")] = True
     match_apart: Annotated[bool, _says("The match server in a process without a gateway.")] = False
 
 
@@ -166,6 +167,26 @@ class Standby(Struct, frozen=True, kw_only=True):
     ] = 1_000
 
 
+class Accounts(Struct, frozen=True, kw_only=True):
+    """What users sign in with, and how long they wait for what is dangerous; shorter only in a sandbox."""
+
+    session_hours: Annotated[int, _between(1, 720), _says("Hours after which a user signs in again.")] = 24
+    session_idle_minutes: Annotated[
+        int, _between(1, 1_440), _says("Minutes without a request after which a user signs in again.")
+    ] = 60
+    address_wait_hours: Annotated[
+        int, _between(0, 1_000), _says("Hours before a withdrawal may go to a new address.")
+    ] = 24
+    change_wait_hours: Annotated[
+        int,
+        _between(0, 1_000),
+        _says("Hours without withdrawals after a change of password or second factor."),
+    ] = 24
+    recovery_wait_hours: Annotated[
+        int, _between(0, 1_000), _says("Hours without withdrawals after a recovery or a new e-mail address.")
+    ] = 72
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings of one exchange, checked; `home` is the data directory that holds everything else."""
 
@@ -183,6 +204,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     keep: Keep = Keep()
     standby: Standby = Standby()
     intake: Intake = Intake()
+    accounts: Accounts = Accounts()
 
     @classmethod
     def load(cls, home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:
@@ -253,6 +275,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     def supervisor_file(self) -> Path:
         """The socket on which the supervisor of `cambist run` is asked about its processes."""
         return self.home / "supervisor.sock"
+
+    @property
+    def office_file(self) -> Path:
+        """The socket on which the office answers the account API; only our own processes can open it."""
+        return self.run_directory / "office.sock"
 
     def ops_file(self, process: str) -> Path:
         """The socket on which that process answers /health, /ready and /metrics."""
@@ -394,6 +421,16 @@ def _checked(section: str, key: str, given: _Given) -> Any:
         raise SettingsError(f"{given.where} = {given.value!r}: must be {_allowed(kind)}") from None
 
 
+def _require_waits(accounts: Accounts, file: Path) -> None:
+    """Each wait is time in which the owner of an account can still stop a thief."""
+    for field in msgspec.structs.fields(Accounts):
+        if field.name.endswith("_wait_hours") and getattr(accounts, field.name) < field.default:
+            raise SettingsError(
+                f"{file}: accounts.{field.name} = {getattr(accounts, field.name)}: "
+                f"must be at least {field.default} where mode.sandbox is not true"
+            )
+
+
 def _check_together(settings: Settings, file: Path) -> None:
     server, api, match = settings.server, settings.api, settings.match
     if server.port == server.console_port:
@@ -419,6 +456,8 @@ def _check_together(settings: Settings, file: Path) -> None:
         raise SettingsError(f"{file}: processes.gateways = 0: match_apart = true needs one at least")
     if processes.standby and not processes.match_apart:
         raise SettingsError(f"{file}: processes.standby = true: needs processes.match_apart = true")
+    if not settings.mode.sandbox:
+        _require_waits(settings.accounts, file)
 
 
 def _allowed(kind: Any) -> str:

@@ -32,6 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"feed"} | BELOW_SERVICES,
     "intake": {"match"} | BELOW_SERVICES,
     "accounts": BELOW_SERVICES,
+    "account_api": {"accounts", "wallets", "match"} | BELOW_SERVICES,
+    "wallets": {"accounts", "match"} | BELOW_SERVICES,
     "gateway": {"accounts", "feed", "match", "ledger"} | BELOW_SERVICES,
     "price": {"feed"} | BELOW_SERVICES,
     "describe": {"data", "feed", "gateway", "price"} | BELOW_SERVICES,

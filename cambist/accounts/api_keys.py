@@ -108,6 +108,37 @@ def create(
     now_ns: int,
     acting_user: str,
 ) -> tuple[str, str | None]:
+    """As `create_in`, in a transaction of its own."""
+    with records.write() as db:
+        return create_in(
+            records,
+            db,
+            user,
+            label=label,
+            scopes=scopes,
+            kind=kind,
+            public_key=public_key,
+            ip_allow=ip_allow,
+            expires_at_ns=expires_at_ns,
+            now_ns=now_ns,
+            acting_user=acting_user,
+        )
+
+
+def create_in(
+    records: Records,
+    db: Connection,
+    user: User,
+    *,
+    label: str,
+    scopes: Scope,
+    kind: Kind = Kind.HMAC,
+    public_key: str | None = None,
+    ip_allow: Collection[str] = (),
+    expires_at_ns: int | None = None,
+    now_ns: int,
+    acting_user: str,
+) -> tuple[str, str | None]:
     """A new key as (API key, secret); the secret of an HMAC key cannot be shown again, others have None.
 
     `public_key` is PEM, for the other kinds. Raises ApiKeyInvalid and PublicKeyInvalid.
@@ -133,12 +164,11 @@ def create(
     }
     place = _place(kind.value, api_key, user.account, scopes.value, networks, expires_at_ns)
     sealed = records.vault.seal(material, place=place)
-    with records.write() as db:
-        active = select(func.count()).where(api_keys.c.user_id == user.id, api_keys.c.revoked_at_ns.is_(None))
-        if db.execute(active).scalar_one() >= KEYS_PER_USER_MAX:
-            raise ApiKeyInvalid(f"{user.email} has {KEYS_PER_USER_MAX} API keys, the most a user may have")
-        db.execute(insert(api_keys).values(row | {"sealed_key": sealed}))
-        records.audit.append(db, Act(acting_user, "api-key.create", row, now_ns))
+    active = select(func.count()).where(api_keys.c.user_id == user.id, api_keys.c.revoked_at_ns.is_(None))
+    if db.execute(active).scalar_one() >= KEYS_PER_USER_MAX:
+        raise ApiKeyInvalid(f"{user.email} has {KEYS_PER_USER_MAX} API keys, the most a user may have")
+    db.execute(insert(api_keys).values(row | {"sealed_key": sealed}))
+    records.audit.append(db, Act(acting_user, "api-key.create", row, now_ns))
     return api_key, secret
 
 
@@ -153,6 +183,12 @@ def delete(records: Records, api_key: str, *, now_ns: int, acting_user: str) -> 
         if revoked.rowcount == 0:
             raise ApiKeyUnknown(api_key)
         records.audit.append(db, Act(acting_user, "api-key.delete", {"api_key": api_key}, now_ns))
+
+
+def revoke_all(db: Connection, user_id: int, *, now_ns: int, acting_user: str) -> None:
+    """All keys of a user, in the transaction that says why."""
+    active = (api_keys.c.user_id == user_id) & api_keys.c.revoked_at_ns.is_(None)
+    db.execute(update(api_keys).where(active).values(revoked_at_ns=now_ns, revoked_by=acting_user))
 
 
 def list_all(records: Records, user: User | None = None) -> list[ApiKeyEntry]:

@@ -13,9 +13,14 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from cambist import ids
 from cambist.accounts import emails
+from cambist.engine.commands import AccountClass, AccountCreate, Permission
+from cambist.engine.events import Status
 from cambist.errors import Refused
+from cambist.store.outbox import Answer
 from cambist.store.records import Records
 from cambist.store.tables import users
+
+CREATED = "user.created"  # the purpose of ACCOUNT_CREATE in the outbox; stored: never rename
 
 
 class EmailTaken(Refused):
@@ -65,6 +70,22 @@ def begin(db: Connection, email: str, *, now_ns: int, acting_user: str) -> User:
     return user
 
 
+def account_create(user: User) -> AccountCreate:
+    """For an account that may trade, deposit and withdraw; the same for ever, so the engine makes it once."""
+    return AccountCreate(
+        account_class=AccountClass.USER,
+        permissions=Permission.TRADE | Permission.DEPOSIT | Permission.WITHDRAW,
+        owner=user.id,
+        reference=user.account_reference,
+    )
+
+
+def created(db: Connection, user_id: str, answer: Answer) -> None:
+    """What follows from the engine's answer to that."""
+    if answer.status == Status.OK:
+        complete(db, int(user_id), answer.value)
+
+
 def complete(db: Connection, user_id: int, account: int) -> None:
     """`account` is what the engine answered to the user's reference. One that is there stays."""
     db.execute(update(users).where(users.c.id == user_id, users.c.account.is_(None)).values(account=account))
@@ -85,13 +106,13 @@ def get(records: Records, email: str) -> User:
 def list_all(records: Records) -> list[User]:
     """All users, oldest first."""
     with records.read() as db:
-        return [_user(row) for row in db.execute(select(users).order_by(users.c.id))]
+        return [of_row(row) for row in db.execute(select(users).order_by(users.c.id))]
 
 
 def _find(db: Connection, email: str) -> User | None:
     wanted = users.c.email_canonical == emails.canonical(email)
     row = db.execute(select(users).where(wanted)).one_or_none()
-    return None if row is None else _user(row)
+    return None if row is None else of_row(row)
 
 
 def _get(db: Connection, email: str) -> User:
@@ -101,7 +122,7 @@ def _get(db: Connection, email: str) -> User:
     return user
 
 
-def _user(row: Row[tuple[object, ...]]) -> User:
+def of_row(row: Row[tuple[object, ...]]) -> User:
     return User(
         id=row.id,
         email=row.email,

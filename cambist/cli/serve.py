@@ -10,6 +10,7 @@ from cambist.app_data import serve_data
 from cambist.app_exchange import serve as serve_exchange
 from cambist.app_gateway import serve as serve_gateway
 from cambist.app_match import serve_match
+from cambist.app_office import serve_office
 from cambist.app_snapshotter import serve_snapshotter
 from cambist.cli.terminal import LOG_FAILED, fail, progress
 from cambist.control.failures import ANSWERED, failure_of, stopped_by_itself
@@ -39,6 +40,12 @@ def match(standby: bool) -> None:
 def gateway() -> None:
     """A further gateway, on CAMBIST_PORT, before the match server that leads."""
     _in_the_foreground("gateway", lambda settings: serve_gateway(settings, "gateway", with_parent=False))
+
+
+@serve.command()
+def office() -> None:
+    """The office: accounts, sign-in and what belongs to it. `run` starts one by itself."""
+    _in_the_foreground("office", lambda settings: serve_office(settings, with_parent=False))
 
 
 @serve.command()

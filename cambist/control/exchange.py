@@ -19,7 +19,6 @@ from cambist.match.courier import Courier, Effect, LocalDesk, Post, results
 from cambist.match.server import MatchServer
 from cambist.settings import Settings
 from cambist.store.audit import Act
-from cambist.store.outbox import Answer
 from cambist.store.records import Records
 
 T = TypeVar("T")
@@ -33,7 +32,6 @@ SANDBOX_MIRROR = AccountCreate(
 )
 
 SENDER = "operator"  # stored: never rename
-USER_CREATED = "user.created"  # the same
 
 _WHY = {
     Status.ALREADY_LISTED: "it is listed already",
@@ -164,12 +162,7 @@ class Assets:
             raise AssetUnknown(f"there is no asset {name}; `cambist asset list` shows all") from None
 
 
-def _user_created(db: Connection, user_id: str, answer: Answer) -> None:
-    if answer.status == Status.OK:
-        users.complete(db, int(user_id), answer.value)
-
-
-_EFFECTS: Mapping[str, Effect] = {USER_CREATED: _user_created}
+_EFFECTS: Mapping[str, Effect] = {users.CREATED: users.created}
 
 
 def iso_time(time_ns: int) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from cambist._matching import Engine
-from cambist.accounts import api_keys, users
+from cambist.accounts import api_keys, people, users
 from cambist.accounts.api_keys import Scope
 from cambist.accounts.signatures import Kind
 from cambist.accounts.users import User
-from cambist.control.exchange import USER_CREATED, Caller, Exchange, Request, iso_time
-from cambist.engine.commands import AccountClass, AccountCreate, AccountFreeze, Permission
+from cambist.control.exchange import Caller, Exchange, Request, iso_time
+from cambist.engine.commands import AccountFreeze
 from cambist.errors import Refused
 from cambist.match.courier import Post
 
@@ -38,13 +38,7 @@ class CreateUser(Request, tag="user.create"):
 
         def prepare(db: Connection) -> Post:
             user = users.begin(db, self.email, now_ns=act.time_ns, acting_user=caller.name)
-            create = AccountCreate(
-                account_class=AccountClass.USER,
-                permissions=Permission.TRADE | Permission.DEPOSIT | Permission.WITHDRAW,
-                owner=user.id,
-                reference=user.account_reference,
-            )
-            return Post(create, USER_CREATED, str(user.id))
+            return Post(users.account_create(user), users.CREATED, str(user.id))
 
         exchange.change(act, prepare)
         return _shown(users.get(exchange.records, self.email), is_frozen=False)
@@ -69,7 +63,14 @@ class FreezeUser(Request, tag="user.freeze"):
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
         user = users.get(exchange.records, self.email)
-        exchange.execute(caller.act(self), AccountFreeze(account=account_of(user), frozen=self.frozen))
+        freeze = AccountFreeze(account=account_of(user), frozen=self.frozen)
+
+        def prepare(db: Connection) -> Post:
+            if not self.frozen:
+                people.change(db, user.id, self_frozen_at_ns=None)
+            return Post(freeze)
+
+        exchange.change(caller.act(self), prepare)
         return _shown(user, is_frozen=self.frozen)
 
 

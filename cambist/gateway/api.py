@@ -29,6 +29,7 @@ from cambist.gateway import (
     own_history,
     public_trades,
     replace,
+    session,
     tickers,
     wallet,
 )
@@ -39,6 +40,7 @@ from cambist.gateway.errors import ApiError, Refusal
 from cambist.gateway.limits import RequestLimits, client_of
 from cambist.gateway.neighbours import Neighbours
 from cambist.gateway.params import Params
+from cambist.gateway.session import Session
 from cambist.store.records import Records
 
 log = logging.getLogger(__name__)
@@ -60,6 +62,8 @@ class Question(Protocol):
     @property
     def is_known(self) -> bool: ...
     @property
+    def session(self) -> Session | None: ...
+    @property
     def time_unit(self) -> str: ...
     @property
     def client_ip(self) -> str: ...
@@ -79,6 +83,7 @@ class Request(NamedTuple):
     time_unit: str
     client_ip: str
     is_known: bool = False
+    session: Session | None = None
 
     def endpoint(self) -> "Endpoint":
         """Raises ApiError (404 or 405)."""
@@ -270,6 +275,8 @@ class Api:
         self, request: Question, scope: Scope, params: Params, now_ns: int, *, is_signed: bool
     ) -> ApiKey:
         limits = self.services.settings.api
+        if not request.api_key and request.session is not None:
+            return self._of_session(request.session, scope, now_ns)
         if request.is_known or not is_signed:
             if "timestamp" in params:
                 require_timely(params, now_ns, limits)
@@ -290,6 +297,13 @@ class Api:
             now_ns=now_ns,
             limits=limits,
         )
+
+    def _of_session(self, sent: Session, scope: Scope, now_ns: int) -> ApiKey:
+        """Whoever is signed in, in a page of ours; such a request has no signature and needs no timestamp."""
+        key = session.key_of(self.records, sent, now_ns, self.services.settings.accounts)
+        if key is None or not key.permits(scope, client_ip="", now_ns=now_ns):
+            raise ApiError(errors.KEY_REJECTED)
+        return key
 
 
 def failed(problem: Exception, request_id: bytes, asked: str, headers: Headers) -> tuple[int, bytes]:

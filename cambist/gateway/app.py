@@ -3,21 +3,25 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from cambist.gateway import errors, page
+from cambist.gateway import errors, office, page
 from cambist.gateway.api import Answer, Api, Request
+from cambist.gateway.bodies import ClientGone, read_body
 from cambist.gateway.calls import Services
 from cambist.gateway.core import Core, Port
 from cambist.gateway.documents import pages
 from cambist.gateway.history import History
 from cambist.gateway.markets import Markets
 from cambist.gateway.neighbours import Neighbours
+from cambist.gateway.office import OfficeDoor
 from cambist.gateway.order_limits import OrderLimits
+from cambist.gateway.session import Session
 from cambist.gateway.sockets import Sockets
 from cambist.gateway.streams.streaming import Streaming
 from cambist.match.queries import LastSequence, Listing
@@ -70,7 +74,7 @@ def create_app(
     routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in served.items()]
     api = Api(services, records, neighbours, clock)
     sockets = Sockets(api, services, streaming, neighbours)
-    return Gateway(api, settings.api.body_max_bytes, routes, sockets)
+    return Gateway(api, settings.api.body_max_bytes, routes, sockets, settings.office_file)
 
 
 class Gateway(Starlette):
@@ -79,21 +83,22 @@ class Gateway(Starlette):
     WebSockets are not its business but the HTTP server's, which opens the door of `sockets`.
     """
 
-    def __init__(self, api: Api, body_max_bytes: int, pages: list[Route], sockets: Sockets) -> None:
+    def __init__(
+        self, api: Api, body_max_bytes: int, pages: list[Route], sockets: Sockets, office: Path
+    ) -> None:
         self._answers = ApiApplication(api, body_max_bytes)
+        self.office = OfficeDoor(api, office, body_max_bytes)
         super().__init__(routes=[*pages, Mount("/", self._answers)])
         self.api = api
         self.sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(_API_PATHS):
+        if scope["type"] == "http" and scope["path"].startswith(office.PATHS):
+            await self.office(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith(_API_PATHS):
             await self._answers(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
-
-
-class ClientGone(Exception):
-    """Hung up before the request was whole: there is nobody to answer and nothing to do."""
 
 
 class ApiApplication:
@@ -113,7 +118,7 @@ class ApiApplication:
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        api_key = time_unit = b""
+        api_key = time_unit = cookies = csrf = b""
         head_bytes = len(scope["query_string"])
         for name, value in scope["headers"]:
             head_bytes += len(name) + len(value)
@@ -121,9 +126,13 @@ class ApiApplication:
                 api_key = value
             elif name == b"x-mbx-time-unit":
                 time_unit = value
+            elif name == b"cookie":
+                cookies = value
+            elif name == b"x-csrf-token":
+                csrf = value
         if head_bytes > HEAD_MAX_BYTES:
             return self._api.refuse(errors.HEAD_TOO_LARGE)
-        body = await self._body(receive)
+        body = await read_body(receive, self._body_max_bytes)
         if body is None:
             return self._api.refuse(errors.BODY_TOO_LARGE)
         client = scope["client"]
@@ -135,21 +144,6 @@ class ApiApplication:
             api_key.decode("latin-1"),
             time_unit.decode("latin-1"),
             client[0] if client else "",
+            session=Session.of(cookies, csrf),
         )
         return await self._api.answer(request)
-
-    async def _body(self, receive: Receive) -> bytes | None:
-        """None as soon as it is too large. Raises ClientGone if it did not come to its end."""
-        message = await _next(receive)
-        body: bytes = message.get("body", b"")
-        while message.get("more_body") and len(body) <= self._body_max_bytes:
-            message = await _next(receive)
-            body += message.get("body", b"")
-        return body if len(body) <= self._body_max_bytes else None
-
-
-async def _next(receive: Receive) -> Message:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientGone
-    return message

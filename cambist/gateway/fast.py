@@ -58,6 +58,7 @@ class TradingProtocol(BoundedProtocol):
     _head_bytes = 0
     _query = b""
     _api_key = _time_unit = _body = b""
+    _is_of_page = False  # a browser's, whose credential is a session
     _is_reading = False  # a request whose end has not come yet
     _answered_at = 0.0  # the loop's time
     _idle: asyncio.TimerHandle | None = None
@@ -110,7 +111,7 @@ class TradingProtocol(BoundedProtocol):
         self.headers = []
         self._head_bytes = 0
         self._api_key = self._time_unit = b""
-        self.expect_100_continue = False
+        self.expect_100_continue = self._is_of_page = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:
@@ -121,13 +122,15 @@ class TradingProtocol(BoundedProtocol):
                 self._api_key = value
             elif name == b"x-mbx-time-unit":
                 self._time_unit = value
+            elif name == b"x-csrf-token":
+                self._is_of_page = True
             elif name == b"expect":
                 self.expect_100_continue = value.lower() == b"100-continue"
 
     def on_headers_complete(self) -> None:
         path, _, query = self.url.partition(b"?")
         self._path = ENDPOINTS.get(self.parser.get_method(), _NO_PATHS).get(path)
-        if self._path is None or not self._is_plain():
+        if self._path is None or self._is_of_page or not self._is_plain():
             self._path = None
             self._go_the_long_way()
             return

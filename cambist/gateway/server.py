@@ -48,6 +48,7 @@ async def serve_gateway(
     await app.sockets.stop()
     web.should_exit = True
     await serving
+    await app.office.close()
     if sockets.done():
         sockets.result()
     sockets.cancel()

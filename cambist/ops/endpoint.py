@@ -93,7 +93,7 @@ def watching(watched: Watched, path: Path) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     watched.checks.append(lambda: loop_answers(loop))
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    endpoint = Endpoint(_unix_listener(path), watched)
+    endpoint = Endpoint(unix_listener(path), watched)
     endpoint.start()
     try:
         yield
@@ -101,8 +101,8 @@ def watching(watched: Watched, path: Path) -> Iterator[None]:
         endpoint.close()
 
 
-def _unix_listener(path: Path) -> socket.socket:
-    """Only one process of a name runs at a time, so a socket left at the path is dead."""
+def unix_listener(path: Path) -> socket.socket:
+    """Only our own user can open it. One process of a name runs at a time: what is left there is dead."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     # Before bind: the file is made with this mode, so there is no moment in which others could open it.

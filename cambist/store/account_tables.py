@@ -18,6 +18,8 @@ from sqlalchemy import (
 
 from cambist.store.tables import metadata
 
+__all__ = ["metadata"]  # complete, once this module is imported
+
 # A browser that an owner has signed in from. `token` is the SHA-256 of what the browser keeps.
 devices = Table(
     "devices",
@@ -100,7 +102,7 @@ attempts = Table(
     metadata,
     Column("name", String(160), primary_key=True),
     Column("ends_at_ns", BigInteger, nullable=False),
-    Column("count", Integer, nullable=False),
+    Column("tried", Integer, nullable=False),
     Index(None, "ends_at_ns"),
 )
 

@@ -92,6 +92,11 @@ class ListenKeys:
             self._on_end(name)
         return ended == 1
 
+    def end_all(self, account: int) -> None:
+        """Whatever key the account has. Raises Unavailable."""
+        with self._writing() as db:
+            db.execute(delete(_keys).where(_keys.c.account == account))
+
     def account_of(self, name: str, now_ns: int) -> int | None:
         if not ids.is_api_key(name):  # as nearly every stream's name
             return None

@@ -64,6 +64,7 @@ class _Request:
     """One message as the API takes requests. `after` runs when the answer is on its way."""
 
     __slots__ = ("_session", "_values", "after", "api_key", "client_ip", "is_known", "path", "time_unit")
+    session = None  # of a browser: not over this way
     method = "WS"
 
     def __init__(self, session: "Session", message: Message, session_key: str | None, time_unit: str) -> None:

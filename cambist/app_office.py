@@ -1,0 +1,164 @@
+"""The wiring of the office: the account API, in the one process that writes the records of users and staff.
+
+`cambist run` starts it as `python -m cambist.app_office`; `cambist serve office` runs it alone. Gateways
+reach it over a Unix socket. Its commands go to the match server over the intake.
+"""
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import uvicorn
+import uvloop
+
+from cambist.account_api.app import AccountApi
+from cambist.account_api.call import Office
+from cambist.accounts import throttle, users
+from cambist.accounts.mail_codes import MailCodes
+from cambist.accounts.passwords import Passwords
+from cambist.accounts.second_factor import SecondFactors
+from cambist.app_watch import watch_intake
+from cambist.control.failures import ANSWERED, failure_of
+from cambist.engine.commands import Role
+from cambist.gateway.streams.listen_keys import ListenKeys
+from cambist.intake.desk import IntakeDesk, desk_port
+from cambist.log.lock import DirectoryLock
+from cambist.match.courier import Courier, results
+from cambist.ops.endpoint import unix_listener, watching
+from cambist.ops.logs import log_to_stderr
+from cambist.ops.watched import Watched
+from cambist.settings import Settings
+from cambist.store.records import Records
+from cambist.supervisor.messages import Ready
+from cambist.supervisor.service import report, stop_event
+
+NAME = "office"  # also the sender's, stored: never rename
+OFFICE_LOCK = "office.lock"
+CONNECT_WITHIN_S = 20
+_TIDY_EVERY_S = 600
+_STOP_WITHIN_S = 10
+
+log = logging.getLogger("cambist")
+
+
+def main() -> None:
+    """The child of `cambist run`."""
+    try:
+        settings = Settings.load()
+        log_to_stderr(NAME, settings.logging)
+        serve_office(settings, with_parent=True)
+    except ANSWERED as refused:
+        report(failure_of(refused))
+        sys.exit(1)
+
+
+def serve_office(settings: Settings, *, with_parent: bool) -> None:
+    """Until SIGINT or SIGTERM. Raises LogInUse beside another one, Unavailable if nobody leads, LogOlder.
+
+    `with_parent`: also until its standard input ends.
+    """
+    with ExitStack() as undo:
+        settings.run_directory.mkdir(mode=0o700, exist_ok=True)
+        lock = DirectoryLock(settings.home, OFFICE_LOCK)
+        undo.callback(lock.release)
+        records = Records.open(settings, is_shared=True)
+        undo.callback(records.close)
+        listen_keys = ListenKeys(settings.listen_keys_file, on_end=lambda _: None)
+        undo.callback(listen_keys.close)
+        uvloop.run(_serve(settings, records, listen_keys, with_parent=with_parent))
+
+
+async def _serve(settings: Settings, records: Records, listen_keys: ListenKeys, *, with_parent: bool) -> None:
+    stop = stop_event(with_parent=with_parent)
+    port = desk_port(settings, records, Role.ADMIN, NAME)
+    connecting = asyncio.create_task(port.run())
+    connecting.add_done_callback(lambda _: stop.set())  # it ends only by a fault, which is raised below
+    courier = Courier(
+        records,
+        IntakeDesk(port),
+        NAME,
+        Role.ADMIN,
+        effects={users.CREATED: users.created},
+        results=partial(results, settings),
+    )
+    office = Office(
+        settings=settings,
+        records=records,
+        courier=courier,
+        passwords=Passwords(),
+        codes=MailCodes(records.vault),
+        factors=SecondFactors(records.vault, settings.accounts),
+        end_streams=listen_keys.end_all,
+        clock=time.time_ns,
+    )
+    api = AccountApi(office)
+    watched = Watched(NAME)
+    watch_intake(watched, port)
+    tidying = asyncio.create_task(_tidy(records))
+    try:
+        await port.opened(CONNECT_WITHIN_S)
+        await asyncio.to_thread(courier.resume)
+        with watching(watched, settings.ops_file(NAME)):
+            await _answer(api, settings, stop, watched)
+    finally:
+        tidying.cancel()
+        await asyncio.to_thread(api.close)
+        connecting.cancel()
+        await asyncio.wait({connecting})
+    if not connecting.cancelled():
+        connecting.result()
+
+
+async def _answer(api: AccountApi, settings: Settings, stop: asyncio.Event, watched: Watched) -> None:
+    """Until `stop`; requests in flight are answered."""
+    listener = unix_listener(settings.office_file)
+    web = _Uvicorn(
+        uvicorn.Config(
+            api,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            log_level="error",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_STOP_WITHIN_S,
+        )
+    )
+    serving = asyncio.create_task(web.serve(sockets=[listener]))
+    watched.is_ready = True
+    report(Ready())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    web.should_exit = True
+    await serving
+
+
+async def _tidy(records: Records) -> None:
+    """Counters of windows that are over are dropped."""
+
+    def drop() -> None:
+        with records.write() as db:
+            throttle.drop_ended(db, time.time_ns())
+
+    while True:
+        await asyncio.sleep(_TIDY_EVERY_S)
+        await asyncio.to_thread(drop)
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals stop the whole process in its order, not only its web server."""
+        yield
+
+
+if __name__ == "__main__":
+    main()
