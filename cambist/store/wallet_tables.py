@@ -22,14 +22,27 @@ from sqlalchemy import (
 
 from cambist.store.account_tables import metadata
 
+__all__ = ["metadata"]  # complete, once this module is imported
+
 _ATOMS = String(39)
 _UNITS = String(78)
 _NETWORK = String(16)
 _ADDRESS = String(128)
 _HASH = String(80)
 
+# As the signer says it; a row never changes. `xpub`: child `index` of it is the deposit address `index`.
+networks = Table(
+    "networks",
+    metadata,
+    Column("name", _NETWORK, primary_key=True),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("xpub", String(128), nullable=False),
+    Column("hot_address", _ADDRESS, nullable=False),
+)
+
 # An asset on a network. `contract` is empty for the network's own coin; `mirror` is the engine's account that
 # stands for everything held there. `halted` says why nothing is credited or paid, empty if nothing stops it.
+# `rest_units` is what is held there below an atom, which the ledger cannot say.
 asset_networks = Table(
     "asset_networks",
     metadata,
@@ -51,6 +64,7 @@ asset_networks = Table(
     Column("is_deposit_open", Boolean, nullable=False),
     Column("is_withdrawal_open", Boolean, nullable=False),
     Column("halted", String(255), nullable=False),
+    Column("rest_units", _UNITS, nullable=False, server_default="0"),
     UniqueConstraint("network", "contract", name="uq_asset_networks_contract"),
     UniqueConstraint("network", "asset", name="uq_asset_networks_asset"),
 )
