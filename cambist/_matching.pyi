@@ -3,6 +3,7 @@
 Rows come back as plain tuples, named by the aliases below; `cambist.engine` gives them field names.
 """
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 from typing_extensions import Buffer
@@ -104,34 +105,58 @@ class PlainTerms:
         lot_atoms: int,
     ) -> None: ...
 
-class PlainRequest:
-    """A request to place or cancel one order; nobody has checked yet who sent it, and when."""
+class PlainDesk:
+    """Takes plain requests: whose key it is, whether it is signed and in time, and the command.
+
+    Whose a key is `find_holder` says (api key, client ip): check, account and end in ns of one that may trade
+    from there. That is kept until the version of the records changes; terms are kept for good.
+    """
+
+    def __init__(
+        self,
+        window_default_ms: int,
+        window_max_ms: int,
+        find_holder: Callable[[str, str], tuple[HmacKey, int, int] | None],
+        find_terms: Callable[[str], PlainTerms | None],
+        new_client_id: Callable[[], str],
+    ) -> None: ...
+    def take(self, data: bytes, now_ns: int, client_ip: str, version: tuple[int, int]) -> PlainOrder | None:
+        """None unless these are the bytes of exactly one plain request, and all is in order with it."""
+
+class PlainOrder:
+    """A request to place or cancel one order that was taken."""
 
     @property
-    def api_key(self) -> str: ...
+    def command(self) -> bytearray: ...
+    @property
+    def account(self) -> int: ...
     @property
     def symbol(self) -> str: ...
     @property
     def is_place(self) -> bool: ...
-    # newClientOrderId
+    # newClientOrderId, or the one made up
     @property
-    def client_id(self) -> str | None: ...
+    def client_id(self) -> str: ...
     # query or body, as it came
     @property
     def parameters(self) -> bytes: ...
-    def command(
-        self, key: HmacKey, now_ns: int, account: int, terms: PlainTerms, client_id: str
-    ) -> bytearray | None:
-        """None unless the key signed it in time, and price and quantity are whole steps of the market."""
-
-    # JSON, order id, accounts and ids of the orders that it traded with, whether it is open
-    def answer(
-        self, record: bytes, terms: PlainTerms, client_id: str
-    ) -> tuple[bytes, int, list[tuple[int, int]], bool] | None:
+    # JSON; empty before `answer`
+    @property
+    def body(self) -> bytes: ...
+    # sequence, order id, accounts and ids of the orders that it traded with, whether it is open
+    def answer(self, record: bytes) -> tuple[int, int, list[tuple[int, int]], bool] | None:
         """None if the engine refused it, or did more than it does for most orders."""
 
-def read_plain(data: bytes, window_default_ms: int, window_max_ms: int) -> PlainRequest | None:
-    """The one request that these bytes are, if it is plain and whole."""
+    def response(
+        self,
+        first_lines: bytes,
+        request_id: bytes,
+        order_counts: tuple[int, int] | None,
+        used_weight: int,
+        *,
+        is_last: bool,
+    ) -> bytes:
+        """What was answered, over HTTP. `first_lines` are headers; counts are of ten seconds and of a day."""
 
 def constants() -> dict[str, dict[str, int]]: ...
 def time_each(engine: Engine, batches: list[bytes]) -> list[int]:

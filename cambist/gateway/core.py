@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 from cambist.engine import events
 from cambist.engine.commands import account_of
@@ -14,6 +14,7 @@ from cambist.match.server import Waiter
 ANSWER_WITHIN_S = 10
 LOOK_EVERY_S = 1
 
+Loop: TypeAlias = asyncio.AbstractEventLoop
 T = TypeVar("T")
 
 
@@ -21,7 +22,7 @@ class Port(Protocol):
     """The way to the match server, wherever that is. Questions and commands keep their order."""
 
     def submit(self, command: bytearray) -> "asyncio.Future[bytes]": ...
-    def send(self, command: bytearray, waiter: Waiter) -> None: ...
+    def send(self, command: bytearray, waiter: Waiter, loop: Loop) -> None: ...
     def query(self, ask: Query[T]) -> "asyncio.Future[T]": ...
 
 
@@ -41,20 +42,19 @@ class Core:
         """RESULT and events. A client that goes away meanwhile changes nothing: the command is on its way."""
         answer = await self._in_time(self._port.submit(command))
         for record in events.split(answer):
-            self.heard(account_of(command), record)
+            self.heard(account_of(command), events.place(record)[0])
         return answer
 
-    def send(self, command: bytearray, waiter: Waiter) -> None:
-        """The same for one who is no future, and says himself what he has `heard`.
+    def send(self, command: bytearray, waiter: Waiter, loop: Loop) -> None:
+        """The same for one who is no future, is told in `loop`, and says himself what he has `heard`.
 
         Raises Overloaded or Unavailable; nothing was sent then.
         """
-        self._port.send(command, waiter)
-        self._watch(waiter)
+        self._port.send(command, waiter, loop)
+        self._watch(waiter, loop)
 
-    def heard(self, account: int, record: bytes) -> None:
-        """An account's owner is told of this."""
-        sequence, _ = events.place(record)
+    def heard(self, account: int, sequence: int) -> None:
+        """An account's owner is told of what happened there."""
         self._answered[account] = sequence
         if not self._neighbours.is_alone:
             self._neighbours.answered(account, sequence)
@@ -68,26 +68,26 @@ class Core:
         return await self._in_time(self._port.query(ask))
 
     async def _in_time(self, future: "asyncio.Future[T]") -> T:
-        self._watch(future)
+        self._watch(future, asyncio.get_running_loop())
         return await future
 
-    def _watch(self, waiter: Waiter) -> None:
-        loop, waiting = asyncio.get_running_loop(), self._waiting
+    def _watch(self, waiter: Waiter, loop: Loop) -> None:
+        waiting = self._waiting
         while waiting and waiting[0][1].done():
             waiting.popleft()
         waiting.append((loop.time() + ANSWER_WITHIN_S, waiter))
         if not self._is_watching:
             self._is_watching = True
-            loop.call_later(LOOK_EVERY_S, self._give_up_on_the_late)
+            loop.call_later(LOOK_EVERY_S, self._give_up_on_the_late, loop)
 
-    def _give_up_on_the_late(self) -> None:
+    def _give_up_on_the_late(self, loop: Loop) -> None:
         """One timer for all who wait: one for each would cost more than asking."""
-        loop, waiting = asyncio.get_running_loop(), self._waiting
+        waiting = self._waiting
         while waiting and (waiting[0][1].done() or waiting[0][0] <= loop.time()):
             _give_up(waiting.popleft()[1])
         self._is_watching = bool(waiting)
         if waiting:
-            loop.call_later(LOOK_EVERY_S, self._give_up_on_the_late)
+            loop.call_later(LOOK_EVERY_S, self._give_up_on_the_late, loop)
 
 
 def _give_up(waiter: Waiter) -> None:

@@ -8,19 +8,18 @@ does not read) takes uvicorn's way. All ways give the same bytes: a test sends e
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import lru_cache, partial
+from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from cambist._matching import PlainRequest
 from cambist.gateway import errors
 from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.app import HEAD_MAX_BYTES, HEADERS, Gateway
 from cambist.gateway.errors import Refusal
 from cambist.gateway.http import IDLE_S, Addresses, BoundedProtocol
-from cambist.gateway.plain import PlainOrders
+from cambist.gateway.plain import PlainOrders, Sent
 from cambist.settings import Settings
 
 _ORDERS = {
@@ -36,6 +35,20 @@ _STATUS_LINES = {
 _NO_PATHS: dict[bytes, str] = {}
 
 T = TypeVar("T")
+
+
+class FirstLines:
+    """The headers that all answers of one second have: uvicorn's are the date, in a new list each second."""
+
+    def __init__(self) -> None:
+        self._of: list[tuple[bytes, bytes]] | None = None
+        self._lines = b""
+
+    def now(self, default_headers: list[tuple[bytes, bytes]]) -> bytes:
+        if default_headers is not self._of:
+            self._of = default_headers
+            self._lines = b"".join([b"%b: %b\r\n" % header for header in (*default_headers, *HEADERS)])
+        return self._lines
 
 
 class _Event:
@@ -63,8 +76,17 @@ class TradingProtocol(BoundedProtocol):
     _answered_at = 0.0  # the loop's time
     _idle: asyncio.TimerHandle | None = None
 
-    def __init__(self, *args: Any, api: Api, plain: PlainOrders, body_max_bytes: int, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        api: Api,
+        plain: PlainOrders,
+        first_lines: FirstLines,
+        body_max_bytes: int,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
+        self._first_lines = first_lines
         self._api = api
         self._plain = plain
         self._body_max_bytes = body_max_bytes
@@ -75,32 +97,30 @@ class TradingProtocol(BoundedProtocol):
             self._idle.cancel()
         super().connection_lost(exc)
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._client_ip = self.client[0] if self.client else ""
+
     def data_received(self, data: bytes) -> None:
-        request = self._plain.read(data) if self._may_be_plain(data) else None
-        if request is None or not self._send_plain(request):
+        last: Any = self.cycle
+        if (
+            (last is not None and not last.response_complete)
+            or self._is_reading
+            or self.flow.write_paused
+            or len(data) > self._plain_max_bytes
+        ):
             super().data_received(data)
-
-    def _may_be_plain(self, data: bytes) -> bool:
-        last = cast("RequestResponseCycle | None", self.cycle)
-        return (
-            (last is None or last.response_complete)
-            and not self._is_reading
-            and not self.flow.write_paused
-            and len(data) <= self._plain_max_bytes
-        )
-
-    def _send_plain(self, request: PlainRequest) -> bool:
-        """False if it has to go another way, and nothing has happened."""
-        cycle = _Cycle()
-        client_ip = self.client[0] if self.client else ""
-        if not self._plain.send(request, self._client or "", client_ip, partial(self._finish, cycle)):
-            return False
-        self.cycle = self._in_flight = cycle  # type: ignore[assignment]
+            return
+        sent = self._plain.send(data, self, self._client or "", self._client_ip)
+        if sent is None:
+            super().data_received(data)
+            return
+        self.cycle = sent  # type: ignore[assignment]
         if self._in_request:  # the first one of its connection
             self._in_request = False
             self._watch()
-        self._unset_keepalive_if_required()
-        return True
+        if self.timeout_keep_alive_task is not None:
+            self._unset_keepalive_if_required()
 
     # Parser callbacks: what uvicorn does for every request is done only for those that go its way.
 
@@ -165,7 +185,7 @@ class TradingProtocol(BoundedProtocol):
             self._time_unit.decode("latin-1"),
             self.client[0] if self.client else "",
         )
-        drive(self._api.answer(request), partial(self._finish, self._in_flight))
+        drive(self._api.answer(request), partial(self.tell, self._in_flight))
 
     def _is_plain(self) -> bool:
         parser, last = self.parser, cast("RequestResponseCycle | None", self.cycle)
@@ -192,18 +212,36 @@ class TradingProtocol(BoundedProtocol):
         """Before the request was whole: what is left of it is not read."""
         self._path = None
         self.cycle.response_complete = True
-        self._write(self._api.refuse(refusal))
+        self.transport.write(self._spelt(self._api.refuse(refusal)))
         self.transport.close()
 
-    def _finish(self, cycle: _Cycle, answer: Answer) -> None:
-        cycle.response_complete = True
-        if self.transport.is_closing():
-            return
-        if not cycle.keep_alive:  # the server is shutting down
-            self._write(answer._replace(headers=[*answer.headers, (b"connection", b"close")]))
+    def tell_plainly(
+        self, sent: Sent, request_id: bytes, order_counts: tuple[int, int] | None, used_weight: int
+    ) -> None:
+        if not self.transport.is_closing():
+            is_last = not sent.keep_alive
+            self._finish_with(
+                sent.order.response(
+                    self._first_lines.now(self.server_state.default_headers),
+                    request_id,
+                    order_counts,
+                    used_weight,
+                    is_last=is_last,
+                ),
+                is_last=is_last,
+            )
+
+    def tell(self, sent: Sent | _Cycle, answer: Answer) -> None:
+        sent.response_complete = True
+        if not self.transport.is_closing():
+            is_last = not sent.keep_alive
+            self._finish_with(self._spelt(answer, is_last=is_last), is_last=is_last)
+
+    def _finish_with(self, response: bytes, *, is_last: bool) -> None:
+        self.transport.write(response)
+        if is_last:  # the server is shutting down
             self.transport.close()
             return
-        self._write(answer)
         self.server_state.total_requests += 1
         if self.pipeline:
             self.on_response_complete()  # starts what waits behind this answer
@@ -212,18 +250,17 @@ class TradingProtocol(BoundedProtocol):
         if self._idle is None:
             self._idle = self.loop.call_later(IDLE_S, self._close_if_idle)
 
-    def _write(self, answer: Answer) -> None:
+    def _spelt(self, answer: Answer, *, is_last: bool = False) -> bytes:
         status, headers, body = answer
         lines = b"".join([b"%b: %b\r\n" % header for header in headers])
-        self.transport.write(
-            b"%b%bcontent-length: %d\r\n%b\r\n%b"
-            % (
-                _STATUS_LINES[status],
-                _first_lines(*self.server_state.default_headers),
-                len(body),
-                lines,
-                body,
-            )
+        if is_last:
+            lines += b"connection: close\r\n"
+        return b"%b%bcontent-length: %d\r\n%b\r\n%b" % (
+            _STATUS_LINES[status],
+            self._first_lines.now(self.server_state.default_headers),
+            len(body),
+            lines,
+            body,
         )
 
     def _close_if_idle(self) -> None:
@@ -245,16 +282,11 @@ def trading_protocol(app: Gateway, settings: Settings) -> Callable[..., TradingP
         TradingProtocol,
         api=app.api,
         plain=PlainOrders(app.api),
+        first_lines=FirstLines(),
         body_max_bytes=settings.api.body_max_bytes,
         door=app.sockets.door,
         addresses=Addresses(settings.limits.connections),
     )
-
-
-@lru_cache(2)
-def _first_lines(*default_headers: tuple[bytes, bytes]) -> bytes:
-    """The headers that all answers of one second have: uvicorn's are the date."""
-    return b"".join([b"%b: %b\r\n" % header for header in (*default_headers, *HEADERS)])
 
 
 def drive(work: Coroutine[Any, Any, T], done: Callable[[T], None]) -> None:

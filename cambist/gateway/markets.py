@@ -142,10 +142,13 @@ class Markets:
         self._keep(found)
         return found
 
-    def known(self, symbol: str) -> tuple[Market, PlainTerms] | None:
-        """A market without asking the engine, and what plain orders need of it."""
-        market = self._by_symbol.get(symbol)
-        return None if market is None else (market, self._terms[symbol])
+    def known(self, symbol: str) -> Market:
+        """One that has terms."""
+        return self._by_symbol[symbol]
+
+    def terms(self, symbol: str) -> PlainTerms | None:
+        """What plain orders need of a market; None if it takes asking the engine."""
+        return self._terms.get(symbol)
 
     def _keep(self, markets: list[Market]) -> None:
         self._by_symbol = {market.symbol: market for market in markets}

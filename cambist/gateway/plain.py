@@ -1,149 +1,190 @@
 """Plain orders: one order placed or cancelled with the usual parameters, as nearly all trading requests are.
 
-Rust reads the request, checks signature and time, packs the command and spells the answer, all in
-engine/src/plain.rs; here is what needs the exchange: keys, markets, limits, sending. Whatever is not plain is
-left to the general way, `Api.answer`: before anything has happened, or, if the engine's answer is unusual, by
-its own functions. So errors and rules are written once, and the general way is the oracle: a test sends each
-request through both.
+Rust reads the request, knows whose key it is, checks signature and time, packs the command and spells the
+answer (engine/src/plain.rs, desk.rs); here is what needs the exchange: keys, markets, limits, sending.
+Whatever is not plain is left to the general way, `Api.answer`: before anything has happened, or, if the
+engine's answer is unusual, by its own functions. So errors and rules are written once, and the general way is
+the oracle: a test sends each request through both.
 """
 
-from collections.abc import Callable
-from typing import TypeAlias
+import asyncio
+from typing import ClassVar, Protocol
 
 import msgspec
 
-from cambist._matching import HmacKey, PlainRequest, PlainTerms, read_plain
+from cambist._matching import HmacKey, PlainDesk, PlainOrder
 from cambist.accounts import api_keys
-from cambist.accounts.api_keys import ApiKey, Scope
+from cambist.accounts.api_keys import Scope
+from cambist.engine import events
 from cambist.errors import ExchangeError
 from cambist.gateway import order_params
 from cambist.gateway.api import Answer, Api, Headers, failed
 from cambist.gateway.calls import NS_PER_MS, NS_PER_S, Call
-from cambist.gateway.markets import Market
 from cambist.gateway.order_limits import Tally
 from cambist.gateway.orders import finish_cancel, finish_place
 from cambist.gateway.params import Params
+from cambist.store.secrets import SealBroken
 
 WEIGHT = 1
 PATH = "/api/v3/order"
+NEVER_NS = (1 << 63) - 1
 
-Tell: TypeAlias = Callable[[Answer], None]
+
+class Connection(Protocol):
+    """Where an order came from and its answer goes."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def tell_plainly(
+        self, sent: "Sent", request_id: bytes, order_counts: tuple[int, int] | None, used_weight: int
+    ) -> None:
+        """What `sent.order` was answered."""
+
+    def tell(self, sent: "Sent", answer: Answer) -> None:
+        """What the general way says."""
+
+
+class _Body:
+    """Nobody waits for the body of a request that came whole."""
+
+    def set(self) -> None: ...
 
 
 class PlainOrders:
     def __init__(self, api: Api) -> None:
-        self._api = api
+        self.api = api
         settings = api.services.settings.api
-        self._windows_ms = settings.recv_window_default_ms, settings.recv_window_max_ms
+        self._desk = PlainDesk(
+            settings.recv_window_default_ms,
+            settings.recv_window_max_ms,
+            self._find_holder,
+            api.services.markets.terms,
+            order_params.new_client_id,
+        )
 
-    def read(self, data: bytes) -> PlainRequest | None:
-        """None unless these are the bytes of exactly one plain request."""
-        return read_plain(data, *self._windows_ms)
+    def send(self, data: bytes, connection: Connection, client: str, client_ip: str) -> "Sent | None":
+        """Sends the command; the connection is told the answer later.
 
-    def send(self, request: PlainRequest, client: str, client_ip: str, tell: Tell) -> bool:
-        """Sends the command; `tell` gets the answer later. False if nothing has happened: go the general way.
-
-        `client` is whom the request counts for, as the limits name him.
+        `client` is whom the request counts for, as the limits name him. None if these are not the bytes of
+        exactly one plain request, or if it has to go the general way: then nothing has happened.
         """
-        api = self._api
+        api = self.api
         services, limits, now_ns = api.services, api.limits, api.clock()
-        key = api_keys.find(api.records, request.api_key)
-        known = services.markets.known(request.symbol)
-        if known is None or key is None or not key.permits(Scope.TRADE, client_ip=client_ip, now_ns=now_ns):
-            return False
-        check, now_s = key.is_signed, now_ns // NS_PER_S
-        if not isinstance(check, HmacKey) or not limits.has_room(client, WEIGHT, now_s):
-            return False
-        market, terms = known
-        client_id = request.client_id or order_params.new_client_id()
-        command = request.command(check, now_ns, key.account, terms, client_id)
-        tally = services.orders.of(key.account, now_s) if request.is_place else None
-        if command is None or (tally is not None and not services.orders.has_room(tally)):
-            return False
+        order = self._desk.take(data, now_ns, client_ip, api.records.version())
+        now_s = now_ns // NS_PER_S
+        if order is None or not limits.has_room(client, WEIGHT, now_s):
+            return None
+        tally = services.orders.of(order.account, now_s) if order.is_place else None
+        if tally is not None and not services.orders.has_room(tally):
+            return None
+        sent = Sent(api, order, connection, client, now_ns, tally)
         try:
-            services.core.send(
-                command, _Waiting(api, request, client, now_ns, key, market, terms, client_id, tally, tell)
-            )
+            services.core.send(order.command, sent, connection.loop)
         except ExchangeError:
-            return False
+            return None
         limits.count(client, WEIGHT, now_s)
         if tally is not None:
             services.orders.begin(tally, now_s)
-        return True
+        return sent
+
+    def _find_holder(self, api_key: str, client_ip: str) -> tuple[HmacKey, int, int] | None:
+        """Of a key that may trade from there: its check, account and last moment."""
+        try:
+            key = api_keys.find(self.api.records, api_key)
+        except SealBroken:
+            return None
+        if key is None or not isinstance(key.is_signed, HmacKey):
+            return None
+        if not key.permits(Scope.TRADE, client_ip=client_ip, now_ns=self.api.clock()):
+            return None
+        return key.is_signed, key.account, NEVER_NS if key.expires_at_ns is None else key.expires_at_ns
 
 
-class _Waiting(msgspec.Struct):
-    """A command on its way; told as a future is (cambist/match/server.py::Waiter)."""
+class Sent(msgspec.Struct):
+    """An order on its way: told as a future is (cambist/match/server.py::Waiter).
+
+    To uvicorn's protocol it is the request in flight.
+    """
+
+    message_event: ClassVar[_Body] = _Body()
 
     api: Api
-    request: PlainRequest
+    order: PlainOrder
+    connection: Connection
     client: str
-    now_ns: int
-    key: ApiKey
-    market: Market
-    terms: PlainTerms
-    client_id: str
+    began_ns: int
     tally: Tally | None
-    tell: Tell
-    is_done: bool = False
+    response_complete: bool = False
+    keep_alive: bool = True
+    disconnected: bool = False
 
     def done(self) -> bool:
-        return self.is_done
+        return self.response_complete
 
     def set_result(self, record: bytes) -> None:
-        api = self.api
-        api.services.core.heard(self.key.account, record)
-        headers = self._begin_answer()
+        self.response_complete = True
+        api, order, tally = self.api, self.order, self.tally
+        limits = api.services.orders
+        if tally is not None:
+            limits.end(tally)
+        told = order.answer(record)
+        if told is None:
+            self._tell_generally(record)
+            return
+        sequence, order_id, makers, is_open = told
+        api.services.core.heard(order.account, sequence)
+        if tally is None:
+            limits.closed(order.account, order_id)
+            method, counts = "DELETE", None
+        else:
+            for account, maker_order in makers:
+                limits.filled(account, maker_order)
+            if not makers:
+                limits.placed(tally, order_id, is_open=is_open)
+            method, counts = "POST", (tally.count_10s, tally.count_1d)
+        used = api.limits.give_back(self.client, WEIGHT, self.began_ns // NS_PER_S)
+        api.counts.count(method, PATH, 200, api.clock() - self.began_ns)
+        self.connection.tell_plainly(self, api.next_id(), counts, used)
+
+    def set_exception(self, problem: Exception) -> None:
+        self.response_complete = True
+        if self.tally is not None:
+            self.api.services.orders.end(self.tally)
+        headers = [(b"x-request-id", self.api.next_id())]
+        self._tell_problem(problem, headers)
+
+    def _tell_generally(self, record: bytes) -> None:
+        """What the general way makes of it."""
+        api, order = self.api, self.order
+        headers = [(b"x-request-id", api.next_id())]
+        api.services.core.heard(order.account, events.place(record)[0])
         try:
             body = self._body(record, headers)
         except Exception as problem:  # noqa: BLE001  whatever it is, it has an answer
-            self._fail(problem, headers)
+            self._tell_problem(problem, headers)
             return
-        self._answer(200, headers, body, api.limits.give_back(self.client, WEIGHT, self.now_ns // NS_PER_S))
+        used = api.limits.give_back(self.client, WEIGHT, self.began_ns // NS_PER_S)
+        self._tell(200, headers, body, used)
 
-    def set_exception(self, problem: Exception) -> None:
-        self._fail(problem, self._begin_answer())
-
-    def _begin_answer(self) -> Headers:
-        self.is_done = True
-        if self.tally is not None:
-            self.api.services.orders.end(self.tally)
-        return [(b"x-request-id", self.api.next_id())]
-
-    def _fail(self, problem: Exception, headers: Headers) -> None:
+    def _tell_problem(self, problem: Exception, headers: Headers) -> None:
         status, body = failed(problem, headers[0][1], "a plain order", headers)
-        used = self.api.limits.used_weight(self.client, self.now_ns // NS_PER_S)
-        self._answer(status, headers, body, used)
+        used = self.api.limits.used_weight(self.client, self.began_ns // NS_PER_S)
+        self._tell(status, headers, body, used)
 
-    def _answer(self, status: int, headers: Headers, body: bytes, used_weight: int) -> None:
+    def _tell(self, status: int, headers: Headers, body: bytes, used_weight: int) -> None:
         used = b"%d" % used_weight
         headers += (b"x-mbx-used-weight", used), (b"x-mbx-used-weight-1m", used)
-        method = "POST" if self.request.is_place else "DELETE"
+        method = "POST" if self.order.is_place else "DELETE"
         api = self.api
-        api.counts.count(method, PATH, status, api.clock() - self.now_ns)
-        self.tell(Answer(status, headers, body))
+        api.counts.count(method, PATH, status, api.clock() - self.began_ns)
+        self.connection.tell(self, Answer(status, headers, body))
 
     def _body(self, record: bytes, headers: Headers) -> bytes:
         """Raises what the general way raises."""
-        answer = self.request.answer(record, self.terms, self.client_id)
-        if answer is None:
-            return self._general_body(record, headers)
-        body, order_id, makers, is_open = answer
-        limits, tally = self.api.services.orders, self.tally
-        if tally is None:
-            limits.closed(self.key.account, order_id)
-            return body
-        for account, maker_order in makers:
-            limits.filled(account, maker_order)
-        if not makers:
-            limits.placed(tally, order_id, is_open=is_open)
-        headers += limits.headers(tally)
-        return body
-
-    def _general_body(self, record: bytes, headers: Headers) -> bytes:
-        params = Params(b"", self.request.parameters).with_value("newClientOrderId", self.client_id)
-        key = self.key
-        call = Call(self.api.services, params, key.account, self.now_ns, NS_PER_MS, headers, key)
+        order, services = self.order, self.api.services
+        params = Params(b"", order.parameters).with_value("newClientOrderId", order.client_id)
+        market = services.markets.known(order.symbol)
+        call = Call(services, params, order.account, self.began_ns, NS_PER_MS, headers)
         if self.tally is None:
-            return finish_cancel(call, self.market, self.client_id, record)
-        return finish_place(call, order_params.read_order(params, self.market), self.tally, record)
+            return finish_cancel(call, market, order.client_id, record)
+        return finish_place(call, order_params.read_order(params, market), self.tally, record)

@@ -56,7 +56,7 @@ class IntakeDesk:
 
     async def _call(self, command: bytearray) -> bytes:
         future: asyncio.Future[bytes] = self._loop.create_future()
-        self._port.send(command, future, is_stamped=True)
+        self._port.send(command, future, self._loop, is_stamped=True)
         try:
             return await future
         except OutcomeUnknown:

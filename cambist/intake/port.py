@@ -72,12 +72,14 @@ class IntakePort:
         Raises Overloaded at once; the future may raise OutcomeUnknown or Unavailable.
         """
         future: asyncio.Future[bytes] = self._loop.create_future()
-        self.send(command, future)
+        self.send(command, future, self._loop)
         return future
 
-    def send(self, command: bytearray, waiter: Waiter, *, is_stamped: bool = False) -> None:
+    def send(
+        self, command: bytearray, waiter: Waiter, loop: asyncio.AbstractEventLoop, *, is_stamped: bool = False
+    ) -> None:
         """The same for one who is no future, and (`is_stamped`) for one who numbers his commands himself."""
-        self._client.send(command, waiter, self._loop.time(), is_stamped=is_stamped)
+        self._client.send(command, waiter, loop.time(), is_stamped=is_stamped)
 
     def query(self, ask: Query[T]) -> "asyncio.Future[T]":
         """What the engine says, seen after every command submitted before. Raises Overloaded at once."""

@@ -277,6 +277,7 @@ class Connection:
     # Commands and questions.
 
     def _commands(self, body: bytes) -> None:
+        loop = asyncio.get_running_loop()
         for command in protocol.split_commands(body):
             session, number = protocol.stamp_of(command)
             if session != self._session or number <= self._newest:
@@ -288,12 +289,12 @@ class Connection:
             if number <= self._last_number:
                 self._sought.add(number)
             else:
-                self._submit(number, command)
+                self._submit(number, command, loop)
         self._look()
 
-    def _submit(self, number: int, command: bytearray) -> None:
+    def _submit(self, number: int, command: bytearray, loop: asyncio.AbstractEventLoop) -> None:
         try:
-            self._intake.port.send(command, _Sent(self, number))
+            self._intake.port.send(command, _Sent(self, number), loop)
         except Overloaded:
             self.answer(Answer(number, Code.NOT_EXECUTED, b""))
         except Unavailable:

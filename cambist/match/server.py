@@ -122,14 +122,17 @@ class Port:
         A cancel-all is answered after its last part, with the records of all parts one after the other.
         Raises Overloaded or Unavailable at once; the future may raise OutcomeUnknown.
         """
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.send(command, future)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
+        self.send(command, future, loop)
         return future
 
-    def send(self, command: bytearray, waiter: Waiter) -> None:
-        """The same for one who is no future. `waiter` is told in the event loop from which this is called."""
+    def send(self, command: bytearray, waiter: Waiter, loop: asyncio.AbstractEventLoop) -> None:
+        """The same for one who is no future. `waiter` is told in `loop`, from which this is called.
+
+        Asking which loop runs costs a system call with Python 3.11.
+        """
         _require_framed(command)
-        loop = asyncio.get_running_loop()
         self._server._accept((command, waiter, loop, self), loop, command[_KIND])
 
     def call(self, command: bytearray) -> bytes:

@@ -1,8 +1,9 @@
 //! The matching engine and internal ledger of Cambist.
 //!
 //! `Engine::apply` takes a batch of commands (docs/formats/commands.md) and returns their events
-//! (docs/formats/events.md). It knows nothing of files, networks, clocks or Python; `python.rs` is the only file that
-//! knows the latter. `plain.rs` and `decimal.rs` are beside it: they spell commands and answers for the gateway.
+//! (docs/formats/events.md). It knows nothing of files, networks, clocks or Python; `python.rs` and `desk.rs` are
+//! the only files that know the latter. `plain.rs` and `decimal.rs` are beside it: they spell commands and answers for
+//! the gateway.
 #![deny(unsafe_code)]
 
 mod admin;
@@ -10,6 +11,8 @@ pub mod book;
 pub mod command;
 mod deadlines;
 pub mod decimal;
+#[cfg(feature = "python")]
+mod desk;
 mod dry_run;
 pub mod engine;
 pub mod event;

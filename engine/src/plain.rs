@@ -4,6 +4,8 @@
 //! does what they ask for, or says what is wrong with them. It is the oracle, too: both give the same commands and the
 //! same answers (docs/decisions/0091). Nothing here touches the engine.
 
+use std::io::Write;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -111,10 +113,44 @@ pub struct Request {
 pub struct Answer {
     /// JSON
     pub body: Vec<u8>,
+    pub sequence: u64,
     pub order_id: u64,
     /// Accounts and ids of the orders that it traded with.
     pub makers: Vec<(u32, u64)>,
     pub is_open: bool,
+}
+
+/// What the headers of an answer say beside its length.
+pub struct Ending<'a> {
+    pub request_id: &'a [u8],
+    /// Of ten seconds and of a day; None for a cancel.
+    pub order_counts: Option<(u64, u64)>,
+    pub used_weight: i64,
+    /// Whether the connection is closed behind it.
+    pub is_last: bool,
+}
+
+/// The whole answer of an order that succeeded. `first_lines` are the headers that all answers have.
+pub fn response(first_lines: &[u8], ending: &Ending, body: &[u8]) -> Vec<u8> {
+    let mut response = Vec::with_capacity(first_lines.len() + body.len() + 320);
+    response.extend(b"HTTP/1.1 200 OK\r\n");
+    response.extend(first_lines);
+    push_header(&mut response, "content-length", body.len() as u64);
+    response.extend(b"x-request-id: ");
+    response.extend(ending.request_id);
+    response.extend(b"\r\n");
+    if let Some((in_10s, in_1d)) = ending.order_counts {
+        push_header(&mut response, "x-mbx-order-count-10s", in_10s);
+        push_header(&mut response, "x-mbx-order-count-1d", in_1d);
+    }
+    push_header(&mut response, "x-mbx-used-weight", ending.used_weight);
+    push_header(&mut response, "x-mbx-used-weight-1m", ending.used_weight);
+    if ending.is_last {
+        response.extend(b"connection: close\r\n");
+    }
+    response.extend(b"\r\n");
+    response.extend(body);
+    response
 }
 
 /// A whole request to place or cancel one order, and nothing behind it.
@@ -342,20 +378,13 @@ impl Request {
             && now_ns - self.sent_ns <= window_ms * NS_PER_MS
     }
 
-    /// The command, if the key signed this in time and price and quantity are whole steps. `client_id` is what the
-    /// order is called, or the cancel.
-    pub fn command(
-        &self,
-        key: &HmacKey,
-        now_ns: i64,
-        windows: Windows,
-        account: u32,
-        terms: &Terms,
-        client_id: &str,
-    ) -> Option<Vec<u8>> {
-        if !self.is_timely(now_ns, windows) || !key.is_signed(&self.signature, &self.part[..self.signed]) {
-            return None;
-        }
+    /// Whether the key signed this, in time.
+    pub fn is_good(&self, key: &HmacKey, now_ns: i64, windows: Windows) -> bool {
+        self.is_timely(now_ns, windows) && key.is_signed(&self.signature, &self.part[..self.signed])
+    }
+
+    /// The command, if price and quantity are whole steps. `client_id` is what the order is called, or the cancel.
+    pub fn command(&self, account: u32, terms: &Terms, client_id: &str) -> Option<Vec<u8>> {
         match &self.wish {
             Wish::Place(place) => place.command(account, terms, client_id),
             Wish::Cancel(cancel) => Some(cancel.command(account, terms.market, client_id)),
@@ -376,6 +405,8 @@ impl Request {
 
 const HEADER: usize = 24;
 const RESULT: usize = 48;
+/// Where in a RESULT.
+const SEQUENCE: usize = 24;
 
 fn command(kind: u8, account: u32, market: u32, size: usize) -> Vec<u8> {
     let mut command = Vec::with_capacity(padded(size));
@@ -406,7 +437,13 @@ impl Place {
 
     fn answer(&self, record: &[u8], terms: &Terms, symbol: &str, client_id: &str) -> Option<Answer> {
         let order_id = u64_at(record, 40);
-        let mut answer = Answer { body: Vec::with_capacity(640), order_id, makers: Vec::new(), is_open: true };
+        let mut answer = Answer {
+            body: Vec::with_capacity(640),
+            sequence: u64_at(record, SEQUENCE),
+            order_id,
+            makers: Vec::new(),
+            is_open: true,
+        };
         let (mut lots, mut value, mut fills) = (0_u64, 0_u128, Vec::new());
         for event in Events(&record[RESULT..]) {
             match event[2] {
@@ -522,7 +559,7 @@ fn cancelled(record: &[u8], terms: &Terms, symbol: &str, request_id: &str) -> Op
     push_kind(&mut body, closed[20], closed[21], closed[3] & 1);
     push_text(&mut body, "selfTradePreventionMode", STP_MODES[closed[22] as usize]);
     body.push(b'}');
-    Some(Answer { body, order_id, makers: Vec::new(), is_open: false })
+    Some(Answer { body, sequence: u64_at(record, SEQUENCE), order_id, makers: Vec::new(), is_open: false })
 }
 
 /// The events behind a RESULT, each as its bytes.
@@ -549,6 +586,10 @@ impl Terms {
     fn quantity(&self, lots: Lots) -> u128 {
         lots as u128 * self.lot_atoms as u128
     }
+}
+
+fn push_header(head: &mut Vec<u8>, name: &str, value: impl std::fmt::Display) {
+    write!(head, "{name}: {value}\r\n").expect("memory takes every byte");
 }
 
 // JSON: every text that comes here is plain.

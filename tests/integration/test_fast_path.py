@@ -73,8 +73,11 @@ class Way:
 
 @pytest.fixture(scope="module")
 def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Way, Way]]:
-    """Below ASGI, and through it: exchanges with the same keys, clock and history."""
+    """Below ASGI, and through it: exchanges with the same keys, clock, history and names for orders."""
     with ExitStack() as stack:
+        names = stack.enter_context(pytest.MonkeyPatch.context())
+        for module in (order_params, orders):
+            names.setattr(module, "new_client_id", lambda: "made-up")
         made = []
         for is_fast in (True, False):
             numbers = count()
@@ -89,13 +92,6 @@ def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Way, Way]]:
             way.ann.get("/api/v3/openOrders", symbol="BTCUSDT")  # the gateway knows the market from now on
             made.append(way)
         yield made[0], made[1]
-
-
-@pytest.fixture(autouse=True)
-def same_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Client ids that are made up are the same on both ways."""
-    for module in (order_params, orders):
-        monkeypatch.setattr(module, "new_client_id", lambda: "made-up")
 
 
 def signed(trader: Trader, payload: str) -> str:

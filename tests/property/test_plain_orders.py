@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cambist._matching import Engine, HmacKey, PlainTerms, read_plain
+from cambist._matching import Engine, HmacKey, PlainDesk, PlainOrder, PlainTerms
 from cambist.engine import commands
 from cambist.engine.commands import (
     AccountClass,
@@ -113,6 +113,18 @@ VALUES = {
 }
 OF_ORDERS = [name for name in VALUES if name not in ("orderId", "origClientOrderId")]
 OF_CANCELS = ["orderId", "origClientOrderId", "newClientOrderId", "recvWindow", "timestamp", "unheard-of"]
+
+
+def take(data: bytes, account: int, client_id: str = MADE_UP, now_ns: int = NOW_NS) -> PlainOrder | None:
+    """At a desk that knows one key and one market."""
+    desk = PlainDesk(
+        LIMITS.recv_window_default_ms,
+        LIMITS.recv_window_max_ms,
+        lambda api_key, _: (KEY, account, NOW_NS + 1) if api_key == API_KEY else None,
+        lambda symbol: TERMS if symbol == MARKET.symbol else None,
+        lambda: client_id,
+    )
+    return desk.take(data, now_ns, "192.0.2.1", (1, 1))
 
 
 class Sent(NamedTuple):
@@ -284,26 +296,23 @@ def test_what_is_taken_plainly_is_what_the_general_way_makes_of_it(talk):
             way = general(request, account)
         except ApiError:
             way = None
-        plain = read_plain(request.raw(), LIMITS.recv_window_default_ms, LIMITS.recv_window_max_ms)
+        plain = take(request.raw(), account)
         if plain is not None:
-            client_id = plain.client_id or MADE_UP
-            assert (plain.api_key, plain.symbol, plain.is_place) == (
-                API_KEY,
+            assert way is not None and plain.command == way.command
+            assert (plain.account, plain.symbol, plain.is_place) == (
+                account,
                 "BTCUSDT",
                 request.method == "POST",
             )
-            command = plain.command(KEY, NOW_NS, account, TERMS, client_id)
-            if command is not None and plain.symbol == MARKET.symbol:
-                assert way is not None and command == way.command
         if way is None:
             continue
         record = venue.send(way.command)
-        answer = plain.answer(record, TERMS, client_id) if plain is not None else None
-        if answer is None:
+        answer = plain.answer(record) if plain is not None else None
+        if plain is None or answer is None:
             continue
-        body, order_id, makers, is_open = answer
-        assert result(record).status == Status.OK
-        assert body == shown_generally(request, way, record)
+        sequence, order_id, makers, is_open = answer
+        assert (result(record).status, result(record).sequence) == (Status.OK, sequence)
+        assert plain.body == shown_generally(request, way, record)
         if request.method == "POST":
             placed = read_placed(record)
             assert (order_id, is_open, makers) == (placed.order_id, placed.closed is None, makers_of(record))
@@ -325,9 +334,7 @@ def test_what_is_taken_plainly_is_what_the_general_way_makes_of_it(talk):
     ],
 )  # fmt: skip
 def test_what_clients_send_most_is_plain(method, params, in_query):
-    plain = read_plain(sent(params, method, in_query=in_query).raw("Connection: keep-alive"), 5_000, 60_000)
-    assert plain is not None
-    assert plain.command(KEY, NOW_NS, 1_001, TERMS, MADE_UP) is not None
+    assert take(sent(params, method, in_query=in_query).raw("Connection: keep-alive"), 1_001) is not None
 
 
 def test_orders_that_meet_are_answered_plainly():
@@ -338,13 +345,12 @@ def test_orders_that_meet_are_answered_plainly():
         ("SELL", "0.5", venue.bob),
         ("SELL", "3", venue.bob),
     ):
-        plain = read_plain(sent(ORDER | {"side": side, "quantity": quantity}).raw(), 5_000, 60_000)
+        plain = take(
+            sent(ORDER | {"side": side, "quantity": quantity}).raw(), account, f"{side}-{quantity[0]}"
+        )
         assert plain is not None
-        command = plain.command(KEY, NOW_NS, account, TERMS, f"{side}-{quantity[0]}")
-        assert command is not None
-        answer = plain.answer(venue.send(command), TERMS, f"{side}-{quantity[0]}")
-        assert answer is not None
-        shown = json.loads(answer[0])
+        assert plain.answer(venue.send(plain.command)) is not None
+        shown = json.loads(plain.body)
         statuses.append(
             (shown["status"], shown["executedQty"], [fill["commission"] for fill in shown["fills"]])
         )
@@ -387,5 +393,25 @@ def test_orders_that_meet_are_answered_plainly():
 )  # fmt: skip
 def test_what_is_not_exactly_one_plain_request_is_left_alone(spoil):
     whole = sent(ORDER).raw()
-    assert read_plain(whole, 5_000, 60_000) is not None
-    assert read_plain(spoil(whole), 5_000, 60_000) is None
+    assert take(whole, 1_001) is not None
+    assert take(spoil(whole), 1_001) is None
+
+
+def test_a_key_is_asked_for_once_and_again_where_another_answer_may_be_due():
+    asked: list[str] = []
+
+    def find_holder(api_key: str, client_ip: str) -> tuple[HmacKey, int, int] | None:
+        asked.append(client_ip)
+        return None if client_ip == "203.0.113.9" else (KEY, 1_001, NOW_NS + 10)
+
+    desk = PlainDesk(5_000, 60_000, find_holder, lambda _: TERMS, lambda: MADE_UP)
+
+    def take(client_ip: str = "192.0.2.1", version: tuple[int, int] = (1, 1), now_ns: int = NOW_NS) -> bool:
+        return desk.take(sent(ORDER).raw(), now_ns, client_ip, version) is not None
+
+    assert take() and take()
+    assert asked == ["192.0.2.1"]
+    assert not take("203.0.113.9")
+    assert take() and take(version=(1, 2))
+    assert asked == ["192.0.2.1", "203.0.113.9", "192.0.2.1"]
+    assert take(version=(1, 2), now_ns=NOW_NS + 9) and not take(version=(1, 2), now_ns=NOW_NS + 10)

@@ -269,7 +269,7 @@ def test_who_is_no_future_is_told_in_his_event_loop(market):
 
     async def main() -> None:
         teller = Teller()
-        market.port.send(market.bid(), teller)
+        market.port.send(market.bid(), teller, asyncio.get_running_loop())
         await asyncio.wait_for(teller.told.wait(), 60)
 
     asyncio.run(main())
