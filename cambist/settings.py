@@ -38,6 +38,7 @@ _Path = Annotated[str, Meta(min_length=1, max_length=4_096)]
 _Port = Annotated[int, _between(1, PORT_MAX)]
 _Count = Annotated[int, _between(1, 1_000_000)]
 _Limit = Annotated[int, _between(0, 1_000_000_000)]
+_Url = Annotated[str, Meta(pattern=r"^(https?://[!-~]+)?\Z", max_length=1_024)]
 _Level = Annotated[str, Meta(pattern=r"^(debug|info|warning|error)\Z", max_length=7)]
 _Milliseconds = Annotated[int, _between(1, 60_000)]
 
@@ -187,6 +188,27 @@ class Accounts(Struct, frozen=True, kw_only=True):
     ] = 72
 
 
+class Wallets(Struct, frozen=True, kw_only=True):
+    """The nodes of the chains on which money comes in and goes out."""
+
+    evm_rpc: Annotated[_Url, _says("URL of an Ethereum node's JSON-RPC; empty: no wallets.")] = ""
+    evm_rpc_second: Annotated[
+        _Url, _says("URL of a second node, which must say the same before anything counts; empty: none.")
+    ] = ""
+    evm_chain_id: Annotated[int, _between(1, 1 << 53), _says("The chain that both nodes must be on.")] = 1
+    evm_waits_for_final: Annotated[
+        bool, _says("Whether deposits wait until the chain calls their block final, too.")
+    ] = True
+    evm_gas_low_gwei: Annotated[
+        int, _between(0, 1 << 53), _says("Coins for fees at the hot address below which it is an alarm.")
+    ] = 100_000_000
+    poll_ms: Annotated[_Milliseconds, _says("Time between two looks for a new block.")] = 500
+    timeout_ms: Annotated[_Milliseconds, _says("Time that a node has for one answer.")] = 10_000
+    silent_minutes: Annotated[
+        int, _between(1, 10_000), _says("Age of the newest block at which it is an alarm.")
+    ] = 5
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings of one exchange, checked; `home` is the data directory that holds everything else."""
 
@@ -205,6 +227,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     standby: Standby = Standby()
     intake: Intake = Intake()
     accounts: Accounts = Accounts()
+    wallets: Wallets = Wallets()
 
     @classmethod
     def load(cls, home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:
