@@ -70,5 +70,5 @@ lock:
 			requirements/$$name.in --output-file requirements/$$name.txt || exit 1; done
 
 clean:
-	@rm -rf .venv .demo web/node_modules engine/target bench/built cambist/_matching*.so .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv .demo web/dist web/node_modules engine/target bench/built cambist/_matching*.so .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find $(wildcard cambist tests tools bench) -name __pycache__ -prune -exec rm -rf {} +

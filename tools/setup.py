@@ -1,6 +1,6 @@
 """Brings a fresh checkout to where `make run` or `make test` can start; the second time it does nothing.
 
-    python3 tools/setup.py run      what the exchange needs: environment, packages, engine, charts, demo data
+    python3 tools/setup.py run      what the exchange needs: environment, packages, engine, pages, demo data
     python3 tools/setup.py test     environment, packages and engine, and what checks and tests need
     python3 tools/setup.py bench    the same, and the load generator
 
@@ -87,8 +87,10 @@ def steps(goal: str) -> Iterator[Step]:
         yield from client_steps()
     yield Step("Rust engine", build_engine, engine_sources(), [VENV / "bin" / "cambist", *extension()])
     lock = [WEB / "package.json", WEB / "package-lock.json"]
-    charts = WEB / "node_modules" / "lightweight-charts" / "package.json"
-    yield Step("page's charts", install_charts, lock, [charts], "the page shows no candles")
+    compiler = WEB / "node_modules" / "vite" / "package.json"
+    plain = "the page is the plain one, without accounts and trading"
+    yield Step("web packages", install_web, lock, [compiler], plain)
+    yield Step("web pages", build_web, [*lock, *web_sources()], [WEB / "dist" / "index.html"], plain)
     lock = [NODES / "package.json", NODES / "package-lock.json"]
     anvil = NODES / "node_modules" / "@foundry-rs" / "anvil" / "package.json"
     if goal == "run":
@@ -189,8 +191,21 @@ def build_engine() -> None:
     command(str(VENV / "bin" / "maturin"), "develop", "--release", "--uv", "--quiet")
 
 
-def install_charts() -> None:
+def install_web() -> None:
     install_from_npm(WEB)
+
+
+def build_web() -> None:
+    """Without network: what it needs is installed."""
+    if shutil.which("npm") is None:
+        raise StepFailed("npm is missing; install Node.js 20.19 or newer")
+    command("npm", "run", "build", "--prefix", str(WEB), "--silent")
+
+
+def web_sources() -> list[Path]:
+    folders = [WEB / "src", WEB / "public"]
+    inside = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [*sorted(WEB.glob("*.html")), *sorted(WEB.glob("*.ts")), WEB / "tsconfig.json", *inside]
 
 
 def install_nodes(*options: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-VOCABULARY = {"candles", "money", "ids", "errors", "frames", "histogram", "intervals", "settings"}
+VOCABULARY = {"candles", "money", "ids", "errors", "frames", "histogram", "intervals", "settings", "site"}
 BELOW_SERVICES = {"_matching", "engine", "log", "store"} | VOCABULARY
 # A part of the package, and what it may import beside itself. Neighbours meet through events or in app.py.
 MAY_IMPORT: dict[str, set[str]] = {

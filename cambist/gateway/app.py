@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from cambist.gateway import errors, office, page
+from cambist.gateway import errors, office, web
 from cambist.gateway.api import Answer, Api, Request
 from cambist.gateway.bodies import ClientGone, read_body
 from cambist.gateway.calls import Services
@@ -26,6 +26,7 @@ from cambist.gateway.sockets import Sockets
 from cambist.gateway.streams.streaming import Streaming
 from cambist.match.queries import LastSequence, Listing
 from cambist.settings import Settings
+from cambist.site import Site
 from cambist.store.records import Records
 
 HEAD_MAX_BYTES = 16_384  # of all headers; the protocol class stops earlier whoever does not come to their end
@@ -47,11 +48,13 @@ def create_app(
     neighbours: Neighbours,
     *,
     documents: Mapping[str, pages.Handler] = MappingProxyType({}),
+    site: Site | None = None,
     clock: Callable[[], int] = time.time_ns,
 ) -> "Gateway":
     """`port` must have the role trade: nothing that comes in here may do more. `listing` is what it says now.
 
-    `documents` are pages about the exchange that others than the gateway know, by path.
+    `documents` are pages about the exchange that others than the gateway know, by path; `site`
+    is the one in the checkout if nobody says otherwise.
     """
     core = Core(port, listing.sequence, neighbours)
     markets = Markets(core, listing)
@@ -70,7 +73,7 @@ def create_app(
         OrderLimits(settings.limits, neighbours),
         history,
     )
-    served = {**page.ROUTES, **pages.ROUTES, **documents}
+    served = {**web.routes(site or Site()), **pages.ROUTES, **documents}
     routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in served.items()]
     api = Api(services, records, neighbours, clock)
     sockets = Sockets(api, services, streaming, neighbours)

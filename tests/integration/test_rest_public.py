@@ -1,14 +1,11 @@
-"""What everybody may see: time, markets, books, trades, prices, and the first page."""
+"""What everybody may see: time, markets, books, trades and prices."""
 
-import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cambist.engine.commands import AssetList, MarketStatus
-from cambist.gateway import page
 from tests.integration.rest_examples import assert_same_shape, official_example
 from tests.integration.rest_market import NO_LIMITS, RestMarket, rest_market
 
@@ -223,44 +220,3 @@ def test_answers_say_how_much_weight_was_used_and_carry_a_request_id(market):
     assert used[1] in (used[0] + 1, 1)  # 1: a new minute began between the two
     assert first.headers["x-request-id"] != second.headers["x-request-id"]
     assert first.headers["x-content-type-options"] == "nosniff"
-
-
-@pytest.mark.parametrize(
-    ("accepted", "query", "title"),
-    [
-        ("en-US,en;q=0.9", "", "markets"),
-        ("zh-CN,zh;q=0.9,en;q=0.8", "", "市场"),
-        ("en;q=0.5,zh;q=0.8", "", "市场"),
-        ("fr", "", "markets"),
-        ("", "", "markets"),
-        ("en", "?lang=zh", "市场"),
-        ("zh", "?lang=en", "markets"),
-        ("zh;q=x,en", "?lang=<script>", "markets"),
-    ],
-)
-def test_the_first_page_speaks_the_readers_language(market, accepted, query, title):
-    response = market.client.get(f"/{query}", headers={"Accept-Language": accepted})
-    assert response.status_code == 200
-    assert title in re.findall("<title>(.*)</title>", response.text)[0]
-    assert "{{" not in response.text
-
-
-def test_a_chosen_language_is_remembered(market):
-    cookie = market.client.get("/?lang=zh").headers["set-cookie"]
-    again = market.client.get("/", headers={"Accept-Language": "en", "Cookie": cookie.split(";")[0]})
-    assert "市场" in again.text
-
-
-def test_the_first_page_loads_nothing_from_elsewhere(market):
-    response = market.client.get("/")
-    policy = response.headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "unsafe" not in policy
-    loaded = re.findall(r'<(?:script|link)[^>]*(?:src|href)="([^"]*)"', response.text)
-    assert "/page.js" in loaded and "/page.css" in loaded
-    modules = [f"/{file.name}" for file in Path(page.__file__).parent.glob("*.js")]
-    for link in {*loaded, *modules}:
-        assert link.startswith(("/", "data:,"))
-        if link.startswith("/"):
-            file = market.client.get(link)
-            assert file.status_code == 200
-            assert "://" not in file.text.replace("'ws://'", "").replace("'wss://'", "")

@@ -1,13 +1,13 @@
 // Wires what the exchange says to what is shown. Every figure comes from the public API and streams.
-import { CandleChart, showDepth } from './charts.js';
+import { showDepth } from './depth.js';
 import { LiveBook, Refusal, Streams, ask } from './exchange.js';
 import { clock, element, name, showBook, showMarkets, showTrades, tick } from './rows.js';
 
-const MARKETS_EVERY_MS = 30000, DRAW_EVERY_MS = 200, TRADES = 24, CANDLES = 500;
+const MARKETS_EVERY_MS = 30000, DRAW_EVERY_MS = 200, TRADES = 24;
 const words = document.body.dataset;
 const view = {
   markets: [], tickers: new Map(), market: null, book: null, trades: [], streams: [],
-  interval: localStorage.getItem('interval') ?? '1m', chart: null, problem: '', liveAt: 0, isDrawn: false,
+  problem: '', liveAt: 0, isDrawn: false,
 };
 const connection = new Streams({ onOpen: () => attempt(resume), onClose: () => { view.problem = ''; showState(); } });
 
@@ -21,7 +21,7 @@ async function loadMarkets() {
 // After each (re)connection: what was missed is asked for again.
 async function resume() {
   await loadMarkets();
-  await Promise.all([view.book?.start(), loadTrades(), loadCandles()]);
+  await Promise.all([view.book?.start(), loadTrades()]);
 }
 
 async function choose() {
@@ -35,22 +35,12 @@ async function choose() {
   const stream = market.symbol.toLowerCase() + '@';
   listen(stream + 'depth@100ms', (event) => book.apply(event));
   listen(stream + 'aggTrade', (event) => addTrades([event]));
-  listenToCandles();
-  await Promise.all([book.start(), loadTrades(), loadCandles()]);
+  await Promise.all([book.start(), loadTrades()]);
 }
 
 function listen(stream, listener) {
   view.streams.push(stream);
   connection.listen(stream, listener);
-}
-
-function listenToCandles() {
-  const old = view.streams.filter((each) => each.includes('@kline_'));
-  view.streams = view.streams.filter((each) => !old.includes(each));
-  connection.leave(old);
-  listen(view.market.symbol.toLowerCase() + '@kline_' + view.interval, ({ k }) => {
-    if (k.i === view.interval && k.s === view.market?.symbol) view.chart?.update(k);
-  });
 }
 
 async function loadTrades() {
@@ -65,21 +55,6 @@ function addTrades(trades) {
   const known = new Map([...view.trades, ...trades].map((each) => [each.a, each]));
   view.trades = [...known.values()].sort((one, other) => one.a - other.a).slice(-TRADES);
   view.isDrawn = false;
-}
-
-async function loadCandles() {
-  const { market, interval } = view;
-  if (!market) return;
-  view.chart ??= await CandleChart.create();
-  if (!view.chart) return;
-  const rows = await ask('uiKlines', { symbol: market.symbol, interval, limit: CANDLES });
-  if (market === view.market && interval === view.interval) view.chart.show(rows, tick(market));
-}
-
-function showIntervals() {
-  for (const button of element('intervals').children) {
-    button.setAttribute('aria-pressed', String(button.value === view.interval));
-  }
 }
 
 // What changed since the last time is drawn at most five times a second, and never while nobody looks.
@@ -119,20 +94,11 @@ async function attempt(work) {
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   localStorage.setItem('theme', theme);
-  view.chart?.dress();
 }
 
 connection.listen('!miniTicker@arr', (tickers) => {
   for (const each of tickers) view.tickers.set(each.s, { open: each.o, last: each.c });
   view.isDrawn = false;
-});
-element('intervals').addEventListener('click', ({ target }) => {
-  if (!target.value || target.value === view.interval || !view.market) return;
-  view.interval = target.value;
-  localStorage.setItem('interval', view.interval);
-  showIntervals();
-  listenToCandles();
-  attempt(loadCandles);
 });
 element('theme').addEventListener('click', () => {
   const shown = document.documentElement.dataset.theme
@@ -141,7 +107,6 @@ element('theme').addEventListener('click', () => {
 });
 window.addEventListener('hashchange', () => attempt(choose));
 if (localStorage.getItem('theme')) setTheme(localStorage.getItem('theme'));
-showIntervals();
 setInterval(draw, DRAW_EVERY_MS);
 setInterval(showState, 1000);
 setInterval(() => { if (!document.hidden && connection.isOpen) attempt(loadMarkets); }, MARKETS_EVERY_MS);

@@ -1,0 +1,2 @@
+// The console's pages start here.
+document.title = 'Cambist console';
