@@ -15,12 +15,12 @@ from sqlalchemy.exc import IntegrityError
 
 from cambist.settings import Settings
 from cambist.store import migrate
+from cambist.store.console_tables import metadata
 from cambist.store.migrate import DatabaseTooNew
 from cambist.store.records import Records, RecordsError
 from cambist.store.secrets import MASTER_KEY_FILE
 from cambist.store.sqlite import SqliteTooOld, open_database
 from cambist.store.tables import api_keys, meta
-from cambist.store.wallet_tables import metadata
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_keys_of_the_first_schema_are_kept(settings):
 def test_a_database_of_a_newer_release_is_refused_untouched(records, settings):
     with records.write() as db:
         db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(DatabaseTooNew, match="version 9999, newer than this release's 0006"):
+    with pytest.raises(DatabaseTooNew, match="version 9999, newer than this release's 0007"):
         Records.open(settings)
     with records.read() as db:
         assert migrate.version(db) == "9999"

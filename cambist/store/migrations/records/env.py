@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from cambist.store.wallet_tables import metadata
+from cambist.store.console_tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()
