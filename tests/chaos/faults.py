@@ -12,6 +12,7 @@ from cambist.log.leadership import epoch_file, newest_epoch
 from cambist.settings import Settings
 from tests.chaos.disks import fail_syncs, fill, free
 from tests.e2e.harness import Exchange
+from tests.leading import holder_of
 
 PAUSE_S = 2.5  # longer than a standby waits, and than a gateway waits before it looks for another leader
 SUPERVISOR = "supervisor"
@@ -71,17 +72,7 @@ def process_of(name: str, exchange: Exchange) -> int:
         return exchange.pid
     if name not in (LEADER, FOLLOWER):
         return exchange.process(name)
-    leader = leader_pid(exchange.home)
+    settings = Settings.load(exchange.home, {})
+    leader = holder_of(epoch_file(settings.log_directory, newest_epoch(settings.log_directory)))
     both = [exchange.process("match"), exchange.process("standby")]
     return leader if name == LEADER else next(pid for pid in both if pid != leader)
-
-
-def leader_pid(home: Path) -> int:
-    """Who holds the lock of the newest epoch, as the kernel says."""
-    directory = Settings.load(home, {}).log_directory
-    inode = epoch_file(directory, newest_epoch(directory)).stat().st_ino
-    for line in Path("/proc/locks").read_text().splitlines():
-        _, kind, _, _, pid, place, *_ = line.split()
-        if kind == "FLOCK" and place.endswith(f":{inode}"):
-            return int(pid)
-    raise AssertionError("nobody leads")

@@ -7,6 +7,7 @@ kept in this process, so it survives whatever happens to the exchange.
 import asyncio
 import hashlib
 import hmac
+import itertools
 import json
 import re
 import time
@@ -14,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlencode
 
 from cambist.flow.rest import RECV_WINDOW_MS, Credentials
@@ -24,6 +25,8 @@ from tests.e2e.market import SYMBOL
 CONNECTIONS = 16
 CLIENT_ID_LONGEST = 36  # long names make a short test fill more than one log segment
 UNDER_WAY = 2  # requests of one connection that wait for answers, sent one behind the other
+
+Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
@@ -134,12 +137,14 @@ class _Load:
 
     async def run(self) -> tuple[Record, int]:
         async with asyncio.timeout(WAIT_SECONDS):
-            await asyncio.gather(*map(self._converse, self._flows))
+            # All of them, before the first answer can bring the kill.
+            streams = [await asyncio.open_connection(HOST, self._port) for _ in self._flows]
+            await asyncio.gather(*itertools.starmap(self._converse, zip(self._flows, streams, strict=True)))
         return self._record, self._in_flight_at_kill
 
-    async def _converse(self, flow: Flow) -> None:
+    async def _converse(self, flow: Flow, streams: Streams) -> None:
         """Until the connection breaks. An answer of which a part arrived is no answer."""
-        reader, writer = await asyncio.open_connection(HOST, self._port)
+        reader, writer = streams
         waiting: deque[Request] = deque()
         try:
             while True:
