@@ -54,8 +54,8 @@ class ApiError(Exception):
 class Client:
     """A keep-alive connection that signs. Known limit: it stops at a rate limit instead of waiting."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._connection = HTTPConnection(host, port, timeout=TIMEOUT_SECONDS)
+    def __init__(self, host: str, port: int, timeout_s: float = TIMEOUT_SECONDS) -> None:
+        self._connection = HTTPConnection(host, port, timeout=timeout_s)
 
     def signed(self, owner: Credentials, method: str, path: str, **parameters: object) -> Any:
         """The decoded answer. Raises ApiError for anything but a success."""

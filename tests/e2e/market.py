@@ -9,7 +9,7 @@ from cambist.control.exchange import Caller
 from cambist.control.markets import AddAsset, AddMarket
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.users import CreateApiKey, CreateUser
-from cambist.flow.rest import Credentials
+from cambist.flow.rest import Client, Credentials
 from cambist.settings import Settings
 from tests.e2e.harness import SETTINGS
 
@@ -40,6 +40,22 @@ def create_exchange(home: Path) -> list[Owner]:
             made = key.perform(exchange, operator)
             owners.append(Owner(account, Credentials(made["api_key"], made["secret_key"])))
     return owners
+
+
+def place(client: Client, owner: Credentials, side: str, *, price: int = 100) -> int:
+    """One lot, to rest or to trade; its order id."""
+    answer = client.signed(
+        owner,
+        "POST",
+        "/api/v3/order",
+        symbol=SYMBOL,
+        side=side,
+        type="LIMIT",
+        timeInForce="GTC",
+        price=price,
+        quantity=1,
+    )
+    return int(answer["orderId"])
 
 
 def settings_of(home: Path) -> Settings:

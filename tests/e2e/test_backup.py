@@ -6,22 +6,7 @@ from pathlib import Path
 
 from cambist.flow.rest import Client, Credentials
 from tests.e2e.harness import WAIT_SECONDS, cambist, running
-from tests.e2e.market import SYMBOL, create_exchange
-
-
-def place(client: Client, owner: Credentials, side: str) -> int:
-    answer = client.signed(
-        owner,
-        "POST",
-        "/api/v3/order",
-        symbol=SYMBOL,
-        side=side,
-        type="LIMIT",
-        timeInForce="GTC",
-        price=100,
-        quantity=1,
-    )
-    return int(answer["orderId"])
+from tests.e2e.market import SYMBOL, create_exchange, place
 
 
 def orders(client: Client, owner: Credentials, first: int) -> dict[int, str]:

@@ -28,7 +28,17 @@ from cambist.control.markets import AddAsset, AddMarket
 from cambist.control.users import CreateApiKey, DeleteApiKey, FreezeUser
 from cambist.flow.rest import ApiError, Client, Credentials
 from tests.e2e.control import ask
-from tests.e2e.harness import CAMBIST, HOST, WAIT_SECONDS, Exchange, environment, free_port, running
+from tests.e2e.harness import (
+    CAMBIST,
+    HOST,
+    OUTCOME_UNKNOWN,
+    WAIT_SECONDS,
+    Exchange,
+    Patient,
+    environment,
+    free_port,
+    running,
+)
 from tests.e2e.market import SYMBOL, Owner, create_exchange, settings_of
 
 ORDER = "/api/v3/order"
@@ -37,7 +47,7 @@ SETTINGS = {
     "CAMBIST_LIMITS_ORDERS_10S": "100000",
     "CAMBIST_LIMITS_ORDERS_1D": "100000",
 }
-KEY_REJECTED, UNKNOWN = -2015, -1007
+KEY_REJECTED = -2015
 
 
 class Gateway:
@@ -80,8 +90,8 @@ class Pair:
         self.ann, self.bob = create_exchange(home)
         self.exchange = Exchange(home, settings=SETTINGS)
         self.gateway = Gateway(home)
-        self.first = Client(HOST, self.exchange.port)
-        self.second = Client(HOST, self.gateway.port)
+        self.first = Patient(self.exchange.port)
+        self.second = Patient(self.gateway.port)
 
     def stop(self) -> None:
         assert self.gateway.stop() == 0, self.gateway.output.read_text()
@@ -254,7 +264,7 @@ class Flow(threading.Thread):
         self.is_over = False
 
     def run(self) -> None:
-        client = Client(HOST, self.pair.gateway.port)
+        client = Patient(self.pair.gateway.port)
         nth = 0
         while not self.is_over:
             nth += 1
@@ -262,7 +272,7 @@ class Flow(threading.Thread):
             try:
                 answer = place(client, self.pair.bob, "BUY", 2, newClientOrderId=name)
             except ApiError as problem:
-                (self.unknown if problem.reason[0] == UNKNOWN else self.refused).add(name)
+                (self.unknown if problem.reason[0] == OUTCOME_UNKNOWN else self.refused).add(name)
             else:
                 self.acknowledged[name] = answer["orderId"]
 
@@ -316,10 +326,10 @@ def test_gateways_that_share_the_port_serve_on_while_one_of_them_is_killed(tmp_p
             if nth == 20:
                 os.kill(killed, signal.SIGKILL)
             try:
-                placed = place(Client(HOST, exchange.port), owner, "BUY", nth)
+                placed = place(exchange.client(), owner, "BUY", nth)
             except (ConnectionError, HTTPException):  # it was the killed one's
                 continue
-            assert look(Client(HOST, exchange.port), owner, placed["orderId"])["status"] == "NEW"
+            assert look(exchange.client(), owner, placed["orderId"])["status"] == "NEW"
         deadline = time.monotonic() + WAIT_SECONDS
         while exchange.process("gateway-1") == killed:
             assert time.monotonic() < deadline

@@ -5,8 +5,8 @@ from pathlib import Path
 from cambist.log.positions import pruned_through
 from cambist.log.snapshots import sequences
 from tests.e2e.harness import cambist, running
-from tests.e2e.market import create_exchange
-from tests.e2e.test_backup import orders, place
+from tests.e2e.market import create_exchange, place
+from tests.e2e.test_backup import orders
 
 SETTINGS = {
     "CAMBIST_SNAPSHOTS_EVERY_COMMANDS": "100",

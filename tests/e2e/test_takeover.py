@@ -23,8 +23,6 @@ from cambist.engine import events
 from cambist.engine.commands import OrderType, Place, Role, Side, TimeInForce
 from cambist.engine.events import OrderAccepted, Status
 from cambist.errors import OutcomeUnknown, Unavailable
-from cambist.flow.rest import Client as RestClient
-from cambist.flow.rest import Credentials
 from cambist.intake.client import Client
 from cambist.intake.port import IntakePort, addresses
 from cambist.intake.protocol import secret_of
@@ -34,7 +32,7 @@ from cambist.settings import Settings
 from cambist.store.secrets import Vault
 from cambist.supervisor.client import supervisor
 from tests.e2e.harness import HOST, WAIT_SECONDS, Exchange, cambist, environment, free_port, running
-from tests.e2e.market import SYMBOL, Owner, create_exchange, report, settings_of
+from tests.e2e.market import SYMBOL, Owner, create_exchange, place, report, settings_of
 from tests.leading import holder_of
 
 FENCED = 4
@@ -245,18 +243,18 @@ def test_a_client_of_the_public_port_only_waits_while_another_process_begins_to_
     settings = settings_of(home)
     with running(home, settings=APART) as exchange:
         client = exchange.client()
-        placed = [place(client, keys)]
+        placed = [place(client, keys, "BUY", price=1)]
         for number in (signal.SIGKILL, signal.SIGSTOP):
             until_both_are_ready(exchange)
             epoch = newest_epoch(settings.log_directory)
             leader = holder_of(epoch_file(settings.log_directory, epoch))
             os.kill(leader, number)
-            placed.append(place(client, keys))
+            placed.append(place(client, keys, "BUY", price=1))
             assert newest_epoch(settings.log_directory) > epoch
             if number == signal.SIGSTOP:
                 os.kill(leader, signal.SIGCONT)
                 wait_for_the_end_of(leader)
-            placed.append(place(client, keys))
+            placed.append(place(client, keys, "BUY", price=1))
         until_both_are_ready(exchange)  # who was replaced stands by now
         assert cambist(home, "user", "list"), "the operator reaches the one that leads"
         found = client.signed(keys, "GET", "/api/v3/openOrders", symbol=SYMBOL)
@@ -264,19 +262,6 @@ def test_a_client_of_the_public_port_only_waits_while_another_process_begins_to_
         assert exchange.stop() == 0
     found = verify.verify(settings, None, report)
     assert found["problems"] == []
-
-
-def place(client: RestClient, keys: Credentials) -> int:
-    order = {
-        "symbol": SYMBOL,
-        "side": "BUY",
-        "type": "LIMIT",
-        "timeInForce": "GTC",
-        "quantity": 1,
-        "price": 1,
-    }
-    order_id: int = client.signed(keys, "POST", "/api/v3/order", **order)["orderId"]
-    return order_id
 
 
 def until_both_are_ready(exchange: Exchange) -> None:
