@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,11 +57,22 @@ class Stage:
         self.http = http
         self.hub = StreamHub(NoFeed())
         self.connections: list[StreamConnection] = []
-        self._streams = Streams(self.hub, AccountHub(NoFeed(), _nothing), listen_keys, {}, messages_max)
+        self.listen_keys = listen_keys
+        self.asked, self.may_answer = asyncio.Event(), asyncio.Event()  # for the engine's sequence
+        accounts = AccountHub(NoFeed(), self._last_sequence)
+        self._streams = Streams(self.hub, accounts, listen_keys, {}, messages_max)
         self.door = Door(self._route, attempts_max)
 
     async def connect(self, path: str = f"/ws/{TRADES}") -> aiohttp.ClientWebSocketResponse:
         return await self.http.ws_connect(f"http://{HOST}:{self.port}{path}")
+
+    def listen_key(self) -> str:
+        return self.listen_keys.start(7, time.time_ns())
+
+    async def _last_sequence(self) -> int:
+        self.asked.set()
+        await self.may_answer.wait()
+        return 0
 
     def _route(self, door: Door, target: Target, client_ip: str) -> StreamConnection | None:
         if not target.path.startswith("/ws/"):
@@ -69,10 +81,6 @@ class Stage:
         made = StreamConnection(door, client_ip, self._streams, names, combined=False, in_microseconds=False)
         self.connections.append(made)
         return made
-
-
-async def _nothing() -> int:
-    return 0
 
 
 @asynccontextmanager
@@ -250,10 +258,10 @@ def test_pings_are_answered_or_the_connection_ends_and_so_it_does_after_a_day():
             )
             for number in range(SILENT_PINGS_MAX + 1):
                 now_s = here.connections[0].opened_s + number
-                await asyncio.sleep(0.02)  # for the answers to the ping before
                 for each in here.connections[:2]:
                     each.beat(now_s, b"%d" % number)
-                await _until_read(answering)
+                await _until_read(answering)  # the ping, and its answer is on its way
+                await _until_read(answering)  # which has come before this
             assert (here.connections[0].is_open, here.connections[1].is_open) == (True, False)
             assert await close_code(silent) == GOING_AWAY
             here.connections[2].beat(here.connections[2].opened_s + LIFE_S - 1, b"")
@@ -268,3 +276,34 @@ async def _until_read(ws: aiohttp.ClientWebSocketResponse) -> None:
     """Lets a client see what came: aiohttp answers pings while it waits for messages."""
     await ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
     await ws.receive()
+
+
+def test_who_is_told_that_he_hears_of_an_account_hears_of_all_that_he_orders_then():
+    """Elsewhere, too: so nobody is told so before it is known where the account's events begin."""
+
+    async def scene() -> None:
+        async with stage() as here:
+            ws = await here.connect()
+            await ws.send_json({"method": "SUBSCRIBE", "params": [here.listen_key()], "id": 1})
+            await here.asked.wait()
+            await ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 2})
+            assert await ws.receive_json() == {"result": [TRADES], "id": 2}
+            here.may_answer.set()
+            assert await ws.receive_json() == {"result": None, "id": 1}
+
+    play(scene)
+
+
+def test_a_connection_to_a_listen_key_is_open_once_it_is_known_where_its_events_begin():
+    async def scene() -> None:
+        async with stage() as here:
+            connecting = asyncio.create_task(here.connect(f"/ws/{here.listen_key()}"))
+            await here.asked.wait()
+            await here.connect()  # others are not kept waiting
+            assert not connecting.done() and here.connections[0].transport is None
+            here.may_answer.set()
+            ws = await connecting
+            await ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
+            assert await ws.receive_json() == {"result": [here.listen_key()], "id": 1}
+
+    play(scene)

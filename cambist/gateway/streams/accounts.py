@@ -95,19 +95,25 @@ class AccountHub:
         self._last_sequence = last_sequence
         self._watched: dict[int, _Watched] = {}
 
+    async def now(self) -> int:
+        """To be asked for before a listener is told that a stream has begun, and given to `open`."""
+        return await self._last_sequence()
+
     async def open(
         self,
         account: int,
         deliver: Callable[[bytes], None],
         *,
         after: Position | None = None,
+        now: int | None = None,
         in_microseconds: bool = False,
     ) -> AccountStream:
         """Events after that position, or of all commands from now on; `start` the stream to get them.
 
         Raises Unavailable, and FeedRefused if events from then are not to be had any more.
         """
-        now = await self._last_sequence()
+        if now is None:
+            now = await self._last_sequence()
         stream = AccountStream(
             account, after or Position(now, _LAST), deliver, in_microseconds=in_microseconds
         )

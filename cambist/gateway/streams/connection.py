@@ -74,6 +74,12 @@ class Connection(WSListener):
 
     # What a subclass does
 
+    async def prepare(self) -> None:
+        """What is to be known before the peer is told that it is connected. Raises ExchangeError."""
+
+    def needs_to_prepare(self) -> bool:
+        return False
+
     def on_open(self) -> None:
         """Frames may be written from now on."""
 

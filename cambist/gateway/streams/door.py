@@ -14,6 +14,7 @@ from urllib.parse import unquote
 from picows import WSAutoPingStrategy, WSListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # not among its published names
 
+from cambist.errors import ExchangeError
 from cambist.gateway import errors
 from cambist.gateway.errors import Refusal
 from cambist.gateway.limits import Window, client_of
@@ -67,6 +68,7 @@ class Door:
         self._slots: list[set[Connection]] = [set() for _ in range(PING_EVERY_S)]
         self._slot_of: dict[Connection, int] = {}
         self._at = 0
+        self._preparing: set[asyncio.Task[None]] = set()
         self._stopping = False
         self.refused = 0  # for the limit
 
@@ -96,7 +98,24 @@ class Door:
         if connection is None:
             _refuse(transport, errors.NO_SUCH_ROUTE)
             return
-        _hand_over(transport, upgrade, connection)
+        if connection.needs_to_prepare():
+            transport.pause_reading()
+            task = asyncio.get_running_loop().create_task(self._prepare(transport, upgrade, connection))
+            self._preparing.add(task)  # the loop alone would not keep it
+            task.add_done_callback(self._preparing.discard)
+        else:
+            _hand_over(transport, upgrade, connection)
+
+    async def _prepare(self, transport: asyncio.Transport, upgrade: Upgrade, connection: Connection) -> None:
+        try:
+            await connection.prepare()
+        except ExchangeError as problem:
+            _refuse(transport, errors.of_error(problem))
+            return
+        if self._stopping:
+            _refuse(transport, errors.TRY_AGAIN)
+        elif not transport.is_closing():
+            _hand_over(transport, upgrade, connection)
 
     async def run(self) -> None:
         """Pings until it is cancelled: a part of the connections each second."""

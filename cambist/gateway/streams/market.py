@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 import msgspec
 from picows import WSCloseCode
@@ -34,7 +36,7 @@ class Streams(msgspec.Struct, frozen=True):
 class StreamConnection(Connection):
     """`combined` messages name their stream. A name that no stream has is taken, and nothing ever comes."""
 
-    __slots__ = ("_combined", "_in_microseconds", "_names", "_opening", "_streams", "_tasks")
+    __slots__ = ("_began", "_combined", "_in_microseconds", "_names", "_opening", "_streams", "_tasks")
 
     def __init__(
         self,
@@ -49,15 +51,23 @@ class StreamConnection(Connection):
         super().__init__(registry, client_ip, streams.messages_max)
         self._streams = streams
         self._opening = names
+        self._began: int | None = None  # the sequence behind which `_opening` tells of accounts
         self._combined = combined
         self._in_microseconds = in_microseconds
         self._names: dict[str, StreamName | AccountStream | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def needs_to_prepare(self) -> bool:
+        return self._names_accounts(self._opening)
+
+    async def prepare(self) -> None:
+        """Whoever was told that he is connected misses nothing that he orders then, at whichever gateway."""
+        self._began = await self._streams.accounts.now()
+
     def on_open(self) -> None:
         assert self.transport is not None, "it has just been opened"
         self.transport.underlying_transport.set_write_buffer_limits(high=UNREAD_MAX_BYTES)
-        self._subscribe(self._opening)
+        self._subscribe(self._opening, self._began)
         self._opening = []
 
     def on_message(self, message: bytes) -> None:
@@ -91,8 +101,11 @@ class StreamConnection(Connection):
             case "SUBSCRIBE":
                 names = control.stream_names(request)
                 self._require_room(names, request)
-                self.send(control.result(request.id, None))
-                self._subscribe(names)
+                if self._names_accounts(names):
+                    self._keep(self._subscribe_later(names, request))
+                else:
+                    self.send(control.result(request.id, None))
+                    self._subscribe(names)
             case "UNSUBSCRIBE":
                 for name in control.stream_names(request):
                     self._unsubscribe(name)
@@ -114,7 +127,28 @@ class StreamConnection(Connection):
         if any(len(name) > NAME_MAX for name in names):
             raise ControlError(2, f"Invalid request: a stream name over {NAME_MAX} characters", request.id)
 
-    def _subscribe(self, names: list[str]) -> None:
+    def _names_accounts(self, names: list[str]) -> bool:
+        now_ns = time.time_ns()
+        return any(self._streams.listen_keys.account_of(name, now_ns) is not None for name in names)
+
+    async def _subscribe_later(self, names: list[str], request: Request) -> None:
+        """As `prepare`."""
+        try:
+            now = await self._streams.accounts.now()
+        except ExchangeError:
+            self._close_without_events()
+            return
+        try:
+            self._require_room(names, request)  # once more: other requests were answered meanwhile
+        except ControlError as problem:
+            self.send(control.error(problem))
+            return
+        self.send(control.result(request.id, None))
+        if self.is_open:
+            self._subscribe(names, now)
+
+    def _subscribe(self, names: list[str], now: int | None = None) -> None:
+        """`now` is where accounts' events begin, if somebody has asked for it."""
         for name in names:
             if name in self._names:
                 continue
@@ -122,9 +156,7 @@ class StreamConnection(Connection):
             if account is not None:
                 self._names[name] = None
                 self._streams.by_listen_key.setdefault(name, set()).add(self)
-                task = self._loop.create_task(self._open_account(name, account))
-                self._tasks.add(task)  # the loop alone would not keep it
-                task.add_done_callback(self._tasks.discard)
+                self._keep(self._open_account(name, account, now))
                 continue
             stream = None if "?" in name else parse(name)
             if stream is not None:
@@ -143,19 +175,28 @@ class StreamConnection(Connection):
             if stream is not None:
                 self._streams.accounts.close(stream)
 
-    async def _open_account(self, name: str, account: int) -> None:
+    async def _open_account(self, name: str, account: int, now: int | None) -> None:
         try:
             stream = await self._streams.accounts.open(
-                account, lambda body: self._tell(name, body), in_microseconds=self._in_microseconds
+                account, lambda body: self._tell(name, body), now=now, in_microseconds=self._in_microseconds
             )
         except ExchangeError:
-            self.close(WSCloseCode.TRY_AGAIN_LATER, "the account's events are not available")
+            self._close_without_events()
             return
         if name in self._names:
             self._names[name] = stream
             stream.start()
         else:
             self._streams.accounts.close(stream)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs it; the loop alone would not keep it."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _close_without_events(self) -> None:
+        self.close(WSCloseCode.TRY_AGAIN_LATER, "the account's events are not available")
 
     def _set_combined(self, combined: bool) -> None:
         self._combined = combined
