@@ -36,6 +36,9 @@ _Addresses = Annotated[
 ]
 _Path = Annotated[str, Meta(min_length=1, max_length=4_096)]
 _Port = Annotated[int, _between(1, PORT_MAX)]
+_Origin = Annotated[
+    str, Meta(pattern=r"^(https://[0-9a-z.-]+(:[0-9]{1,5})?|http://localhost:[0-9]{1,5})?\Z", max_length=253)
+]
 _Count = Annotated[int, _between(1, 1_000_000)]
 _Limit = Annotated[int, _between(0, 1_000_000_000)]
 _Url = Annotated[str, Meta(pattern=r"^(https?://[!-~]+)?\Z", max_length=1_024)]
@@ -52,7 +55,9 @@ class Server(Struct, frozen=True, kw_only=True):
 
     host: Annotated[_Host, _says("Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1"
     port: Annotated[_Port, _says("Port of the public API and pages.")] = 8000
-    console_port: Annotated[_Port, _says("Port reserved for the operators' console.")] = 8001
+    console_port: Annotated[
+        int, _between(0, PORT_MAX), _says("Port of the staff's console; 0: there is none.")
+    ] = 8001
     public_hostname: Annotated[_Host, _says("Name under which users reach the exchange.")] = "localhost"
 
 
@@ -60,6 +65,7 @@ class Mode(Struct, frozen=True, kw_only=True):
     """What kind of exchange this is."""
 
     sandbox: Annotated[bool, _says("Play money from `cambist sandbox`; never with real users.")] = False
+    demo_chain: Annotated[bool, _says("In the demo a chain of its own, where anvil is installed.")] = True
 
 
 class Log(Struct, frozen=True, kw_only=True):
@@ -209,6 +215,31 @@ class Wallets(Struct, frozen=True, kw_only=True):
     ] = 5
 
 
+class Signer(Struct, frozen=True, kw_only=True):
+    """Who keeps the keys to coins, and where. Only the signer itself reads this."""
+
+    directory: Annotated[_Path, _says("Its keys and store; one that starts with / lies elsewhere.")] = (
+        "signer"
+    )
+    key_file: Annotated[_Path, _says("What opens the keystore; beside it unless it starts with /.")] = (
+        "keystore.key"
+    )
+    user: Annotated[
+        str,
+        Meta(pattern=r"^([a-z_][a-z0-9_-]{0,31})?\Z", max_length=32),
+        _says("The operating system's user that it becomes when root starts it."),
+    ] = ""
+
+
+class Console(Struct, frozen=True, kw_only=True):
+    """The back office's pages, which listen on server.console_port."""
+
+    host: Annotated[_Host, _says("Address to listen on; only the staff should reach it.")] = "127.0.0.1"
+    origin: Annotated[
+        _Origin, _says("https://NAME of it in browsers, to which passkeys are bound; empty: this machine's.")
+    ] = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings of one exchange, checked; `home` is the data directory that holds everything else."""
 
@@ -227,7 +258,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     standby: Standby = Standby()
     intake: Intake = Intake()
     accounts: Accounts = Accounts()
+    console: Console = Console()
     wallets: Wallets = Wallets()
+    signer: Signer = Signer()
 
     @classmethod
     def load(cls, home: Path | None = None, environment: Mapping[str, str] = os.environ) -> Self:
@@ -300,6 +333,11 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.home / "supervisor.sock"
 
     @property
+    def console_origin(self) -> str:
+        """Where a browser finds the console. Passkeys work on localhost, and not on 127.0.0.1."""
+        return self.console.origin or f"http://localhost:{self.server.console_port}"
+
+    @property
     def office_file(self) -> Path:
         """The socket on which the office answers the account API; only our own processes can open it."""
         return self.run_directory / "office.sock"
@@ -307,6 +345,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     def ops_file(self, process: str) -> Path:
         """The socket on which that process answers /health, /ready and /metrics."""
         return self.run_directory / f"ops-{process}.sock"
+
+    @property
+    def signer_directory(self) -> Path:
+        """The signer's own: keystore, store and socket. Nothing else reads or writes there."""
+        return self.home / self.signer.directory
+
+    @property
+    def signer_socket(self) -> Path:
+        return self.signer_directory / "signer.sock"
 
     @property
     def socket_file(self) -> Path:
