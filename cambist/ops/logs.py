@@ -13,6 +13,13 @@ def log_to_stderr(process: str, settings: Logging) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines(process) if settings.json else _lines(process))
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
+    hush_http()
+
+
+def hush_http() -> None:
+    """What we ask of others over HTTP is nobody's to read: headers hold cookies, and addresses keys."""
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _lines(process: str) -> logging.Formatter:

@@ -1,7 +1,8 @@
-"""An office behind a gateway, and people with browsers: real HTTP between the two, and a clock of their own."""
+"""An office behind a gateway, and people with browsers: real HTTP between the two, a clock of their own."""
 
 import asyncio
 import base64
+import itertools
 import re
 import threading
 import time
@@ -25,6 +26,7 @@ from cambist.engine.commands import Role
 from cambist.gateway.streams.listen_keys import ListenKeys
 from cambist.match.courier import Courier, LocalDesk, results
 from cambist.ops.endpoint import unix_listener
+from cambist.ops.logs import hush_http
 from cambist.settings import Settings
 from tests.integration.rest_market import Client, RestMarket, rest_market
 
@@ -69,6 +71,13 @@ class Street:
         self.market = market
         self.clock = clock
         self.passwords = passwords
+        self._visitors = itertools.count(1)
+
+    def visitor(self) -> str:
+        """An e-mail address that nobody has had; whoever comes next is at another network address as well."""
+        number = next(self._visitors)
+        self.market.client.address = f"198.51.{number // 250}.{number % 250}"
+        return f"visitor{number}@example.org"
 
     def browser(self, agent: str = "a browser") -> "Browser":
         return Browser(self, agent)
@@ -103,7 +112,6 @@ class Browser:
     def __init__(self, street: Street, agent: str) -> None:
         self.street = street
         self.agent = agent
-        self.address = "192.0.2.1"
         self.cookies: dict[str, str] = {}
         self.csrf = ""
         self.secret = b""
@@ -182,6 +190,7 @@ def street(directory: Path) -> Iterator[Street]:
 
 @contextmanager
 def _office(market: RestMarket, clock: Clock) -> Iterator[Counted]:
+    hush_http()  # as every process does
     settings, records = market.settings, market.records
     listen_keys = ListenKeys(settings.listen_keys_file, on_end=lambda _: None)
     courier = Courier(

@@ -17,10 +17,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         yield town
 
 
-@pytest.fixture
-def email(request: pytest.FixtureRequest) -> str:
-    """One of its own for each test."""
-    return f"{request.node.name.lower().replace('[', '-').rstrip(']')[5:60]}@example.org"
+@pytest.fixture(autouse=True)
+def email(town: Street) -> str:
+    """Of a visitor, who is somebody else in each test."""
+    return town.visitor()
 
 
 def kinds(town: Street, email: str) -> list[Kind]:
