@@ -42,7 +42,8 @@ networks = Table(
 
 # An asset on a network. `contract` is empty for the network's own coin; `mirror` is the engine's account that
 # stands for everything held there. `halted` says why nothing is credited or paid, empty if nothing stops it.
-# `rest_units` is what is held there below an atom, which the ledger cannot say.
+# `rest_units` is what is held there below an atom, which the ledger cannot say. `token_code` stands for what
+# the contract was when it was listed.
 asset_networks = Table(
     "asset_networks",
     metadata,
@@ -65,6 +66,7 @@ asset_networks = Table(
     Column("is_withdrawal_open", Boolean, nullable=False),
     Column("halted", String(255), nullable=False),
     Column("rest_units", _UNITS, nullable=False, server_default="0"),
+    Column("token_code", String(64), nullable=False, server_default=""),
     UniqueConstraint("network", "contract", name="uq_asset_networks_contract"),
     UniqueConstraint("network", "asset", name="uq_asset_networks_asset"),
 )
@@ -83,12 +85,13 @@ deposit_addresses = Table(
     UniqueConstraint("network", "user_id", name="uq_deposit_addresses_user_id"),
 )
 
-# How far a network has been read. `halted` says why it is not read on.
+# How far a network has been read, and up to where its blocks are final. `halted` says why it is not read on.
 chain_cursors = Table(
     "chain_cursors",
     metadata,
     Column("network", _NETWORK, primary_key=True),
     Column("height", BigInteger, nullable=False),
+    Column("final_height", BigInteger, nullable=False),
     Column("halted", String(255), nullable=False),
 )
 

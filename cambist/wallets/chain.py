@@ -64,6 +64,18 @@ class Block(NamedTuple):
     mined: Mapping[str, Mined]
 
 
+class Token(NamedTuple):
+    """What a token is. `code` stands for all that decides what it does; another one is another token.
+
+    `is_stopped`: it moves nothing, or nothing of ours. `is_rebasing`: balances change without a transfer.
+    """
+
+    decimals: int
+    code: str
+    is_stopped: bool
+    is_rebasing: bool
+
+
 class Terms(NamedTuple):
     """How a transaction is to be made: what the signer gets beside what is to be paid.
 
@@ -99,6 +111,9 @@ class Chain(Protocol):
 
     def balance(self, contract: str, address: str, height: int) -> int:
         """After the block at `height`. Raises NodeFailed."""
+
+    def token(self, contract: str, holder: str, height: int) -> Token:
+        """As it is for `holder` after the block at `height`. Raises NodeFailed, Refused if it is none."""
 
     def is_address(self, text: str) -> bool:
         """Whether money can be sent there: well formed, and no address from which nobody can move it."""

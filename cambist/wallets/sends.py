@@ -38,7 +38,6 @@ class State(StrEnum):
 
 
 OPEN = (State.SIGNED, State.SENT)
-IN_A_BLOCK = (State.MINED, State.FAILED)
 
 
 class SentElsewhere(Refused):
@@ -161,6 +160,15 @@ def unmined(db: Connection, network: str, above: int) -> None:
             fee_units="0",
             sent_at_ns=None,
         )
+
+
+def unbooked(network: str) -> tuple[ColumnElement[bool], ...]:
+    """Which have spent a fee that the ledger does not know of."""
+    return (
+        chain_sends.c.network == network,
+        chain_sends.c.state.in_([State.MINED, State.FAILED, State.FINAL]),
+        chain_sends.c.is_fee_booked.is_(False),
+    )
 
 
 def finish(db: Connection, network: str, height: int) -> None:

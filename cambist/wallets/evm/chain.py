@@ -11,8 +11,18 @@ from collections.abc import Container, Iterator, Sequence
 import msgspec
 from eth_utils.address import is_checksum_address
 
-from cambist.wallets.chain import Block, Header, Mined, NodeFailed, NodesDisagree, Output, Tip
-from cambist.wallets.evm import blocks
+from cambist.wallets.chain import (
+    Block,
+    Header,
+    Mined,
+    NodeFailed,
+    NodesDisagree,
+    Output,
+    Terms,
+    Tip,
+    Token,
+)
+from cambist.wallets.evm import blocks, paying, tokens
 from cambist.wallets.evm.blocks import COIN, FullBlock, Receipt, Trace
 from cambist.wallets.evm.rpc import Bytes, Call, Hash, Quantity, Rpc, number
 
@@ -67,6 +77,24 @@ class EvmChain:
             return False
         has_one_case = digits in (digits.lower(), digits.upper())
         return bool(int(digits, 16)) and (has_one_case or is_checksum_address(text))
+
+    def token(self, contract: str, holder: str, height: int) -> Token:
+        return tokens.token(self._first, contract, holder, height)
+
+    def next_nonce(self, address: str) -> int:
+        return paying.next_nonce(self._first, address)
+
+    def terms(self, sender: str, nonce: int, contract: str, to: str, amount_units: int) -> Terms:
+        return paying.terms(self._first, sender, nonce, contract, to, amount_units)
+
+    def dearer(self, terms: Terms) -> Terms:
+        return paying.dearer(self._first, terms)
+
+    def send(self, raw: bytes) -> None:
+        paying.send(self._first, raw)
+
+    def is_known(self, txid: str) -> bool:
+        return paying.is_known(self._first, txid)
 
     def close(self) -> None:
         for node in self._nodes():
