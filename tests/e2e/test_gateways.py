@@ -40,6 +40,7 @@ from tests.e2e.harness import (
     running,
 )
 from tests.e2e.market import SYMBOL, Owner, create_exchange, settings_of
+from tests.e2e.websocket import Account, Socket
 
 ORDER = "/api/v3/order"
 SETTINGS = {
@@ -124,6 +125,10 @@ def place(client: Client, owner: Owner, side: str, price: int, **more: object) -
 
 def look(client: Client, owner: Owner, order_id: int) -> Any:
     return client.signed(owner.credentials, "GET", ORDER, symbol=SYMBOL, orderId=order_id)
+
+
+def open_orders(client: Client, owner: Owner) -> Any:
+    return client.signed(owner.credentials, "GET", "/api/v3/openOrders", symbol=SYMBOL)
 
 
 def cancel_all(client: Client, owner: Owner) -> None:
@@ -224,6 +229,22 @@ def test_a_countdown_set_at_one_gateway_cancels_what_came_in_at_the_other(pair):
     assert status == "CANCELED"
 
 
+def test_orders_of_either_gateway_end_with_a_connection_to_the_one_apart(pair):
+    async def scene() -> None:
+        ann, url = Account(pair.ann.credentials), f"http://{HOST}:{pair.gateway.port}/ws-api/v3"
+        async with aiohttp.ClientSession() as http, http.ws_connect(url) as connection:
+            await Socket(connection).result("session.logon", ann.signed(cancelOnDisconnect=True))
+            await asyncio.to_thread(place, pair.first, pair.ann, "BUY", 7)
+            await asyncio.to_thread(place, pair.second, pair.ann, "BUY", 8)
+            assert len(await asyncio.to_thread(open_orders, pair.first, pair.ann)) == 2
+
+    asyncio.run(scene())
+    deadline = time.monotonic() + WAIT_SECONDS
+    while open_orders(pair.first, pair.ann):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def test_a_listen_key_of_one_gateway_is_one_of_the_other(pair):
     key = {"X-MBX-APIKEY": pair.ann.credentials.api_key}
 
@@ -295,9 +316,9 @@ def test_a_gateway_outlives_the_match_server_and_no_order_is_lost_or_doubled(pai
         flow.is_over = True
         flow.join(WAIT_SECONDS)
     assert pair.gateway.process.poll() is None
-    open_orders = pair.second.signed(pair.bob.credentials, "GET", "/api/v3/openOrders", symbol=SYMBOL)
-    found = {each["clientOrderId"]: each["orderId"] for each in open_orders}
-    assert len(found) == len(open_orders), "an order was executed twice"
+    resting = open_orders(pair.second, pair.bob)
+    found = {each["clientOrderId"]: each["orderId"] for each in resting}
+    assert len(found) == len(resting), "an order was executed twice"
     assert flow.acknowledged.items() <= found.items()
     assert found.keys() <= flow.acknowledged.keys() | flow.unknown
     print(f"{len(flow.acknowledged)} acknowledged, {len(flow.unknown)} unknown, {len(flow.refused)} refused")
