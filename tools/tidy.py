@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "price": {"feed"} | BELOW_SERVICES,
     "describe": {"data", "feed", "gateway", "price"} | BELOW_SERVICES,
     "keep": {"match", "data", "ledger"} | BELOW_SERVICES,
-    "control": {"accounts", "match", "ledger", "data", "supervisor"} | BELOW_SERVICES,
+    "control": {"accounts", "wallets", "match", "ledger", "data", "supervisor"} | BELOW_SERVICES,
     "flow": {"accounts", "match"} | BELOW_SERVICES,
     "demo": {"control", "flow", "accounts", "match"} | BELOW_SERVICES,
     "bench": {"flow", "match", "ledger"} | BELOW_SERVICES,

@@ -15,6 +15,7 @@ COMMANDS = {
     "api-key": "users:api_key",
     "asset": "markets:asset",
     "market": "markets:market",
+    "network": "networks:network",
     "rules": "rules:rules",
     "sandbox": "sandbox:sandbox",
     "audit": "records:audit",

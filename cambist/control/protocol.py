@@ -15,6 +15,7 @@ from cambist.control.markets import (
     SetMarketFilters,
     SetMarketState,
 )
+from cambist.control.networks import AddNetwork, HaltNetwork, ListNetworks, SetNetwork
 from cambist.control.records import ResumePayouts, ShowAudit, ShowRecords
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.status import ShowStatus
@@ -84,6 +85,10 @@ AnyRequest: TypeAlias = (
     | SetMarketFilters
     | SetMarketFees
     | SetMarketLimits
+    | AddNetwork
+    | ListNetworks
+    | SetNetwork
+    | HaltNetwork
     | ShowRules
     | ActivateRules
     | CreditSandbox
