@@ -18,6 +18,7 @@ COMMANDS = {
     "network": "networks:network",
     "rules": "rules:rules",
     "sandbox": "sandbox:sandbox",
+    "staff": "staff:staff",
     "audit": "records:audit",
     "records": "records:records",
     "snapshot": "checks:snapshot",

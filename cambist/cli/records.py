@@ -1,5 +1,8 @@
 """`cambist audit` and `cambist records`: who did what, and whether the records are as new as the log."""
 
+import os
+import time
+from contextlib import closing
 from typing import Any
 
 import click
@@ -7,6 +10,9 @@ import click
 from cambist.cli.door import ask
 from cambist.cli.output import answers
 from cambist.control.records import AUDIT_LIMIT, ResumePayouts, ShowAudit, ShowRecords
+from cambist.settings import Settings
+from cambist.store.audit import Act
+from cambist.store.records import Records
 
 
 @click.command()
@@ -28,6 +34,20 @@ def records() -> None:
 def show() -> Any:
     """How far the records have the engine's answers, and whether payouts are stopped."""
     return ask(ShowRecords())
+
+
+@records.command()
+@click.option("--reason", required=True, help="What is wrong.")
+@answers
+def stop_payouts(reason: str) -> Any:
+    """Stop all payouts, now, whatever else works. `resume-payouts` ends it, or two people at the console."""
+    opened = Records.open(Settings.load(), is_shared=True)
+    act = Act(f"operator, user id {os.getuid()}", "payouts.stop", {"reason": reason}, time.time_ns())
+    with closing(opened):
+        with opened.write() as db:
+            opened.stop_payouts(db, reason)
+            opened.audit.append(db, act)
+        return {"payouts_stopped": opened.payouts_stopped()}
 
 
 @records.command()

@@ -76,10 +76,13 @@ class Caller(NamedTuple):
 
     name: str
     report: Report
+    reason: str = ""
 
     def act(self, request: "Request") -> Act:
         """What the audit trail says of it."""
         details: dict[str, Any] = msgspec.to_builtins(request)
+        if self.reason:
+            details["reason"] = self.reason
         return Act(self.name, details.pop("operation"), details, time.time_ns())
 
 

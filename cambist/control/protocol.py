@@ -1,6 +1,6 @@
 """The lines on the control socket: a request up, progress lines and one answer down; all of them JSON."""
 
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -16,15 +16,19 @@ from cambist.control.markets import (
     SetMarketState,
 )
 from cambist.control.networks import AddNetwork, HaltNetwork, ListNetworks, SetNetwork
+from cambist.control.orders import CancelUserOrders
 from cambist.control.records import ResumePayouts, ShowAudit, ShowRecords
 from cambist.control.sandbox import CreditSandbox
+from cambist.control.staff import DisableStaff, InviteStaff, ListStaff
 from cambist.control.status import ShowStatus
 from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, FreezeUser, ListApiKeys, ListUsers
+from cambist.control.verify import shown_totals
 from cambist.control.views import RebuildViews
 from cambist.engine.commands import RULES_NEWEST
 from cambist.errors import ExchangeError, Failure
 from cambist.ledger.trial_balance import is_balanced, trial_balance
 from cambist.money import AmountInvalid
+from cambist.store.audit import ACTOR_LONGEST
 
 LINE_MAX = 1 << 20  # of a request; an answer may be longer
 
@@ -42,12 +46,13 @@ class ShowPosition(Request, tag="position"):
 
 
 class ShowTrialBalance(Request, tag="trial-balance"):
-    """What each asset's balances sum to, in atoms: zero, or the ledger is broken."""
+    """What each asset's balances sum to, in atoms: zero, or the ledger is broken; and amounts by class."""
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
         totals = exchange.query(lambda engine: trial_balance(engine))
         return {
             "trial_balance": {asset.name: asset.sum_atoms for asset in totals},
+            "by_class": {asset.name: shown_totals(asset) for asset in totals},
             "ledger_balanced": is_balanced(totals),
         }
 
@@ -67,7 +72,7 @@ class ActivateRules(Request, tag="rules.activate"):
         return {"rules": RULES_NEWEST, "newest": RULES_NEWEST}
 
 
-AnyRequest: TypeAlias = (
+OwnRequest: TypeAlias = (
     ShowPosition
     | ShowStatus
     | ShowTrialBalance
@@ -96,7 +101,25 @@ AnyRequest: TypeAlias = (
     | ShowAudit
     | ShowRecords
     | ResumePayouts
+    | CancelUserOrders
+    | InviteStaff
+    | ListStaff
+    | DisableStaff
 )
+
+
+class OnBehalf(Request, tag="on-behalf"):
+    """What a member of the staff has asked for at the console, and why: the audit trail names that person."""
+
+    of: Annotated[str, msgspec.Meta(min_length=1, max_length=ACTOR_LONGEST)]
+    reason: str
+    request: OwnRequest
+
+    def perform(self, exchange: Exchange, caller: Caller) -> Any:
+        return self.request.perform(exchange, caller._replace(name=self.of, reason=self.reason))
+
+
+AnyRequest: TypeAlias = OwnRequest | OnBehalf
 
 
 class Progress(msgspec.Struct, tag="progress", frozen=True):
