@@ -19,6 +19,7 @@ COMMANDS = {
     "rules": "rules:rules",
     "sandbox": "sandbox:sandbox",
     "staff": "staff:staff",
+    "signer": "signer:signer",
     "audit": "records:audit",
     "records": "records:records",
     "snapshot": "checks:snapshot",

@@ -11,6 +11,7 @@ from cambist.app_exchange import serve as serve_exchange
 from cambist.app_gateway import serve as serve_gateway
 from cambist.app_match import serve_match
 from cambist.app_office import serve_office
+from cambist.app_signer import serve_signer
 from cambist.app_snapshotter import serve_snapshotter
 from cambist.cli.terminal import LOG_FAILED, fail, progress
 from cambist.control.failures import ANSWERED, failure_of, stopped_by_itself
@@ -46,6 +47,12 @@ def gateway() -> None:
 def office() -> None:
     """The office: accounts, sign-in and what belongs to it. `run` starts one by itself."""
     _in_the_foreground("office", lambda settings: serve_office(settings, with_parent=False))
+
+
+@serve.command()
+def signer() -> None:
+    """The signer, as the user whose its directory is. `run` starts one by itself where there is one."""
+    _in_the_foreground("signer", lambda settings: serve_signer(settings, with_parent=False))
 
 
 @serve.command()
