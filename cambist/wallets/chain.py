@@ -92,10 +92,10 @@ class Terms(NamedTuple):
         return self.gas * self.max_fee
 
 
-class Chain(Protocol):
-    network: str
+class Blocks(Protocol):
+    """The part of a chain from which blocks are read."""
 
-    # Reading.
+    network: str
 
     def tip(self) -> Tip:
         """Raises NodeFailed; NodesDisagree, also if it is another chain than it was."""
@@ -109,6 +109,8 @@ class Chain(Protocol):
         Raises NodeFailed unless all of it could be read, NodesDisagree.
         """
 
+
+class Chain(Blocks, Protocol):
     def balance(self, contract: str, address: str, height: int) -> int:
         """After the block at `height`. Raises NodeFailed."""
 

@@ -127,6 +127,19 @@ def own(db: Connection, network: str) -> set[str]:
     return set(db.scalars(found))
 
 
+def is_internal(db: Connection, network: str, txid: str) -> bool:
+    """Whether it moves coins between addresses of ours: then it brings nothing.
+
+    A withdrawal does not, even if its address is one that we have given: there it is a deposit.
+    """
+    found = select(chain_sends.c.id).where(
+        chain_sends.c.network == network,
+        chain_sends.c.txid == txid,
+        chain_sends.c.kind.in_([Kind.SWEEP, Kind.GAS]),
+    )
+    return db.scalar(found) is not None
+
+
 def mined(db: Connection, network: str, height: int, found: Mapping[str, Mined]) -> None:
     """A block of our branch holds these."""
     for txid, outcome in found.items():

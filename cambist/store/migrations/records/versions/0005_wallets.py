@@ -53,6 +53,7 @@ def upgrade() -> None:
         "chain_cursors",
         sa.Column("network", sa.String(16), nullable=False),
         sa.Column("height", sa.BigInteger, nullable=False),
+        sa.Column("final_height", sa.BigInteger, nullable=False),
         sa.Column("halted", sa.String(255), nullable=False),
         sa.PrimaryKeyConstraint("network", name="pk_chain_cursors"),
     )
