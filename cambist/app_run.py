@@ -115,6 +115,8 @@ def _programs(settings: Settings, listener: socket.socket, orphans: int, *, demo
         yield Program("office", command, environment, inherits=(orphans,), stops=-1)
     if settings.signer_directory.exists():
         yield Program("signer", _python("cambist.app_signer"), environment, inherits=(orphans,), stops=1)
+    if settings.wallets.evm_rpc:
+        yield Program("wallets", _python("cambist.app_wallets"), environment, inherits=(orphans,), stops=-1)
     yield Program("data", _python("cambist.app_data"), environment, inherits=(orphans,), stops=1)
     if settings.snapshots.every_commands or settings.snapshots.every_minutes:
         command = _python("cambist.app_snapshotter")

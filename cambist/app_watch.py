@@ -18,8 +18,10 @@ if TYPE_CHECKING:  # or each process would load what the others need
     from cambist.match.server import MatchServer
     from cambist.match.standby import Standby
     from cambist.match.stats import MatchStats
+    from cambist.wallets.service import NetworkService
 
 MICROSECONDS = 1_000_000
+GWEI = 10**9
 
 
 def watch_match(
@@ -99,6 +101,30 @@ def watch_intake(watched: Watched, port: "IntakePort") -> None:
     metrics = watched.metrics
     metrics.gauge("cambist_intake_connected", "1 while a match server answers.", lambda: port.is_open)
     metrics.gauge("cambist_intake_waiting", "Commands and questions without answer.", lambda: port.waiting)
+
+
+def watch_wallets(watched: Watched, service: "NetworkService") -> None:
+    """What is wrong with a network is not wrong with the process, but a person has to look all the same."""
+    metrics = watched.metrics
+    watched.checks.append(lambda: "; ".join(service.health().problems) or None)
+    metrics.gauge(
+        "cambist_wallets_height", "The newest block that was read.", lambda: service.health().height
+    )
+    metrics.gauge(
+        "cambist_wallets_behind_blocks",
+        "Blocks that are not read yet.",
+        lambda: service.health().behind,
+    )
+    metrics.gauge(
+        "cambist_wallets_gas_gwei",
+        "Coins for fees at the hot address.",
+        lambda: service.health().gas_units // GWEI,
+    )
+    metrics.gauge(
+        "cambist_wallets_problems",
+        "Alarms: halted assets, nodes that contradict each other, a chain that stands still.",
+        lambda: len(service.health().problems),
+    )
 
 
 def watch_data(watched: Watched, server: "DataServer", feed: "FeedServer") -> None:

@@ -13,6 +13,7 @@ from cambist.app_match import serve_match
 from cambist.app_office import serve_office
 from cambist.app_signer import serve_signer
 from cambist.app_snapshotter import serve_snapshotter
+from cambist.app_wallets import serve_wallets
 from cambist.cli.terminal import LOG_FAILED, fail, progress
 from cambist.control.failures import ANSWERED, failure_of, stopped_by_itself
 from cambist.ops.logs import log_to_stderr
@@ -53,6 +54,12 @@ def office() -> None:
 def signer() -> None:
     """The signer, as the user whose its directory is. `run` starts one by itself where there is one."""
     _in_the_foreground("signer", lambda settings: serve_signer(settings, with_parent=False))
+
+
+@serve.command()
+def wallets() -> None:
+    """The wallets: what comes in and goes out on chains. `run` starts them by itself where a node is set."""
+    _in_the_foreground("wallets", lambda settings: serve_wallets(settings, with_parent=False))
 
 
 @serve.command()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, insert, select, update
 
 from cambist.errors import Refused
+from cambist.store.records import Records
 from cambist.store.wallet_tables import asset_networks
 from cambist.wallets import networks
 from cambist.wallets.chain import Chain, Token
@@ -57,6 +58,16 @@ def require_fit(chain: Chain, contract: str, decimals: int) -> Token:
     return token
 
 
+def halt_changed(records: Records, chain: Chain, holder: str, height: int) -> None:
+    """Halts what is no longer the token that was listed. Raises NodeFailed."""
+    with records.read() as db:
+        listed = [each for each in networks.all_of(db, chain.network) if each.contract and not each.halted]
+    for asset in listed:
+        if reason := _changed(chain, asset, holder, height):
+            with records.write() as db:
+                networks.halt(db, asset, reason)
+
+
 def add(db: Connection, asset: Mapping[str, Any], terms: Terms) -> AssetNetwork:
     """`asset`: what never changes of the row. Raises TokenUnfit if it is listed already as something else."""
     of_it = (asset_networks.c.network == asset["network"], asset_networks.c.asset == asset["asset"])
@@ -89,6 +100,19 @@ def find(db: Connection, network: str, asset_name: str) -> AssetNetwork:
 
 def terms_of(asset: AssetNetwork) -> Terms:
     return Terms(**{name: getattr(asset, name) for name in Terms._fields})
+
+
+def _changed(chain: Chain, asset: AssetNetwork, holder: str, height: int) -> str:
+    """Why it is not what it was; empty if it is."""
+    try:
+        token = chain.token(asset.contract, holder, height)
+    except Refused as problem:
+        return f"the contract is no token any more: {problem}"
+    if token.decimals != asset.decimals:
+        return f"the contract has {token.decimals} decimals instead of {asset.decimals}"
+    if token.code != asset.token_code:
+        return "the contract runs other code than when it was listed"
+    return "the contract is stopped, or closed to us" if token.is_stopped else ""
 
 
 def _columns(terms: Terms) -> dict[str, Any]:

@@ -67,13 +67,22 @@ def next_nonce(db: Connection, network: str, sender: str, on_chain: int) -> int:
 
     Raises SentElsewhere if that is more than were ever stored.
     """
-    ours = db.scalar(select(func.max(chain_sends.c.nonce)).where(*_of(network, sender)))
-    following = 0 if ours is None else int(ours) + 1
+    following = following_nonce(db, network, sender)
     if on_chain > following:
         raise SentElsewhere(
             f"{sender} on {network} has sent {on_chain} transactions, but the records know of {following}"
         )
     return following
+
+
+def following_nonce(db: Connection, network: str, sender: str) -> int:
+    """Behind all that were stored."""
+    newest = db.scalar(
+        select(func.max(chain_sends.c.nonce)).where(
+            chain_sends.c.network == network, chain_sends.c.sender == sender
+        )
+    )
+    return 0 if newest is None else int(newest) + 1
 
 
 def store(db: Connection, send: Send, now_ns: int) -> int:
