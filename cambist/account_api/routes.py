@@ -4,8 +4,9 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from cambist.account_api import book, entry, inbox, keys, security
+from cambist.account_api import book, entry, inbox, keys, openapi, security
 from cambist.account_api.bodies import Body
+from cambist.account_api.call import Call
 
 PREFIX = "/api/account/v1"
 
@@ -29,6 +30,11 @@ class Route(NamedTuple):
 
 
 ANYBODY = Access.ANYBODY
+
+
+def describe(_: Call) -> dict[str, Any]:
+    return openapi.document(ROUTES)
+
 
 # By method and path; `{id}` is one part of a path.
 ROUTES: dict[tuple[str, str], Route] = {
@@ -105,6 +111,7 @@ ROUTES: dict[tuple[str, str], Route] = {
         "A new address", book.add_address, book.AddressShown, book.NewAddress
     ),
     ("DELETE", f"{PREFIX}/addresses/{{id}}"): Route("Remove one", book.remove_address, entry.Done),
+    ("GET", f"{PREFIX}/openapi"): Route("This document", describe, dict[str, Any], None, ANYBODY),
     ("GET", f"{PREFIX}/inbox"): Route(
         "A sandbox's mails", inbox.newest, list[inbox.MailShown], None, ANYBODY
     ),

@@ -185,10 +185,11 @@ def delete(records: Records, api_key: str, *, now_ns: int, acting_user: str) -> 
         records.audit.append(db, Act(acting_user, "api-key.delete", {"api_key": api_key}, now_ns))
 
 
-def revoke_all(db: Connection, user_id: int, *, now_ns: int, acting_user: str) -> None:
-    """All keys of a user, in the transaction that says why."""
+def revoke_all(db: Connection, user_id: int, *, now_ns: int, acting_user: str) -> int:
+    """All keys of a user, in the transaction that says why; how many there were."""
     active = (api_keys.c.user_id == user_id) & api_keys.c.revoked_at_ns.is_(None)
-    db.execute(update(api_keys).where(active).values(revoked_at_ns=now_ns, revoked_by=acting_user))
+    revoked = db.execute(update(api_keys).where(active).values(revoked_at_ns=now_ns, revoked_by=acting_user))
+    return int(revoked.rowcount)
 
 
 def list_all(records: Records, user: User | None = None) -> list[ApiKeyEntry]:

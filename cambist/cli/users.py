@@ -18,6 +18,8 @@ from cambist.control.users import (
     FreezeUser,
     ListApiKeys,
     ListUsers,
+    ResetSecondFactor,
+    SignOutUser,
 )
 
 EMAIL = click.argument("email")
@@ -57,6 +59,23 @@ def freeze(email: str) -> Any:
 def unfreeze(email: str) -> Any:
     """Let an account trade again."""
     return ask(FreezeUser(email=email, frozen=False))
+
+
+@user.command("reset-second-factor")
+@EMAIL
+@click.option("--reason", required=True, help="How the owner has shown to be the owner; for the audit trail.")
+@answers
+def reset_second_factor(email: str, reason: str) -> Any:
+    """Take away an authenticator app that its owner has lost; withdrawals wait."""
+    return ask(ResetSecondFactor(email=email, reason=reason))
+
+
+@user.command("sign-out")
+@EMAIL
+@answers
+def sign_out(email: str) -> Any:
+    """End all sessions and API keys of a user."""
+    return ask(SignOutUser(email=email))
 
 
 @click.group("api-key")

@@ -21,7 +21,16 @@ from cambist.control.records import ResumePayouts, ShowAudit, ShowRecords
 from cambist.control.sandbox import CreditSandbox
 from cambist.control.staff import DisableStaff, InviteStaff, ListStaff
 from cambist.control.status import ShowStatus
-from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, FreezeUser, ListApiKeys, ListUsers
+from cambist.control.users import (
+    CreateApiKey,
+    CreateUser,
+    DeleteApiKey,
+    FreezeUser,
+    ListApiKeys,
+    ListUsers,
+    ResetSecondFactor,
+    SignOutUser,
+)
 from cambist.control.verify import shown_totals
 from cambist.control.views import RebuildViews
 from cambist.engine.commands import RULES_NEWEST
@@ -79,6 +88,8 @@ OwnRequest: TypeAlias = (
     | CreateUser
     | ListUsers
     | FreezeUser
+    | ResetSecondFactor
+    | SignOutUser
     | CreateApiKey
     | ListApiKeys
     | DeleteApiKey

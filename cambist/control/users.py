@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from cambist._matching import Engine
-from cambist.accounts import api_keys, people, users
+from cambist.accounts import api_keys, credentials, people, users, web_sessions
 from cambist.accounts.api_keys import Scope
+from cambist.accounts.second_factor import SecondFactors
 from cambist.accounts.signatures import Kind
 from cambist.accounts.users import User
 from cambist.control.exchange import Caller, Exchange, Request, iso_time
@@ -72,6 +73,47 @@ class FreezeUser(Request, tag="user.freeze"):
 
         exchange.change(caller.act(self), prepare)
         return _shown(user, is_frozen=self.frozen)
+
+
+class ResetSecondFactor(Request, tag="user.reset-second-factor"):
+    """For an owner who has lost authenticator and recovery codes, and has shown to be the owner.
+
+    All sessions end, and withdrawals wait as after any recovery.
+    """
+
+    email: str
+    reason: str
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        settings, records = exchange.settings.accounts, exchange.records
+        act = caller.act(self)
+        with records.write() as db:
+            person = people.find(db, self.email)
+            if person is None:
+                raise users.UserUnknown(self.email)
+            SecondFactors(records.vault, settings).remove(db, person)
+            credentials.second_factor_changed(
+                db, person, now_ns=act.time_ns, wait_hours=settings.recovery_wait_hours
+            )
+            ended = web_sessions.revoke_all(db, person.user.id, act.time_ns)
+            records.audit.append(db, act)
+        return {"email": person.user.email, "had_second_factor": person.has_second_factor, "ended": ended}
+
+
+class SignOutUser(Request, tag="user.sign-out"):
+    """Ends all sessions and API keys of an account that may be in the wrong hands."""
+
+    email: str
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        act = caller.act(self)
+        user = users.get(exchange.records, self.email)
+        with exchange.records.write() as db:
+            ended = web_sessions.revoke_all(db, user.id, act.time_ns)
+            web_sessions.forget_devices(db, user.id, act.time_ns)
+            keys = api_keys.revoke_all(db, user.id, now_ns=act.time_ns, acting_user=caller.name)
+            exchange.records.audit.append(db, act)
+        return {"email": user.email, "ended": ended, "keys_ended": keys}
 
 
 class CreateApiKey(Request, tag="api-key.create"):

@@ -87,6 +87,22 @@ def test_a_user_is_created_listed_frozen_and_unfrozen(operator):
     assert operator.ask("user", "list") == [created]
 
 
+def test_a_lost_second_factor_is_taken_away_with_a_reason_that_stays(operator):
+    operator.ask("user", "create", ANN)
+    assert operator.call("user", "reset-second-factor", ANN).status != 0
+    answer = operator.ask("user", "reset-second-factor", ANN, "--reason", "video call")
+    assert answer == {"email": ANN, "had_second_factor": False, "ended": 0}
+    assert "video call" in operator.call("audit", "--json").stdout
+
+
+def test_a_user_is_signed_out_everywhere_keys_too(operator):
+    operator.ask("user", "create", ANN)
+    operator.ask("api-key", "create", ANN)
+    assert operator.ask("user", "sign-out", ANN) == {"email": ANN, "ended": 0, "keys_ended": 1}
+    (key,) = operator.ask("api-key", "list")
+    assert key["revoked_at"] is not None
+
+
 def test_an_api_key_shows_its_secret_once(operator):
     operator.ask("user", "create", ANN)
     made = operator.ask("api-key", "create", ANN, "--label", "bot", "--scope", "read")
