@@ -24,18 +24,13 @@ from cambist.ops.endpoint import watching
 from cambist.ops.logs import log_to_stderr
 from cambist.ops.watched import Watched
 from cambist.settings import Settings
-from cambist.signer.calls import Terms as SignerTerms
 from cambist.signer.client import SignerClient
 from cambist.store.records import Records
 from cambist.supervisor.messages import Ready
 from cambist.supervisor.service import report, stop_event
 from cambist.wallets import chains, deposits, fees
-from cambist.wallets.addresses import NoNetwork
-from cambist.wallets.chain import Terms
-from cambist.wallets.networks import Network
-from cambist.wallets.sends import Kind, Send
 from cambist.wallets.service import NetworkService
-from cambist.wallets.sweeps import Signed
+from cambist.wallets.signing import SignerDoor
 
 NAME = "wallets"  # also the sender's, stored: never rename
 WALLETS_LOCK = "wallets.lock"
@@ -93,7 +88,7 @@ async def _serve(settings: Settings, records: Records, *, with_parent: bool) -> 
             working = [connecting]
             for network in chains.configured(settings):
                 chain = held.enter_context(chains.opened(settings, network))
-                signer = _SignerDoor(SignerClient(settings.signer_socket))
+                signer = SignerDoor(SignerClient(settings.signer_socket))
                 service = NetworkService(records, courier, chain, signer, ledger, settings.wallets)
                 watch_wallets(watched, service)
                 working.append(
@@ -139,48 +134,6 @@ class _PortLedger:
     async def _owed_atoms(self, mirror: int, asset: int) -> int:
         balances = await self._port.query(Balances(mirror))
         return -sum(each.available_atoms + each.held_atoms for each in balances if each.asset.asset == asset)
-
-
-class _SignerDoor:
-    """The signer as a network's service asks it."""
-
-    def __init__(self, client: SignerClient) -> None:
-        self._client = client
-
-    def network(self, name: str) -> Network:
-        """Raises Unavailable, NoNetwork."""
-        said = self._client.describe().networks.get(name)
-        if said is None:
-            raise NoNetwork(f"the signer has no keys for {name}")
-        return Network(name, said.chain_id, said.xpub, said.hot_address)
-
-    def sign_sweep(self, network: str, index: int, contract: str, amount_units: int, terms: Terms) -> Signed:
-        signed = self._client.sign_sweep(network, index, contract, amount_units, _terms(terms))
-        return Signed(signed.raw, signed.txid)
-
-    def sign_gas(self, network: str, index: int, amount_units: int, terms: Terms) -> Signed:
-        signed = self._client.sign_gas(network, index, amount_units, _terms(terms))
-        return Signed(signed.raw, signed.txid)
-
-    def recall(self, network: str, from_nonce: int) -> list[Send]:
-        return [
-            Send(
-                network,
-                Kind(each.kind),
-                each.subject,
-                each.sender,
-                each.terms.nonce,
-                each.contract,
-                each.amount_units,
-                each.raw,
-                each.txid,
-            )
-            for each in self._client.recall(network, from_nonce)
-        ]
-
-
-def _terms(terms: Terms) -> SignerTerms:
-    return SignerTerms(**terms._asdict())
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def _to_sweep(db: Connection, network: Network) -> list[_Holding]:
             deposit_addresses.c.address.in_([address for _, address in held]),
         )
     )
-    indexes = dict(given.tuples().all())
+    indexes = {row.address: row[1] for row in given}
     assets = sorted(networks.all_of(db, network.name), key=lambda asset: not asset.contract)
     return [
         _Holding(asset, indexes[address], address, units)
