@@ -13,6 +13,7 @@ from pathlib import Path
 import uvloop
 
 from cambist.app_watch import watch_data
+from cambist.control.failures import failure_of
 from cambist.data.orders import Orders
 from cambist.data.private import PrivateEvents
 from cambist.data.projection import Projection
@@ -37,13 +38,14 @@ log = logging.getLogger("cambist")
 
 
 def main() -> None:
-    """The child of `cambist run`. What it cannot go on with is one line of its log, and its status."""
+    """The child of `cambist run`. What it cannot go on with is one line of its log, and reported."""
     try:
         settings = Settings.load()
         log_to_stderr("data", settings.logging)
         serve_data(settings, with_parent=True)
     except (ExchangeError, SettingsError, LogError, JournalDamaged, Broken, OSError) as problem:
         log.error("the data server cannot go on: %s", problem)
+        report(failure_of(problem))
         sys.exit(1)
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 from cambist.app_watch import watch_snapshotter
+from cambist.control.failures import failure_of
 from cambist.errors import Broken, ExchangeError
 from cambist.keep.snapshotter import Snapshotter
 from cambist.log.errors import LogError
@@ -30,13 +31,14 @@ log = logging.getLogger("cambist")
 
 
 def main() -> None:
-    """The child of `cambist run`. What it cannot go on with is one line of its log, and its status."""
+    """The child of `cambist run`. What it cannot go on with is one line of its log, and reported."""
     try:
         settings = Settings.load()
         log_to_stderr("snapshotter", settings.logging)
         serve_snapshotter(settings, with_parent=True)
     except (ExchangeError, SettingsError, LogError, JournalDamaged, Broken, OSError) as problem:
         log.error("the snapshotter cannot go on: %s", problem)
+        report(failure_of(problem))
         sys.exit(1)
 
 

@@ -47,8 +47,8 @@ def watch_match(
     metrics.gauge("cambist_disk_free_bytes", "Room for the log.", lambda: free_bytes(settings.log_directory))
     metrics.gauge(
         "cambist_snapshot_age_seconds",
-        "Since the newest snapshot was made; since the log began, while there is none.",
-        lambda: _snapshot_age_s(settings),
+        "Since the newest snapshot was made; 0 while nothing has happened since.",
+        lambda: _snapshot_age_s(settings, stats.sequence),
     )
 
 
@@ -144,9 +144,11 @@ def watch_snapshotter(watched: Watched, snapshotter: "Snapshotter") -> None:
     )
 
 
-def _snapshot_age_s(settings: Settings) -> float:
+def _snapshot_age_s(settings: Settings, sequence: int) -> float:
     """Since the log's directory was made, while there is none."""
     directory = settings.snapshots_directory
     found = snapshots.sequences(directory)
+    if found and found[0] >= sequence:  # an idle exchange needs no newer one
+        return 0.0
     newest = snapshots.path_of(directory, found[0]) if found else settings.log_directory
     return time.time() - newest.stat().st_mtime

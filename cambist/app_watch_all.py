@@ -29,7 +29,12 @@ def watched_over(settings: Settings, supervisor: Supervisor) -> Iterator[None]:
     def sockets() -> list[tuple[str, Path]]:
         return [(name, settings.ops_file(name)) for name in supervisor.children]
 
-    endpoint = Endpoint(listener, AllWatched(sockets, _own_metrics(supervisor)))
+    def troubles() -> Iterator[str]:
+        for name, child in supervisor.children.items():
+            if trouble := child.status.trouble:
+                yield f"{name} ends again and again: {trouble}"
+
+    endpoint = Endpoint(listener, AllWatched(sockets, _own_metrics(supervisor), troubles))
     endpoint.start()
     try:
         yield
@@ -56,4 +61,7 @@ def _own_metrics(supervisor: Supervisor) -> Metrics:
     metrics.counters("cambist_restarts", "Starts after the first.", label, of_each(lambda it: it.restarts))
     metrics.gauges("cambist_ready", "1 while it does its work.", label, of_each(lambda it: it.is_ready))
     metrics.gauges("cambist_up_seconds", "0 while it does not run.", label, of_each(lambda it: it.up_s or 0))
+    metrics.gauges(
+        "cambist_failing", "1 while it ends by itself.", label, of_each(lambda it: it.trouble is not None)
+    )
     return metrics

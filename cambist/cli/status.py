@@ -62,6 +62,8 @@ def kept(settings: Settings) -> tuple[list[dict[str, Any]], list[str]]:
         rows.append(_row(process, shown.get("position")))
         health = ask_document(settings.ops_file(process.name), "/health")
         problems += [f"{process.name}: {problem}" for problem in _distinct(shown, health)]
+        if process.trouble is not None:
+            problems.append(f"{process.name} ends again and again: {process.trouble}")
     return rows, problems
 
 

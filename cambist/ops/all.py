@@ -9,11 +9,18 @@ from cambist.ops.metrics import Metrics, merged
 
 
 class AllWatched:
-    """`processes` gives name and socket of each; `own` is what the supervisor itself counts."""
+    """`processes` gives name and socket of each; `own` is what the supervisor itself counts, and `troubles`
+    why processes end by themselves."""
 
-    def __init__(self, processes: Callable[[], Iterable[tuple[str, Path]]], own: Metrics) -> None:
+    def __init__(
+        self,
+        processes: Callable[[], Iterable[tuple[str, Path]]],
+        own: Metrics,
+        troubles: Callable[[], Iterable[str]],
+    ) -> None:
         self._processes = processes
         self._own = own
+        self._troubles = troubles
 
     def health(self) -> dict[str, Any]:
         return self._document("/health")
@@ -32,4 +39,4 @@ class AllWatched:
         problems = [
             f"{name}: {problem}" for name, document in documents.items() for problem in document["problems"]
         ]
-        return {"problems": problems, "processes": documents}
+        return {"problems": [*problems, *self._troubles()], "processes": documents}

@@ -70,6 +70,7 @@ class Child:
         self.restarts = 0
         self._has_run = self._has_been_ready = False
         self._failure: Failure | None = None  # the last one it reported
+        self._ended_with: Failure | None = None  # what the one before it reported, if that ended by itself
         self._pid: int | None = None
         self._began_s = 0.0
         self._pauses = 0
@@ -83,8 +84,10 @@ class Child:
     @property
     def status(self) -> ProcessStatus:
         up_s = None if self._pid is None else time.monotonic() - self._began_s
+        is_steady = up_s is not None and up_s > STEADY_AFTER_S
+        trouble = None if self._ended_with is None or is_steady else self._ended_with.message
         return ProcessStatus(
-            self.program.name, self._pid, up_s, self.restarts, self.ready.is_set(), self._pauses > 0
+            self.program.name, self._pid, up_s, self.restarts, self.ready.is_set(), self._pauses > 0, trouble
         )
 
     async def run(self) -> Failure | None:
@@ -98,6 +101,7 @@ class Child:
             status = await self._run_if_possible()
             if self._ending.is_set():  # as it was asked to
                 continue
+            self._ended_with = self._failure
             if (final := self._final(status)) is not None:
                 return final
             if time.monotonic() - self._began_s > STEADY_AFTER_S:

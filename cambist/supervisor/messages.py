@@ -60,7 +60,10 @@ AnyQuestion: TypeAlias = Status | Pause | Resume | Restart
 
 
 class ProcessStatus(Struct, frozen=True):
-    """`pid` and `up_s` (seconds) are None while it does not run."""
+    """`pid` and `up_s` (seconds) are None while it does not run.
+
+    `trouble` is what the last one said that ended by itself, until another has run for a while.
+    """
 
     name: str
     pid: int | None
@@ -68,6 +71,7 @@ class ProcessStatus(Struct, frozen=True):
     restarts: int
     is_ready: bool
     is_paused: bool
+    trouble: str | None = None
 
 
 class Processes(Struct, tag="processes", frozen=True):

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from cambist.cli.status import standing
 from cambist.flow.rest import ApiError, Client, Credentials
+from cambist.supervisor.client import supervisor
 from tests.e2e.harness import HOST, OUTCOME_UNKNOWN, WAIT_SECONDS, cambist, running
-from tests.e2e.market import SYMBOL, create_exchange, place
+from tests.e2e.market import SYMBOL, create_exchange, place, settings_of
 
 
 @pytest.fixture
@@ -95,3 +97,35 @@ def test_views_are_checked_and_made_anew_beside_a_running_exchange(home, ann_and
         assert cambist(home, "rebuild")["sequence"] > 0
         assert status(client, ann, order_id) == "FILLED"
         assert cambist(home, "ledger", "check")["problems"] == []
+
+
+def test_a_damaged_journal_is_said_until_it_is_made_anew(home, ann_and_bob):
+    """The exchange trades on, and history stands still: nobody notices that by himself."""
+    ann, bob = ann_and_bob
+    settings = settings_of(home)
+    with running(home) as exchange:
+        for _ in range(5):
+            place(exchange.client(), ann, "BUY")
+            order_id = place(exchange.client(), bob, "SELL")
+        assert status(exchange.client(), bob, order_id) == "FILLED"
+        with supervisor(settings.supervisor_file) as keeper, keeper.paused("data"):
+            flip_a_bit(next(settings.journal_directory.glob("*.journal")))
+            settings.views_file.unlink()  # so that the journal is read from its begin
+        deadline_s = time.monotonic() + WAIT_SECONDS
+        while not any("cambist rebuild" in problem for problem in standing(settings)["problems"]):
+            assert time.monotonic() < deadline_s, "it is in vain that one looks at `cambist status`"
+            time.sleep(0.1)
+        assert place(exchange.client(), ann, "BUY") > order_id
+        assert exchange.stop() == 0
+    assert cambist(home, "rebuild")["sequence"] > 0
+    with running(home) as exchange:
+        assert status(exchange.client(), bob, order_id) == "FILLED"
+
+
+def flip_a_bit(file: Path) -> None:
+    """Of a record in the middle."""
+    with file.open("r+b") as journal:
+        journal.seek(file.stat().st_size // 2)
+        byte = journal.read(1)[0]
+        journal.seek(-1, os.SEEK_CUR)
+        journal.write(bytes([byte ^ 1]))

@@ -127,6 +127,7 @@ def test_all_processes_are_seen_on_one_port(tmp_path):
     watched.is_ready = True
     watched.metrics.gauge("cambist_views_sequence", "Held.", lambda: 5)
     processes = [("data", path)]
+    troubles: list[str] = []
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
 
@@ -138,9 +139,12 @@ def test_all_processes_are_seen_on_one_port(tmp_path):
         status, body = get(port, "/ready")
         assert (status, json.loads(body)["problems"]) == (503, ["exchange: it does not answer"])
         assert samples(get(port, "/metrics")[1])["cambist_views_sequence", "data"] == 5
+        processes.pop()
+        troubles.append("data ends again and again: why")
+        assert json.loads(get(port, "/ready")[1])["problems"] == troubles
 
     async def scene() -> None:
-        endpoint = Endpoint(listener, AllWatched(lambda: processes, own))
+        endpoint = Endpoint(listener, AllWatched(lambda: processes, own, lambda: troubles))
         endpoint.start()
         try:
             with watching(watched, path):

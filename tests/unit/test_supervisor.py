@@ -87,6 +87,28 @@ def test_who_ran_for_long_waits_no_longer_than_the_first_time(caplog, monkeypatc
     assert set(waits(caplog)) == {0.01}
 
 
+def test_who_ended_by_itself_is_in_trouble_until_the_next_one_has_run_for_a_while(tmp_path, monkeypatch):
+    once = f"test -e {tmp_path}/once && exec cat; touch {tmp_path}/once; {REFUSES}"
+
+    async def scene() -> None:
+        async with kept(once) as child:
+            await until(lambda: child.restarts == 1 and child.status.pid is not None)
+            assert child.status.trouble == "the log is damaged"
+            monkeypatch.setattr(child_module, "STEADY_AFTER_S", -1)
+            assert child.status.trouble is None
+
+    asyncio.run(scene())
+
+
+def test_who_is_killed_is_in_no_trouble():
+    async def scene() -> None:
+        async with kept("kill -9 $$") as child:
+            await until(lambda: child.restarts > 2)
+            assert child.status.trouble is None
+
+    asyncio.run(scene())
+
+
 @pytest.mark.parametrize("status", [DISK_FAILED, FENCED])
 @pytest.mark.parametrize("is_vital", [True, False])
 def test_a_failed_disk_or_a_newer_leader_is_no_reason_to_try_again(tmp_path, status, is_vital):
