@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _REF = "#/components/schemas/{name}"
 _ABOUT = """\
 For pages of the exchange, in a browser. Bodies are JSON with exactly the fields that are named here. Signing
-in gives a cookie and a `csrfToken`; the latter goes into the header X-CSRF-Token of every request that changes
+in gives a cookie and a `csrfToken`, which goes into the header X-CSRF-Token of each request that changes
 something. Times are milliseconds since 1970. A refusal is told apart by its `reason`."""
 
 

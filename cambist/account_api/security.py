@@ -212,6 +212,7 @@ def end_one_session(call: Call) -> Done:
     with call.write("session.revoke") as (db, person):
         if not web_sessions.revoke(db, person.user.id, call.subject, call.now_ns):
             raise Unknown("session")
+    end_streams(call.office, person)  # one that the other session has opened must not outlive it
     return Done()
 
 
@@ -220,6 +221,7 @@ def end_other_sessions(call: Call) -> Done:
     with call.write("session.revoke-others") as (db, person):
         web_sessions.revoke_all(db, person.user.id, call.now_ns, but=call.owner().id)
         web_sessions.forget_devices(db, person.user.id, call.now_ns)
+    end_streams(call.office, person)
     return Done()
 
 

@@ -403,11 +403,19 @@ def test_A18_a_weak_password_is_no_way_to_try_codes(town, email):
     assert ann.refused("POST", "/password/reset/complete", sent | {"newPassword": NEW}) == "code_wrong"
 
 
-def test_A20_a_stream_ends_with_the_password_that_opened_it(town, email):
-    ann = town.person(email)
-    listen_key = ann.send("POST", "/api/v3/userDataStream").json()["listenKey"]
+@pytest.mark.parametrize("how", ["password", "session", "sessions"])
+def test_A20_a_stream_ends_with_what_it_was_opened_with(town, email, how):
+    ann, thief = town.person(email), town.browser()
+    thief.sign_in(email)
+    listen_key = thief.send("POST", "/api/v3/userDataStream").json()["listenKey"]
     assert ann.send("PUT", f"/api/v3/userDataStream?listenKey={listen_key}").status_code == 200
-    ann.csrf = ann.done("POST", "/password", {"newPassword": NEW})["csrfToken"]
+    if how == "password":
+        ann.csrf = ann.done("POST", "/password", {"newPassword": NEW})["csrfToken"]
+    elif how == "session":
+        (theirs,) = [each for each in ann.done("GET", "/sessions") if not each["isThis"]]
+        ann.done("DELETE", f"/sessions/{theirs['id']}")
+    else:
+        ann.done("DELETE", "/sessions")
     answer = ann.send("PUT", f"/api/v3/userDataStream?listenKey={listen_key}")
     assert answer.json()["code"] == -1125
 
