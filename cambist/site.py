@@ -1,7 +1,7 @@
 """The built pages of web/, kept in memory and sent in the encoding that a browser accepts.
 
 Who serves them says which page stands at which path. A file with a hash in its name never changes, so a
-browser may keep it; everything else it asks for again. Nothing is loaded from elsewhere, nothing inline is run.
+browser may keep it; everything else it asks for again. Nothing comes from elsewhere, nothing inline is run.
 """
 
 import mimetypes

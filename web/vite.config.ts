@@ -39,5 +39,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     rolldownOptions: { input: ['index.html', 'console.html'] },
   },
-  server: { proxy: { '/api': 'http://127.0.0.1:8000', '/stream': { target: 'ws://127.0.0.1:8000', ws: true } } },
+  server: {
+    proxy: { '/api': 'http://127.0.0.1:8000', '/stream': { target: 'ws://127.0.0.1:8000', ws: true } },
+  },
 });

@@ -1,1 +1,7 @@
-document.title = 'Cambist';
+import { mount } from 'svelte';
+import App from './app/app.svelte';
+import './app.css';
+
+const target = document.querySelector('#app');
+if (!target) throw new Error('the page has no place for the exchange');
+mount(App, { target });
