@@ -28,9 +28,11 @@ from cambist.signer.client import SignerClient
 from cambist.store.records import Records
 from cambist.supervisor.messages import Ready
 from cambist.supervisor.service import report, stop_event
-from cambist.wallets import chains, deposits, fees
+from cambist.wallets import chains, deposits, fees, withdrawals
+from cambist.wallets.payouts import Payouts
 from cambist.wallets.service import NetworkService
 from cambist.wallets.signing import SignerDoor
+from cambist.wallets.withdrawals import Withdrawals
 
 NAME = "wallets"  # also the sender's, stored: never rename
 WALLETS_LOCK = "wallets.lock"
@@ -75,7 +77,7 @@ async def _serve(settings: Settings, records: Records, *, with_parent: bool) -> 
         IntakeDesk(port),
         NAME,
         Role.WALLET,
-        effects={**deposits.effects(), fees.BOOKED: fees.booked},
+        effects={**deposits.effects(), **withdrawals.effects(records), fees.BOOKED: fees.booked},
         results=partial(results, settings),
     )
     ledger = _PortLedger(port)
@@ -88,8 +90,17 @@ async def _serve(settings: Settings, records: Records, *, with_parent: bool) -> 
             working = [connecting]
             for network in chains.configured(settings):
                 chain = held.enter_context(chains.opened(settings, network))
-                signer = SignerDoor(SignerClient(settings.signer_socket))
-                service = NetworkService(records, courier, chain, signer, ledger, settings.wallets)
+                signer = SignerClient(settings.signer_socket)
+                service = NetworkService(
+                    records,
+                    courier,
+                    chain,
+                    SignerDoor(signer),
+                    ledger,
+                    settings.wallets,
+                    ledger_parts=[Withdrawals(records, courier, network).step],
+                    payouts=[Payouts(records, chain, signer).step],
+                )
                 watch_wallets(watched, service)
                 working.append(
                     asyncio.create_task(asyncio.to_thread(_work, service, records, settings, stopped))

@@ -225,13 +225,15 @@ class Signer:
         at_nonce = _signed(
             db, sent.c.network == network.name, sent.c.sender == key.address, sent.c.nonce == terms.nonce
         )
-        same = (kind, subject, digest, contract, str(amount))
+        same = (kind, subject, digest, contract, str(amount), terms)
         for row in at_nonce:
-            if (row.kind, row.subject, row.digest, row.contract, row.amount) != same:
-                raise SignedOtherwise(f"nonce {terms.nonce} of {key.address} has paid for something else")
-            if store.terms_of(row) == terms:
+            known = (row.kind, row.subject, row.digest, row.contract, row.amount, store.terms_of(row))
+            if known == same:
                 return Signed(raw=row.raw, txid=row.txid)
-        self._require_fee(db, network, contract, amount, terms, at_nonce)
+            # Whatever is swept, one of both is mined, and both go to the same place.
+            if kind != SWEEP and known[:-1] != same[:-1]:
+                raise SignedOtherwise(f"nonce {terms.nonce} of {key.address} has paid for something else")
+        self._require_fee(db, network, contract, amount, terms, [] if kind == SWEEP else at_nonce)
         made = ethereum.pay(key, network.chain_id, contract, to, amount, terms)
         values = {
             "network": network.name,

@@ -17,9 +17,11 @@ from cambist.signer.calls import (
     Signed,
     SignGas,
     SignSweep,
+    SignWithdrawal,
     Terms,
 )
 from cambist.signer.keystore import Keystore
+from cambist.signer.payment import Approval, Payment
 from cambist.signer.service import Signer
 from cambist.signer.store import Store
 
@@ -39,7 +41,6 @@ class LocalSigner:
         self.hot_address = keys.hot.address
         with self.store.write() as db:
             console.set_network(db, store.Network("ETH", chain_id, COIN // 10, COIN, COIN // 10))
-        self.trust("")
         self._signer = Signer(keys, self.store, lambda: 1)
 
     def trust(self, contract: str) -> None:
@@ -60,6 +61,10 @@ class LocalSigner:
 
     def sign_gas(self, network: str, index: int, amount_units: int, terms: Terms) -> Signed:
         call = SignGas(network=network, index=index, amount_units=amount_units, terms=terms)
+        return self._ask(call, Signed)
+
+    def sign_withdrawal(self, payment: Payment, approvals: Sequence[Approval], terms: Terms) -> Signed:
+        call = SignWithdrawal(payment=payment, approvals=list(approvals), terms=terms)
         return self._ask(call, Signed)
 
     def recall(self, network: str, from_nonce: int) -> list[Remembered]:
