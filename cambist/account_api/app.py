@@ -16,7 +16,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from cambist.account_api import errors, routes
-from cambist.account_api.bodies import BODY_MAX_BYTES, read
+from cambist.account_api.bodies import BODY_MAX_BYTES, Malformed, read
 from cambist.account_api.call import Call, Office
 from cambist.account_api.routes import Access, Route
 from cambist.accounts import web_sessions
@@ -89,7 +89,7 @@ class AccountApi:
             self._require_owner(call, method, sent)
         elif method != "GET" and route.access is Access.ANYBODY:
             _require_own_page(sent)
-        arguments = [] if route.takes is None else [_read(route, body, sent)]
+        arguments = _arguments(route, body, sent)
         return call, route.handle(call, *arguments)
 
     def _call(self, sent: Mapping[str, str], subject: str) -> Call:
@@ -136,13 +136,17 @@ async def _body(receive: Receive) -> bytes | None:
             return body
 
 
-def _read(route: Route, body: bytes | None, sent: Mapping[str, str]) -> Any:
+def _arguments(route: Route, body: bytes | None, sent: Mapping[str, str]) -> list[Any]:
+    """The body, where one is taken."""
     if body is None:
         raise errors.BodyTooLarge
+    if route.takes is None:
+        if body:
+            raise Malformed("there is a body, and none is taken here")
+        return []
     if sent.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise errors.WrongContentType
-    assert route.takes is not None
-    return read(body, route.takes)
+    return [read(body, route.takes)]
 
 
 def _require_own_page(sent: Mapping[str, str]) -> None:

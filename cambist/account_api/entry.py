@@ -10,7 +10,7 @@ from cambist.account_api.shown import milliseconds, or_raise
 from cambist.accounts import credentials, people, sign_in, sign_up, web_sessions
 from cambist.accounts.mail_codes import Asked, CodeWrong, Purpose
 from cambist.accounts.passwords import PasswordWeak, require_strong
-from cambist.accounts.people import Person
+from cambist.accounts.people import Language, Person
 from cambist.accounts.policy import PROVEN_FOR_NS
 from cambist.accounts.users import EmailTaken
 from cambist.accounts.web_sessions import COOKIE, DEVICE_COOKIE, csrf_token
@@ -20,7 +20,7 @@ from cambist.errors import Refused
 class SignUp(Body):
     email: str
     password: str
-    language: str = "en"
+    language: Language = "en"
 
 
 class CodeSent(Shown):
@@ -78,14 +78,13 @@ class Done(Shown):
 def start_sign_up(call: Call, wanted: SignUp) -> CodeSent:
     require_strong(wanted.password, wanted.email)
     password_hash = call.office.passwords.hash(wanted.password)
-    language = wanted.language if wanted.language in people.LANGUAGES else people.LANGUAGES[0]
     with call.office.records.write() as db:
         handle = sign_up.begin(
             db,
             call.office.codes,
             email=wanted.email,
             password_hash=password_hash,
-            language=language,
+            language=wanted.language,
             address=call.origin.address,
             now_ns=call.now_ns,
         )

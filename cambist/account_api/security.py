@@ -1,8 +1,11 @@
 """What an owner changes about how the account is protected."""
 
+from typing import Annotated
+
+from msgspec import Meta
 from sqlalchemy import Connection
 
-from cambist.account_api.bodies import Body, Shown
+from cambist.account_api.bodies import Body, Malformed, Shown
 from cambist.account_api.call import Call
 from cambist.account_api.entry import Done, Session, end_streams, show
 from cambist.account_api.errors import Unknown
@@ -10,7 +13,7 @@ from cambist.account_api.shown import milliseconds, or_raise
 from cambist.accounts import credentials, mail, people, sign_in, web_sessions
 from cambist.accounts.mail_codes import Asked, Purpose
 from cambist.accounts.passwords import require_strong
-from cambist.accounts.people import LANGUAGES
+from cambist.accounts.people import Language
 from cambist.accounts.policy import SensitiveAct
 from cambist.accounts.web_sessions import COOKIE, Device
 from cambist.engine.commands import AccountFreeze
@@ -64,8 +67,8 @@ class EmailCodes(Body):
 class Profile(Body):
     """`phrase` stands in every mail that is ours."""
 
-    language: str
-    phrase: str = ""
+    language: Language
+    phrase: Annotated[str, Meta(max_length=PHRASE_LONGEST)] = ""
 
 
 class OpenSession(Shown):
@@ -162,15 +165,10 @@ def complete_email_change(call: Call, sent: EmailCodes) -> Done:
 
 
 def set_profile(call: Call, wanted: Profile) -> Session:
-    phrase = wanted.phrase.strip()[:PHRASE_LONGEST]
-    language = wanted.language if wanted.language in LANGUAGES else LANGUAGES[0]
-    with call.write("profile.set", language=language) as (db, person):
-        people.change(
-            db,
-            person.user.id,
-            language=language,
-            phrase=phrase if phrase.isprintable() else person.phrase,
-        )
+    if not wanted.phrase.isprintable():
+        raise Malformed("a phrase has printable characters only")
+    with call.write("profile.set", language=wanted.language) as (db, person):
+        people.change(db, person.user.id, language=wanted.language, phrase=wanted.phrase.strip())
     with call.office.records.read() as db:
         return show(db, call.office, call.token, call.now_ns)
 

@@ -5,6 +5,7 @@ caused to be sent opens nothing of theirs, and there is no link that could leak 
 address that is nobody's the same is written and a code that nobody gets, so the asker cannot tell.
 """
 
+import hmac
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -101,7 +102,7 @@ class MailCodes:
         if counted.rowcount == 0:
             return CodeWrong()
         row = db.execute(select(mail_codes).where(mail_codes.c.id == hashed(handle))).one()
-        if row.code != keyed(self._key, handle, code):
+        if not hmac.compare_digest(row.code, keyed(self._key, handle, code)):
             return CodeWrong()
         return Asked(row.id, row.email, row.user_id, row.password_hash, row.language)
 

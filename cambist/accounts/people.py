@@ -1,7 +1,7 @@
 """What is known of a user beside the account: how the user proves who it is, and what holds it up."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import Connection, Row, select, update
 
@@ -9,7 +9,7 @@ from cambist.accounts import emails
 from cambist.accounts.users import User, of_row
 from cambist.store.tables import users
 
-LANGUAGES = ("en", "zh")
+Language: TypeAlias = Literal["en", "zh"]
 
 
 @dataclass(frozen=True, slots=True)

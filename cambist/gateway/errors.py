@@ -58,6 +58,7 @@ UNSUPPORTED = Refusal(-1020, "This operation is not supported.")
 NO_SUCH_ROUTE = Refusal(-1020, "This operation is not supported.", 404)
 WRONG_METHOD = Refusal(-1020, "This operation is not supported.", 405)
 BODY_TOO_LARGE = Refusal(-1101, "Too many parameters sent for this endpoint.", 413)
+NO_PARAMETERS = Refusal(-1101, "Too many parameters sent for this endpoint.")
 HEAD_TOO_LARGE = Refusal(-1101, "Too many parameters sent for this endpoint.", 431)
 
 TIMESTAMP_TOO_OLD = Refusal(-1021, "Timestamp for this request is outside of the recvWindow.")

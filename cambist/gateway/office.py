@@ -12,7 +12,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from cambist.gateway import errors
-from cambist.gateway.api import Answer, Api, Headers, failed
+from cambist.gateway.api import Answer, Api, Headers
 from cambist.gateway.bodies import ClientGone, read_body
 from cambist.gateway.calls import NS_PER_S
 from cambist.gateway.errors import ApiError, Refusal
@@ -63,19 +63,19 @@ class OfficeDoor:
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         client_ip = scope["client"][0] if scope["client"] else ""
         now_ns = self._api.clock()
-        headers: Headers = []
         try:
             self._admit(client_of(client_ip), now_ns // NS_PER_S)
             path: bytes = scope["raw_path"]
             if not _PATH.fullmatch(path):
                 return _refusal(errors.NO_SUCH_ROUTE, "no_such_route")
+            if scope["query_string"]:
+                return _refusal(errors.NO_PARAMETERS, "malformed")
             body = await read_body(receive, self._body_max_bytes)
             if body is None:
                 return _refusal(errors.BODY_TOO_LARGE, "body_too_large")
             answer = await self._ask(scope, path.decode(), body, client_ip)
         except ApiError as refused:
-            status, text = failed(refused, b"", "", headers)
-            answer = Answer(status, [*headers, (b"content-type", b"application/json")], text)
+            answer = _refusal(refused.refusal, "too_many_requests", refused.retry_after_s)
         self._api.counts.count(scope["method"], "account", answer.status, self._api.clock() - now_ns)
         return answer
 
@@ -103,6 +103,8 @@ class OfficeDoor:
         return Answer(found.status_code, kept, content)
 
 
-def _refusal(refusal: Refusal, reason: str) -> Answer:
-    body = msgspec.json.encode(Away(refusal.code, refusal.msg, reason))
-    return Answer(refusal.http, [(b"content-type", b"application/json")], body)
+def _refusal(refusal: Refusal, reason: str, retry_after_s: int | None = None) -> Answer:
+    headers: Headers = [(b"content-type", b"application/json")]
+    if retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % retry_after_s))
+    return Answer(refusal.http, headers, msgspec.json.encode(Away(refusal.code, refusal.msg, reason)))
