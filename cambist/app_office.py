@@ -8,12 +8,13 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import uvicorn
 import uvloop
+from sqlalchemy.exc import SQLAlchemyError
 
 from cambist.account_api.app import AccountApi
 from cambist.account_api.call import Office
@@ -21,6 +22,7 @@ from cambist.accounts import throttle, users
 from cambist.accounts.mail_codes import MailCodes
 from cambist.accounts.passwords import Passwords
 from cambist.accounts.second_factor import SecondFactors
+from cambist.accounts.sending import Sender, Smtp
 from cambist.app_watch import watch_intake
 from cambist.control.failures import ANSWERED, failure_of
 from cambist.engine.commands import Role
@@ -40,6 +42,7 @@ NAME = "office"  # also the sender's, stored: never rename
 OFFICE_LOCK = "office.lock"
 CONNECT_WITHIN_S = 20
 _TIDY_EVERY_S = 600
+_MAILS_EVERY_S = 0.5
 _STOP_WITHIN_S = 10
 
 log = logging.getLogger("cambist")
@@ -98,14 +101,18 @@ async def _serve(settings: Settings, records: Records, listen_keys: ListenKeys, 
     api = AccountApi(office)
     watched = Watched(NAME)
     watch_intake(watched, port)
-    tidying = asyncio.create_task(_tidy(records))
+    beside = [asyncio.create_task(_tidy(records))]
+    if settings.mail.server:
+        sender = Sender(records, settings, Smtp(settings), time.time_ns)
+        beside.append(asyncio.create_task(_send_mails(sender)))
     try:
         await port.opened(CONNECT_WITHIN_S)
         await asyncio.to_thread(courier.resume)
         with watching(watched, settings.ops_file(NAME)):
             await _answer(api, settings, stop, watched)
     finally:
-        tidying.cancel()
+        for task in beside:
+            task.cancel()
         await asyncio.to_thread(api.close)
         connecting.cancel()
         await asyncio.wait({connecting})
@@ -150,7 +157,21 @@ async def _tidy(records: Records) -> None:
 
     while True:
         await asyncio.sleep(_TIDY_EVERY_S)
-        await asyncio.to_thread(drop)
+        await _tried(drop)
+
+
+async def _send_mails(sender: Sender) -> None:
+    while True:
+        await asyncio.sleep(_MAILS_EVERY_S)
+        await _tried(sender.step)
+
+
+async def _tried(what: Callable[[], object]) -> None:
+    """In a thread. A database that is busy for long ends nothing here: it is tried again soon."""
+    try:
+        await asyncio.to_thread(what)
+    except (SQLAlchemyError, OSError) as problem:
+        log.warning("put off: %s", type(problem).__name__)
 
 
 class _Uvicorn(uvicorn.Server):

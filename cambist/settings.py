@@ -240,6 +240,18 @@ class Console(Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class Mail(Struct, frozen=True, kw_only=True):
+    """The server that takes our mails. Its password is the file secrets/smtp-password."""
+
+    server: Annotated[_Addresses, _says("HOST:PORT of an SMTP server; empty: mails stay in the records.")] = (
+        ""
+    )
+    user: Annotated[str, Meta(max_length=254), _says("Who signs in there; empty: nobody.")] = ""
+    sender: Annotated[
+        str, Meta(pattern=r"^[!-~]+@[!-~]+\Z", max_length=254), _says("Address that mails come from.")
+    ] = "cambist@localhost"
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings of one exchange, checked; `home` is the data directory that holds everything else."""
 
@@ -258,6 +270,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     standby: Standby = Standby()
     intake: Intake = Intake()
     accounts: Accounts = Accounts()
+    mail: Mail = Mail()
     console: Console = Console()
     wallets: Wallets = Wallets()
     signer: Signer = Signer()
@@ -516,6 +529,8 @@ def _check_together(settings: Settings, file: Path) -> None:
         for host, port in hosts_and_ports(getattr(settings.intake, name)):
             if not 0 < port <= PORT_MAX:
                 raise SettingsError(f"{file}: intake.{name}: {host}:{port}: a port is from 1 to {PORT_MAX}")
+    if len(hosts_and_ports(settings.mail.server)) > 1:
+        raise SettingsError(f"{file}: mail.server = {settings.mail.server}: one server takes the mails")
     if match.batch_max > match.queue_max:
         raise SettingsError(
             f"{file}: match.batch_max = {match.batch_max}: "

@@ -1,14 +1,14 @@
 """Mails: put into the records with what they tell of, and sent from there.
 
-A mail has a kind, a language and what it is about; its text is made when it is shown or sent. Known limit:
-nothing sends them yet; a sandbox shows them.
+A mail has a kind, a language and what it is about; its text is made when it is shown or sent
+(cambist/accounts/sending.py).
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 
 from cambist.accounts import people
 from cambist.store.account_tables import messages
@@ -67,9 +67,25 @@ def put_to(
     db.execute(insert(messages).values(row | {"created_at_ns": now_ns}))
 
 
+def unsent(db: Connection) -> list[Mail]:
+    """The oldest first."""
+    return [_mail(row) for row in db.execute(_ALL.where(messages.c.sent_at_ns.is_(None)))]
+
+
+def mark_sent(db: Connection, each: Mail, now_ns: int) -> None:
+    """What was a secret in it is no longer needed."""
+    content = {name: value for name, value in each.content.items() if name != "code"}
+    db.execute(update(messages).where(messages.c.id == each.id).values(sent_at_ns=now_ns, content=content))
+
+
 def newest(db: Connection, most: int) -> list[Mail]:
     """Of everybody, the newest first."""
     rows = db.execute(select(messages).order_by(messages.c.id.desc()).limit(most))
-    return [
-        Mail(row.id, row.to, Kind(row.kind), row.language, row.content, row.created_at_ns) for row in rows
-    ]
+    return [_mail(row) for row in rows]
+
+
+_ALL = select(messages).order_by(messages.c.id)
+
+
+def _mail(row: Row[Any]) -> Mail:
+    return Mail(row.id, row.to, Kind(row.kind), row.language, row.content, row.created_at_ns)
