@@ -4,8 +4,11 @@ With the app_*.py beside it, one for each process, this is the only wiring. What
 docs/architecture.md.
 """
 
+import os
 import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -20,6 +23,7 @@ from cambist.control.sandbox import require_sandbox
 from cambist.control.server import require_short
 from cambist.control.views import RebuildViews
 from cambist.data.projection import Projection
+from cambist.demo import anvil
 from cambist.demo import setup as demo_setup
 from cambist.engine.commands import RULES_NEWEST
 from cambist.errors import Refused
@@ -61,10 +65,18 @@ def create_exchange(home: Path, *, sandbox: bool) -> Settings:
 
 
 def create_demo(home: Path) -> None:
-    """A sandbox to run the demo in, unless there is one. Raises NotSandbox if there is a real exchange."""
+    """A sandbox to run the demo in, unless there is one. Raises NotSandbox if there is a real exchange.
+
+    With a signer, where the demo can have a chain of its own.
+    """
     if not (home / FILE_NAME).exists():
         create_exchange(home, sandbox=True)
-    require_sandbox(Settings.load(home))
+    settings = Settings.load(home)
+    require_sandbox(settings)
+    if settings.mode.demo_chain and not anvil.missing() and not settings.signer_directory.exists():
+        # A process of its own: the signer may have a user of its own, which it becomes for good.
+        command = [sys.executable, "-P", "-m", "cambist.demo.signer"]
+        subprocess.run(command, env={**os.environ, "CAMBIST_HOME": str(home)}, check=True)
 
 
 def reset_exchange(settings: Settings) -> Path:

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from cambist.app_watch import watch_gateway, watch_match
 from cambist.control.exchange import Exchange
 from cambist.control.failures import ANSWERED, failure_of, status_of, stopped_by_itself
 from cambist.control.server import ControlServer
+from cambist.demo import anvil
 from cambist.demo import setup as demo_setup
 from cambist.describe import asyncapi
 from cambist.engine.commands import Role
@@ -39,6 +40,8 @@ from cambist.settings import Settings, hosts_and_ports
 from cambist.supervisor.messages import Opened, Ready, Starting
 from cambist.supervisor.service import listening_socket, report, stop_event
 
+DEMO, ON_CHAIN = "--demo", "--on-chain"
+
 log = logging.getLogger("cambist")
 
 
@@ -51,7 +54,8 @@ def main() -> None:
         report(Opened())
         problem = serve(
             exchange,
-            demo="--demo" in sys.argv[1:],
+            demo=DEMO in sys.argv[1:],
+            on_chain=anvil.ASSETS if ON_CHAIN in sys.argv[1:] else (),
             with_parent=True,
             started=lambda document: report(Ready(document)),
         )
@@ -64,22 +68,31 @@ def main() -> None:
 
 
 def serve(
-    exchange: Exchange, *, demo: bool, with_parent: bool, started: Callable[[dict[str, Any]], None]
+    exchange: Exchange,
+    *,
+    demo: bool,
+    with_parent: bool,
+    started: Callable[[dict[str, Any]], None],
+    on_chain: Collection[str] = (),
 ) -> BaseException | None:
     """Serves until it is told to stop or a failure; returns what made it stop by itself, if anything did.
 
     However it ends, what is in flight is answered first, and the log is sealed if it still can be.
-    `started` gets what there is to say about this exchange.
+    `started` gets what there is to say about this exchange. `on_chain` are the demo's assets that are no play
+    money, because a chain holds them.
     """
     server = exchange.settings.server
     try:
         with listening_socket(server.host, server.port) as listener:
             if demo:
-                demo_setup.prepare(exchange)
+                demo_setup.prepare(exchange, on_chain)
             control = ControlServer(exchange.settings.socket_file, exchange)
             control.start()
             try:
-                uvloop.run(_serve(exchange, listener, demo=demo, with_parent=with_parent, started=started))
+                served = _serve(
+                    exchange, listener, demo=demo, on_chain=on_chain, with_parent=with_parent, started=started
+                )
+                uvloop.run(served)
             finally:
                 control.stop()
     finally:
@@ -92,6 +105,7 @@ async def _serve(
     listener: socket.socket,
     *,
     demo: bool,
+    on_chain: Collection[str],
     with_parent: bool,
     started: Callable[[dict[str, Any]], None],
 ) -> None:
@@ -121,9 +135,9 @@ async def _serve(
     try:
         with watching(watched, settings.ops_file("exchange")):
             await views_are_level(history, listing.sequence, stop)
-            flow = asyncio.create_task(_flow(exchange, stop)) if demo else None
+            flow = asyncio.create_task(_flow(exchange, stop, on_chain)) if demo else None
             watched.is_ready = True
-            started({"demo_users": str(demo_setup.users_file(settings)) if demo else None})
+            started(_said_of_demo(exchange) if demo else {})
             await serve_gateway(app, settings, listener, stop)
     finally:
         stop.set()
@@ -137,12 +151,19 @@ async def _serve(
         neighbours.close()
 
 
-async def _flow(exchange: Exchange, stop: asyncio.Event) -> None:
+def _said_of_demo(exchange: Exchange) -> dict[str, Any]:
+    return {
+        "demo_users": str(demo_setup.users_file(exchange.settings)),
+        "console_link": demo_setup.console_link(exchange) if exchange.settings.processes.office else None,
+    }
+
+
+async def _flow(exchange: Exchange, stop: asyncio.Event, on_chain: Collection[str]) -> None:
     """The house's orders. Whatever ends them, the exchange goes on without."""
     server = exchange.server
     try:
         markets = await server.query(lambda engine: [MarketView.of(row) for row in engine.markets()])
-        await demo_flow.run(server, exchange.settings, markets, stop)
+        await demo_flow.run(server, exchange.settings, markets, stop, on_chain=on_chain)
     except Exception:
         # A play-money generator with a fault must not take the exchange down; the fault is told in full.
         log.exception("the demo's order flow has stopped; the exchange goes on without it")

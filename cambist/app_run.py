@@ -15,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from cambist.app_watch_all import watched_over
+from cambist.demo import anvil
 from cambist.errors import Failure
 from cambist.log.errors import LogInUse
 from cambist.log.lock import DirectoryLock
@@ -34,12 +35,17 @@ Report = Callable[[int, int], None]
 
 
 class Listening(NamedTuple):
-    """What a newcomer needs to know of an exchange that has started; `pid` is whom to signal."""
+    """What a newcomer needs to know of an exchange that has started; `pid` is whom to signal.
+
+    `console_link` is the first sign-in of the demo's administrator, `no_chain` why the demo has none.
+    """
 
     url: str
     home: str
     sandbox: bool
     demo_users: str | None
+    console_link: str | None
+    no_chain: str | None
     pid: int
 
 
@@ -59,7 +65,8 @@ def run(
         held.callback(lock.release)
         orphans = held.enter_context(_without_orphans(settings))
         listener = held.enter_context(listening_socket(settings.server.host, settings.server.port))
-        leader, *others = _programs(settings, listener, orphans, demo=demo)
+        chain = anvil.free_port() if demo and _no_chain(settings) is None else None
+        leader, *others = _programs(settings, listener, orphans, demo=demo, chain=chain)
         return asyncio.run(_run(settings, listener, [Child(leader, report), *map(Child, others)], started))
 
 
@@ -82,17 +89,22 @@ async def _run(
         await control.stop()
 
 
-def _programs(settings: Settings, listener: socket.socket, orphans: int, *, demo: bool) -> Iterator[Program]:
-    """The first is the one that the others follow."""
+def _programs(
+    settings: Settings, listener: socket.socket, orphans: int, *, demo: bool, chain: int | None
+) -> Iterator[Program]:
+    """The first is the one that the others follow. `chain` is the port of the demo's chain, if it has one."""
     processes = settings.processes
     environment = {**os.environ, "CAMBIST_HOME": str(settings.home)}
+    if chain is not None:
+        environment["CAMBIST_WALLETS_EVM_RPC"] = anvil.url(chain)
+        environment["CAMBIST_WALLETS_EVM_CHAIN_ID"] = str(anvil.CHAIN_ID)
     listening = {**environment, LISTEN_FD: str(listener.fileno())}
     if processes.match_apart:
         yield from _match_servers(processes.standby, environment, orphans)
     else:
         yield Program(
             "exchange",
-            [*_python("cambist.app_exchange"), *(["--demo"] if demo else [])],
+            [*_python("cambist.app_exchange"), *_exchange_options(demo=demo, chain=chain)],
             listening,
             inherits=(listener.fileno(), orphans),
             stops=0,
@@ -110,17 +122,24 @@ def _programs(settings: Settings, listener: socket.socket, orphans: int, *, demo
             is_vital=processes.match_apart,
             end_within_s=_SOCKETS_AND_LAST_REQUESTS_S,
         )
+    if chain is not None:
+        command = [*_python("cambist.app_demo"), str(chain)]
+        yield Program("demo", command, environment, inherits=(orphans,), stops=2)
     if processes.office:
         command = _python("cambist.app_office")
         yield Program("office", command, environment, inherits=(orphans,), stops=-1)
     if settings.signer_directory.exists():
         yield Program("signer", _python("cambist.app_signer"), environment, inherits=(orphans,), stops=1)
-    if settings.wallets.evm_rpc:
+    if settings.wallets.evm_rpc or chain is not None:
         yield Program("wallets", _python("cambist.app_wallets"), environment, inherits=(orphans,), stops=-1)
     yield Program("data", _python("cambist.app_data"), environment, inherits=(orphans,), stops=1)
     if settings.snapshots.every_commands or settings.snapshots.every_minutes:
         command = _python("cambist.app_snapshotter")
         yield Program("snapshotter", command, environment, inherits=(orphans,), stops=2)
+
+
+def _exchange_options(*, demo: bool, chain: int | None) -> list[str]:
+    return ["--demo"] * demo + ["--on-chain"] * (chain is not None)
 
 
 def _match_servers(standby: bool, environment: dict[str, str], orphans: int) -> Iterator[Program]:
@@ -164,6 +183,11 @@ def _without_orphans(settings: Settings) -> Iterator[int]:
         os.close(descriptor)
 
 
+def _no_chain(settings: Settings) -> str | None:
+    """Why a demo has no chain of its own; None if it has one."""
+    return anvil.missing() if settings.mode.demo_chain else "mode.demo_chain is false"
+
+
 def _listening(settings: Settings, said: dict[str, Any]) -> Listening:
     host, port = settings.server.host, settings.server.port
     return Listening(
@@ -171,5 +195,7 @@ def _listening(settings: Settings, said: dict[str, Any]) -> Listening:
         home=str(settings.home),
         sandbox=settings.mode.sandbox,
         demo_users=said.get("demo_users"),
+        console_link=said.get("console_link"),
+        no_chain=_no_chain(settings) if said.get("demo_users") else None,
         pid=os.getpid(),
     )

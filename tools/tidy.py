@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "control": {"accounts", "staff", "wallets", "match", "ledger", "data", "supervisor"} | BELOW_SERVICES,
     "console": {"account_api", "accounts", "control", "staff", "wallets", "ledger", "site"} | BELOW_SERVICES,
     "flow": {"accounts", "match"} | BELOW_SERVICES,
-    "demo": {"control", "flow", "accounts", "match"} | BELOW_SERVICES,
+    "demo": {"control", "flow", "accounts", "match", "signer", "staff", "wallets"} | BELOW_SERVICES,
     "bench": {"flow", "match", "ledger"} | BELOW_SERVICES,
 }
 WIRING = re.compile(r"app(_\w+)?|cli|__main__|__init__")  # may import everything

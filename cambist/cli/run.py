@@ -68,5 +68,11 @@ def _welcome(listening: app_run.Listening) -> str:
     ]
     if listening.demo_users is not None:
         lines.append(f"Two users with API keys are in {listening.demo_users}.")
+        if listening.no_chain is None:
+            lines.append("ETH and ETP are held on a chain of its own; what users start with comes in now.")
+        else:
+            lines.append(f"There is no chain, so no deposits and withdrawals: {listening.no_chain}.")
+    if listening.console_link is not None:
+        lines.append(f"The operators' console, first sign-in: {listening.console_link}")
     lines.append("Ctrl-C stops it; after the next start everything is where it was.")
     return "\n".join(lines)

@@ -1,4 +1,7 @@
-"""Play money, in sandbox mode only. Every credit is balanced against one mirror that stands for nothing."""
+"""Play money, in sandbox mode only. Every credit is balanced against one mirror that stands for nothing.
+
+An asset that is held on a chain takes none: who withdraws it there must get what somebody has deposited.
+"""
 
 from typing import Any
 
@@ -9,6 +12,7 @@ from cambist.engine.commands import Credit
 from cambist.errors import Refused
 from cambist.money import format_atoms, parse_atoms
 from cambist.settings import Settings
+from cambist.wallets import networks
 
 
 class NotSandbox(Refused):
@@ -16,6 +20,13 @@ class NotSandbox(Refused):
 
     def __init__(self) -> None:
         super().__init__("this exchange is not a sandbox (mode.sandbox is false): it has no play money")
+
+
+class HeldOnChain(Refused):
+    code = "held_on_chain"
+
+    def __init__(self, asset: str, network: str) -> None:
+        super().__init__(f"{asset} is held on {network}: deposit it there, there is no play money of it")
 
 
 class CreditSandbox(Request, tag="sandbox.credit"):
@@ -29,6 +40,10 @@ class CreditSandbox(Request, tag="sandbox.credit"):
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
         require_sandbox(exchange.settings)
         user, asset = users.get(exchange.records, self.email), exchange.assets().named(self.asset)
+        with exchange.records.read() as db:
+            held = next((each for each in networks.every(db) if each.asset == asset.asset), None)
+        if held is not None:
+            raise HeldOnChain(asset.name, held.network)
         amount_atoms = parse_atoms(self.amount, asset.scale)
         act = caller.act(self)
         sequence = exchange.execute(

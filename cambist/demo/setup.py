@@ -5,6 +5,7 @@ users and operators changed since then stays.
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,18 @@ from cambist.control.exchange import Caller, Exchange
 from cambist.control.limits import LimitChanges
 from cambist.control.markets import AddAsset, AddMarket, FilterChanges
 from cambist.control.sandbox import CreditSandbox
+from cambist.control.staff import InviteStaff, ListStaff
 from cambist.control.users import CreateApiKey, CreateUser, DeleteApiKey, ListApiKeys
 from cambist.engine.views import MarketView
 from cambist.settings import Settings
+from cambist.staff.roles import Role
 
 ASSETS = ("BTC", "ETH", "ETP", "USDT")
 EMAILS = ("alice@demo.cambist.invalid", "bob@demo.cambist.invalid")
 FUNDS = {"BTC": "1", "ETH": "20", "ETP": "1000", "USDT": "50000"}
 KEY_LABEL = "demo"
+ADMINISTRATOR, ADMINISTRATOR_EMAIL = "admin", "admin@demo.cambist.invalid"
+CALLER = Caller("demo", lambda done, total: None)
 
 # Far enough from the price for every honest order, and the average that the public API shows. ETP/BTC goes
 # without: nobody but its two users makes its price.
@@ -88,15 +93,23 @@ def users_file(settings: Settings) -> Path:
     return settings.home / "demo" / "users.json"
 
 
-def prepare(exchange: Exchange) -> None:
-    """Raises NotSandbox, or what the requests raise."""
+def prepare(exchange: Exchange, on_chain: Collection[str] = ()) -> None:
+    """No play money of assets that are held `on_chain`. Raises NotSandbox, or what the requests raise."""
     file = users_file(exchange.settings)
     if file.exists():
         return
-    caller = Caller("demo", lambda done, total: None)
-    _list(exchange, caller)
-    ready = [_user(exchange, caller, email) for email in EMAILS]
+    _list(exchange, CALLER)
+    ready = [_user(exchange, CALLER, email, on_chain) for email in EMAILS]
     _write_private(file, msgspec.json.format(msgspec.json.encode(ready)))
+
+
+def console_link(exchange: Exchange) -> str | None:
+    """The first sign-in of the demo's administrator; None once somebody has used one."""
+    if any(member["state"] != "invited" for member in ListStaff().perform(exchange, CALLER)):
+        return None
+    invite = InviteStaff(name=ADMINISTRATOR, email=ADMINISTRATOR_EMAIL, roles=tuple(Role))
+    link: str = invite.perform(exchange, CALLER)["link"]
+    return link
 
 
 def _list(exchange: Exchange, caller: Caller) -> None:
@@ -114,14 +127,15 @@ def _list(exchange: Exchange, caller: Caller) -> None:
             market.perform(exchange, caller)
 
 
-def _user(exchange: Exchange, caller: Caller, email: str) -> dict[str, Any]:
+def _user(exchange: Exchange, caller: Caller, email: str, on_chain: Collection[str]) -> dict[str, Any]:
     """A user with funds and one key; keys whose secrets an interrupted start has lost are revoked."""
     user = users.find(exchange.records, email)
     if user is None or user.account is None:
         CreateUser(email=email).perform(exchange, caller)
     for asset, amount in FUNDS.items():
-        credit = CreditSandbox(email=email, asset=asset, amount=amount, reference=f"demo:{email}:{asset}")
-        credit.perform(exchange, caller)
+        if asset not in on_chain:
+            credit = CreditSandbox(email=email, asset=asset, amount=amount, reference=f"demo:{email}:{asset}")
+            credit.perform(exchange, caller)
     for key in ListApiKeys(email=email).perform(exchange, caller):
         if key["label"] == KEY_LABEL and key["revoked_at"] is None:
             DeleteApiKey(api_key=key["api_key"]).perform(exchange, caller)

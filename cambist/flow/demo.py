@@ -9,7 +9,7 @@ moment later.
 import asyncio
 import time
 from asyncio import Future
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from cambist.settings import Settings
 
 BTC_USDT, ETH_USDT, ETH_BTC = "BTCUSDT", "ETHUSDT", "ETHBTC"
 BTC_START, ETH_START = 78_300.0, 2_320.0
+TRADED = ("BTC", "ETH", "USDT")
 SMALL_ORDER = {BTC_USDT: 0.02, ETH_USDT: 0.6, ETH_BTC: 0.6}  # in base
 SEED = 20_260_502
 STEP_SECONDS = 0.5
@@ -57,20 +58,26 @@ class Grid:
 
 
 async def run(
-    server: MatchServer, settings: Settings, markets: Sequence[MarketView], stop: asyncio.Event
+    server: MatchServer,
+    settings: Settings,
+    markets: Sequence[MarketView],
+    stop: asyncio.Event,
+    *,
+    on_chain: Collection[str] = (),
 ) -> None:
-    """Keeps the demo's books alive until `stop` is set; refuses to work outside sandbox mode."""
+    """Keeps the demo's books alive until `stop` is set; refuses to work outside sandbox mode.
+
+    Of assets that are held `on_chain` there is no play money: their books begin when the exchange has some.
+    """
     if not settings.mode.sandbox:
         raise ValueError("house flow trades play money: it runs in sandbox mode only")
     assets = await server.query(lambda engine: [AssetView(*row) for row in engine.assets()])
     scales = {asset.asset: asset.scale for asset in assets}
     grids = {market.symbol: Grid(market, scales) for market in markets}
-    house = await House.open(server, assets)
+    house = await House.open(server, [asset for asset in assets if asset.name not in on_chain])
     prices = _Prices()
-    flows = [
-        _generated(house, grids[ETH_USDT], ETH_USDT, prices.eth_usdt),
-        _generated(house, grids[ETH_BTC], ETH_BTC, prices.eth_btc),
-    ]
+    held = [asset for asset in assets if asset.name in on_chain and asset.name in TRADED]
+    flows = [_eth(house, grids, prices, held)]
     if data := recording.find(Path(__file__).parents[2]):
         flows += [_recorded(house, grids[BTC_USDT], data), _follow(server, grids[BTC_USDT], prices)]
     else:
@@ -101,6 +108,14 @@ class _Prices:
 
     def eth_btc(self) -> float:
         return self.last_eth / self.last_btc
+
+
+async def _eth(house: House, grids: dict[str, Grid], prices: _Prices, held: Sequence[AssetView]) -> None:
+    for asset in held:
+        await house.share_out(asset)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_generated(house, grids[ETH_USDT], ETH_USDT, prices.eth_usdt))
+        group.create_task(_generated(house, grids[ETH_BTC], ETH_BTC, prices.eth_btc))
 
 
 async def _generated(house: House, grid: Grid, symbol: str, fair: Callable[[], float]) -> None:

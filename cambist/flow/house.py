@@ -1,10 +1,11 @@
 """The house's own trading accounts in a sandbox: made and funded once, found again after a restart.
 
-Accounts and credits carry references, so asking for them again returns what exists. Play money only: the
-counterpart is the sandbox mirror, and nothing outside sandbox mode calls this.
+Accounts and credits carry references, so asking for them again returns what exists. The counterpart is the
+sandbox mirror, and nothing outside sandbox mode calls this. What is held on a chain is no play money: of that
+the accounts get what the exchange itself has got there.
 """
 
-from asyncio import Future, gather, to_thread
+from asyncio import Future, gather, sleep, to_thread
 from collections.abc import Sequence
 from typing import Self
 
@@ -25,16 +26,19 @@ from cambist.match.server import MatchServer, Port
 
 ACCOUNTS = 64  # orders are dealt out among them, so that none comes near the limit of open orders per account
 FUNDS_UNITS = 1_000_000  # whole coins of each asset for each account
+_HOUSE = 2  # the engine's account for what is the exchange's own: docs/formats/commands.md
+_ASK_AGAIN_S = 1.0
 
 
 class House:
-    def __init__(self, port: Port, accounts: Sequence[int]) -> None:
+    def __init__(self, admin: Port, port: Port, accounts: Sequence[int]) -> None:
+        self._admin = admin
         self._port = port
         self._accounts = accounts
 
     @classmethod
     async def open(cls, server: MatchServer, assets: Sequence[AssetView]) -> Self:
-        """Accounts with money and without orders: what an earlier run left open is cancelled first."""
+        """Accounts with play money of these assets; orders that an earlier run left are cancelled."""
         admin = await to_thread(server.open_port, Role.ADMIN, "house-setup")
         mirror = await _value(admin, _account(AccountClass.MIRROR, b"mirror:sandbox"))
         accounts = [
@@ -47,7 +51,17 @@ class House:
         await gather(
             *(port.submit(commands.CancelAll(account=account, market=0).encode()) for account in accounts)
         )
-        return cls(port, accounts)
+        return cls(admin, port, accounts)
+
+    async def share_out(self, asset: AssetView) -> None:
+        """Gives each account the same funds of what is held on a chain, as soon as the exchange has them."""
+        for account in self._accounts:
+            move = _move(account, asset).encode()
+            while (status := result(await self._admin.submit(move)).status) == Status.INSUFFICIENT_BALANCE:
+                await sleep(_ASK_AGAIN_S)
+                move = _move(account, asset).encode()
+            if status != Status.OK:
+                raise Broken(f"the house's funds were refused with {Status(status).name}")
 
     def place(
         self,
@@ -110,5 +124,18 @@ def _credit(mirror: int, account: int, asset: AssetView) -> commands.Credit:
         amount_atoms=FUNDS_UNITS * 10**asset.scale,
         fee_atoms=0,
         reference=b"house:%d:%d" % (account, asset.asset),
+        origin=b"",
+    )
+
+
+def _move(account: int, asset: AssetView) -> commands.Move:
+    return commands.Move(
+        market=asset.asset,
+        account=_HOUSE,
+        counter_account=account,
+        fee_account=0,
+        amount_atoms=FUNDS_UNITS * 10**asset.scale,
+        fee_atoms=0,
+        reference=b"house:%d:%d:own" % (account, asset.asset),
         origin=b"",
     )
