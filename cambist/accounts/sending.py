@@ -8,6 +8,7 @@ Known limit: one server and one connection for each mail.
 
 import logging
 import smtplib
+import ssl
 from collections.abc import Callable
 from email.message import EmailMessage
 from pathlib import Path
@@ -96,13 +97,20 @@ class Smtp:
         self._password_file: Path = settings.secrets_directory / PASSWORD_FILE
 
     def __call__(self, message: EmailMessage) -> None:
-        kind = smtplib.SMTP_SSL if self._port == _SMTPS else smtplib.SMTP
-        with kind(self._host, self._port, timeout=ANSWERS_WITHIN_S) as server:
-            if self._port != _SMTPS and self._host not in ("localhost", "127.0.0.1", "::1"):
-                server.starttls()
+        with self._connected() as server:
             if self._user:
                 server.login(self._user, self._password_file.read_text(encoding="utf-8").strip())
             server.send_message(message)
+
+    def _connected(self) -> smtplib.SMTP:
+        """Raises OSError also for a certificate that is not the server's: smtplib by itself takes any."""
+        tls = ssl.create_default_context()
+        if self._port == _SMTPS:
+            return smtplib.SMTP_SSL(self._host, self._port, timeout=ANSWERS_WITHIN_S, context=tls)
+        server = smtplib.SMTP(self._host, self._port, timeout=ANSWERS_WITHIN_S)
+        if self._host not in ("localhost", "127.0.0.1", "::1"):
+            server.starttls(context=tls)
+        return server
 
 
 def _is_final(problem: OSError) -> bool:

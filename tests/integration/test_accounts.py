@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from cambist.accounts.mail import Kind
+from cambist.errors import Unavailable
+from cambist.match.courier import Courier
 from tests.integration.browsers import PASSWORD, Street, street
 from tests.integration.rest_market import rest_market
 
@@ -36,6 +38,21 @@ def test_a_code_from_the_mail_makes_an_account_that_trades(town, email):
     town.market.credit(session["account"], "BTC", "2")
     balances = ann.send("GET", "/api/v3/account").json()["balances"]
     assert {each["asset"]: each["free"] for each in balances}["BTC"] == "2.00000000"
+
+
+def test_an_account_whose_making_was_cut_off_is_made_at_the_sign_in(town, email, monkeypatch):
+    ann = town.browser()
+    handle = ann.done("POST", "/sign-up", {"email": email, "password": PASSWORD})["handle"]
+
+    def away(*_: object) -> bytes:
+        raise Unavailable("nobody leads here")
+
+    monkeypatch.setattr(Courier, "_deliver", away)
+    sent = {"handle": handle, "code": town.code_for(email)}
+    assert ann.refused("POST", "/sign-up/verify", sent) == "unavailable"
+    assert ann.refused("POST", "/sign-in", {"email": email, "password": PASSWORD}) == "unavailable"
+    monkeypatch.undo()
+    assert ann.sign_in(email)["account"] > 1_000
 
 
 def test_nothing_is_kept_of_an_address_whose_code_has_not_come_back(town, email):
