@@ -93,9 +93,12 @@ class TradingProtocol(BoundedProtocol):
         self._plain_max_bytes = min(body_max_bytes, HEAD_MAX_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
+        self._rest_no_longer()
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._rest_no_longer()  # or it would end as one that rests, whatever its WebSocket does
+        super().handle_websocket_upgrade()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -262,6 +265,11 @@ class TradingProtocol(BoundedProtocol):
             lines,
             body,
         )
+
+    def _rest_no_longer(self) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+            self._idle = None
 
     def _close_if_idle(self) -> None:
         """One timer for many answers: uvicorn's own is set and unset with each."""

@@ -309,3 +309,19 @@ def _read_answer(reader: Any) -> bytes:
 
 def _without_what_differs(answer: bytes) -> bytes:
     return re.sub(rb"(?m)^(date|x-request-id): [^\r]*", rb"\1: ...", answer)
+
+
+def test_a_connection_that_becomes_a_websocket_is_not_ended_as_one_that_rests(ways):
+    """As clients do that keep one pool of connections for both."""
+    fast, _ = ways
+    with fast.server.connect() as connection:
+        connection.sendall(b"".join(order(ORDER)(fast)))
+        reader = connection.makefile("rb")
+        _read_answer(reader)
+        (protocol,) = (each for each in fast.server.protocols if each.cycle is not None)
+        assert protocol._idle is not None
+        upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+        connection.sendall(head("GET", "/ws/btcusdt@trade", *upgrade, key))
+        assert reader.readline().startswith(b"HTTP/1.1 101")
+        assert protocol._idle is None

@@ -54,6 +54,11 @@ class Server:
         self.stop()
 
     @property
+    def protocols(self) -> set[Any]:
+        """Of the open connections."""
+        return self._uvicorn.server_state.connections
+
+    @property
     def requests_in_flight(self) -> int:
         return len(self._uvicorn.server_state.tasks)
 
