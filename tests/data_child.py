@@ -34,7 +34,7 @@ class DataChild:
 
     def next_position(self) -> int:
         """Where it begins, then where each transaction has brought it."""
-        assert self._told.poll(60), "the data server does nothing"
+        assert self._told.poll(120), "the data server does nothing"
         position: int = self._told.recv()
         return position
 
