@@ -1,5 +1,7 @@
 """An exchange in this process with its wallets on a real node: deposits, sweeps and what they cost."""
 
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from cambist.control.users import CreateUser, account_of
 from cambist.engine.commands import Role
 from cambist.match import courier
 from cambist.match.courier import Courier, LocalDesk
-from cambist.store.wallet_tables import asset_networks, chain_sends, deposits, reconciliations
+from cambist.store.wallet_tables import asset_networks, chain_cursors, chain_sends, deposits, reconciliations
 from cambist.wallets import chains, fees
 from cambist.wallets.addresses import Addresses
 from cambist.wallets.chain import Chain
@@ -44,23 +46,27 @@ class ChainSite:
         self.records = self.exchange.records
         self.signer = LocalSigner(home / "signer", CHAIN_ID)
         self.contract = deploy_token(node)
-        self.signer.trust(self.contract)
-        for name, contract in (("ETH", ""), ("ETP", self.contract)):
-            AddAsset(name=name).perform(self.exchange, OPERATOR)
-            self.list_on_chain(name, contract)
+        self.list_asset("ETH", "")
+        self.list_asset("ETP", self.contract)
         self._opened = chains.opened(self.exchange.settings, "ETH")
         self.chain = self._opened.__enter__()
         self.start()
         for email in (ANN, BOB):
             CreateUser(email=email).perform(self.exchange, OPERATOR)
 
+    def list_asset(self, name: str, contract: str) -> None:
+        """A token that the signer knows, too."""
+        AddAsset(name=name).perform(self.exchange, OPERATOR)
+        self.signer.trust(contract)
+        self.list_on_chain(name, contract)
+
     def list_on_chain(self, name: str, contract: str, decimals: int = 18, deposit_min: str = "0.001") -> Any:
         terms = TermChanges(confirmations=CONFIRMATIONS, deposit_min=deposit_min)
         listed = AddNetwork(network="ETH", asset=name, contract=contract, decimals=decimals, terms=terms)
         return listed.perform(self.exchange, OPERATOR)
 
-    def start(self, chain: Chain | None = None) -> None:
-        """The wallets' process begins."""
+    def start(self, chain: Chain | None = None, *, clock: Callable[[], int] = time.time_ns) -> None:
+        """The wallets' process begins; `chain` is what it has for one."""
         self.courier = Courier(
             self.records,
             LocalDesk(self.exchange.server),
@@ -77,6 +83,7 @@ class ChainSite:
             SignerDoor(self.signer),
             self,
             self.exchange.settings.wallets,
+            clock=clock,
         )
         self.settle()
 
@@ -127,6 +134,11 @@ class ChainSite:
         with self.records.read() as db:
             found = db.scalar(select(asset_networks.c.halted).where(asset_networks.c.asset_name == asset))
         return str(found)
+
+    def not_read_because(self) -> str:
+        """Empty while blocks are read."""
+        with self.records.read() as db:
+            return str(db.scalar(select(chain_cursors.c.halted)))
 
     def fund_hot(self, coins: int = 10) -> None:
         """From outside: the house has coins for fees then."""

@@ -60,12 +60,10 @@ class EvmChain:
 
     def read(self, height: int, watched: Container[str], own: Container[str]) -> Block:
         header = self.header(height)
-        receipts, outputs = self._read(self._first, header, watched)
-        if outputs and self._second is not None:
-            _, confirmed = self._read(self._second, header, watched)
-            if confirmed != outputs:
-                raise NodesDisagree(f"{self.network}: two nodes differ in what block {height} has paid")
-        return Block(header, outputs, dict(_own(receipts, own)))
+        first, *others = (self._block(node, header, watched, own) for node in self._nodes())
+        if any(other != first for other in others):
+            raise NodesDisagree(f"{self.network}: two nodes differ in what block {height} has paid")
+        return first
 
     def balance(self, contract: str, address: str, height: int) -> int:
         return self._balances(self._first, contract, [(address, height)])[0]
@@ -124,6 +122,10 @@ class EvmChain:
         if number(found.number) != height:
             raise NodesDisagree(f"{self.network}: a node answers with another block than that at {height}")
         return Header(height, found.hash, found.parent_hash)
+
+    def _block(self, node: Rpc, header: Header, watched: Container[str], own: Container[str]) -> Block:
+        receipts, outputs = self._read(node, header, watched)
+        return Block(header, outputs, dict(_own(receipts, own)))
 
     def _read(
         self, node: Rpc, header: Header, watched: Container[str]

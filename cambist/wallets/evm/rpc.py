@@ -68,18 +68,33 @@ class Rpc:
         """The results in the order of the calls, BATCH_MAX in one request. Raises as `call`."""
         return self._batch(msgspec.json.Decoder(kind), calls)
 
+    def attempt(self, kind: type[T], calls: Sequence[Call]) -> list[T | None]:
+        """The same, with None for what the node refuses. Raises NodeFailed."""
+        decoder = msgspec.json.Decoder(kind)
+        return [
+            None if answer.error else self._decoded(decoder, answer.result) for answer in self._answers(calls)
+        ]
+
     def close(self) -> None:
         self._client.close()
 
     def _batch(self, decoder: msgspec.json.Decoder[T], calls: Sequence[Call]) -> Iterator[T]:
-        for start in range(0, len(calls), BATCH_MAX):
-            for raw in self._ask(calls[start : start + BATCH_MAX]):
-                try:
-                    yield decoder.decode(raw)
-                except (msgspec.DecodeError, RecursionError) as problem:
-                    raise NodeFailed(f"the node's answer has not the agreed shape: {problem}") from None
+        for call, answer in zip(calls, self._answers(calls), strict=True):
+            if answer.error is not None:
+                raise NodeRefused(f"{call.method}: {answer.error.message[:_SAID_LONGEST]}")
+            yield self._decoded(decoder, answer.result)
 
-    def _ask(self, calls: Sequence[Call]) -> Iterator[msgspec.Raw]:
+    def _decoded(self, decoder: msgspec.json.Decoder[T], result: msgspec.Raw) -> T:
+        try:
+            return decoder.decode(result)
+        except (msgspec.DecodeError, RecursionError) as problem:
+            raise NodeFailed(f"the node's answer has not the agreed shape: {problem}") from None
+
+    def _answers(self, calls: Sequence[Call]) -> Iterator[_Answer]:
+        for start in range(0, len(calls), BATCH_MAX):
+            yield from self._ask(calls[start : start + BATCH_MAX])
+
+    def _ask(self, calls: Sequence[Call]) -> Iterator[_Answer]:
         asked = [
             {"jsonrpc": "2.0", "id": number, "method": call.method, "params": call.params}
             for number, call in enumerate(calls)
@@ -93,9 +108,7 @@ class Rpc:
         for number, call in enumerate(calls):
             if (answer := by_id.get(number)) is None:
                 raise NodeFailed(f"the node did not answer {call.method}")
-            if answer.error is not None:
-                raise NodeRefused(f"{call.method}: {answer.error.message[:_SAID_LONGEST]}")
-            yield answer.result
+            yield answer
 
     def _post(self, body: bytes) -> bytes:
         content = bytearray()

@@ -8,7 +8,7 @@ only balances that change without a transfer are known by the functions that suc
 from eth_utils.crypto import keccak
 
 from cambist.wallets.chain import Token
-from cambist.wallets.evm.rpc import Bytes, NodeRefused, Rpc
+from cambist.wallets.evm.rpc import Bytes, Call, NodeRefused, Rpc
 
 _DECIMALS = "0x313ce567"
 _PAUSED = "0x5c975abb"
@@ -28,30 +28,28 @@ _REBASING = (
 )
 _SELECTORS = [keccak(text=each)[:4].hex() for each in _REBASING]
 _WORD = 2 + 64
+_DECIMALS_MAX = 255
 
 
 def token(node: Rpc, contract: str, holder: str, height: int) -> Token:
     """Raises NodeFailed, or NodeRefused where the contract says no decimals."""
     at = hex(height)
-    decimals = node.call(Bytes, "eth_call", {"to": contract, "data": _DECIMALS}, at)
-    if len(decimals) != _WORD or int(decimals, 16) > 255:
+    places = [Call("eth_getStorageAt", [contract, place, at]) for place in _PLACES]
+    code, *behind = node.batch(Bytes, [Call("eth_getCode", [contract, at]), *places])
+    runs = "".join(node.batch(Bytes, [Call("eth_getCode", ["0x" + each[26:], at]) for each in behind]))
+    questions = [_DECIMALS, _PAUSED, *(barred + holder[2:].rjust(64, "0") for barred in _BARRED)]
+    asked = [Call("eth_call", [{"to": contract, "data": each}, at]) for each in questions]
+    decimals, *stops = (_number(answer) for answer in node.attempt(Bytes, asked))
+    if decimals is None or decimals > _DECIMALS_MAX:
         raise NodeRefused(f"{contract} is no token: it says no decimals")
-    code = node.call(Bytes, "eth_getCode", contract, at)
-    behind = "".join(node.call(Bytes, "eth_getStorageAt", contract, place, at)[2:] for place in _PLACES)
-    runs = code + node.call(Bytes, "eth_getCode", "0x" + behind[24:64], at)[2:] if int(behind, 16) else code
-    questions = [_PAUSED, *(barred + holder[2:].rjust(64, "0") for barred in _BARRED)]
     return Token(
-        decimals=int(decimals, 16),
-        code=keccak(hexstr=code + behind).hex(),
-        is_stopped=any(_says_yes(node, contract, question, at) for question in questions),
-        is_rebasing=any(selector in runs for selector in _SELECTORS),
+        decimals=decimals,
+        code=keccak(hexstr=code + "".join(each[2:] for each in behind)).hex(),
+        is_stopped=1 in stops,
+        is_rebasing=any(selector in code + runs for selector in _SELECTORS),
     )
 
 
-def _says_yes(node: Rpc, contract: str, question: str, at: str) -> bool:
-    """False where the contract has no such function."""
-    try:
-        answer = node.call(Bytes, "eth_call", {"to": contract, "data": question}, at)
-    except NodeRefused:
-        return False
-    return len(answer) == _WORD and int(answer, 16) == 1
+def _number(answer: str | None) -> int | None:
+    """None where the contract has no such function."""
+    return int(answer, 16) if answer is not None and len(answer) == _WORD else None
