@@ -1,4 +1,4 @@
-"""The wiring of the office: the account API, in the one process that writes the records of users and staff.
+"""The wiring of the office: account API and console, in the process that writes records of users and staff.
 
 `cambist run` starts it as `python -m cambist.app_office`; `cambist serve office` runs it alone. Gateways
 reach it over a Unix socket. Its commands go to the match server over the intake.
@@ -8,11 +8,10 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
-import uvicorn
 import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -23,6 +22,8 @@ from cambist.accounts.mail_codes import MailCodes
 from cambist.accounts.passwords import Passwords
 from cambist.accounts.second_factor import SecondFactors
 from cambist.accounts.sending import Sender, Smtp
+from cambist.app_console import serve_console
+from cambist.app_http import serve_http
 from cambist.app_watch import watch_intake
 from cambist.control.failures import ANSWERED, failure_of
 from cambist.engine.commands import Role
@@ -43,7 +44,6 @@ OFFICE_LOCK = "office.lock"
 CONNECT_WITHIN_S = 20
 _TIDY_EVERY_S = 600
 _MAILS_EVERY_S = 0.5
-_STOP_WITHIN_S = 10
 
 log = logging.getLogger("cambist")
 
@@ -101,6 +101,8 @@ async def _serve(settings: Settings, records: Records, listen_keys: ListenKeys, 
     api = AccountApi(office)
     watched = Watched(NAME)
     watch_intake(watched, port)
+    console = asyncio.create_task(serve_console(settings, records, stop))
+    console.add_done_callback(lambda _: stop.set())  # by a fault, which is raised below, too
     beside = [asyncio.create_task(_tidy(records))]
     if settings.mail.server:
         sender = Sender(records, settings, Smtp(settings), time.time_ns)
@@ -115,7 +117,9 @@ async def _serve(settings: Settings, records: Records, listen_keys: ListenKeys, 
             task.cancel()
         await asyncio.to_thread(api.close)
         connecting.cancel()
-        await asyncio.wait({connecting})
+        stop.set()
+        await asyncio.wait({connecting, console})
+    console.result()
     if not connecting.cancelled():
         connecting.result()
 
@@ -123,29 +127,9 @@ async def _serve(settings: Settings, records: Records, listen_keys: ListenKeys, 
 async def _answer(api: AccountApi, settings: Settings, stop: asyncio.Event, watched: Watched) -> None:
     """Until `stop`; requests in flight are answered."""
     listener = unix_listener(settings.office_file)
-    web = _Uvicorn(
-        uvicorn.Config(
-            api,
-            loop="none",
-            http="httptools",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            log_level="error",
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=_STOP_WITHIN_S,
-        )
-    )
-    serving = asyncio.create_task(web.serve(sockets=[listener]))
     watched.is_ready = True
     report(Ready())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    web.should_exit = True
-    await serving
+    await serve_http(api, listener, stop)
 
 
 async def _tidy(records: Records) -> None:
@@ -172,13 +156,6 @@ async def _tried(what: Callable[[], object]) -> None:
         await asyncio.to_thread(what)
     except (SQLAlchemyError, OSError) as problem:
         log.warning("put off: %s", type(problem).__name__)
-
-
-class _Uvicorn(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals stop the whole process in its order, not only its web server."""
-        yield
 
 
 if __name__ == "__main__":

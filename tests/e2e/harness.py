@@ -39,6 +39,7 @@ SETTINGS = {
     "CAMBIST_SNAPSHOTS_EVERY_COMMANDS": "0",
     "CAMBIST_SNAPSHOTS_EVERY_MINUTES": "0",
     "CAMBIST_PROCESSES_OFFICE": "false",
+    "CAMBIST_CONSOLE_PORT": "0",
     "CAMBIST_MODE_DEMO_CHAIN": "false",
 }
 # Below the ports that the kernel hands out to connections, or one of those could take it during a restart.

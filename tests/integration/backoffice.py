@@ -88,7 +88,10 @@ class BackOffice:
 
     def hire(self, name: str, *roles: Role) -> "Colleague":
         """Somebody with an Ed25519 key, signed in."""
-        return Colleague(self, name).first(self.invite(name, *roles))
+        return self.colleague(name).first(self.invite(name, *roles))
+
+    def colleague(self, name: str, passkey: Passkey | None = None) -> "Colleague":
+        return Colleague(self.url, name, self.clock, passkey)
 
     def somebody(self, *roles: Role) -> "Colleague":
         return self.hire(f"member{next(self._numbers)}", *roles)
@@ -170,16 +173,16 @@ class BackOffice:
 class Colleague:
     """A member of the staff at a browser: cookies, the CSRF token, and a key of either kind."""
 
-    def __init__(self, office: BackOffice, name: str, passkey: Passkey | None = None) -> None:
-        self.office = office
+    def __init__(self, url: str, name: str, clock: Clock, passkey: Passkey | None = None) -> None:
         self.name = name
+        self.clock = clock
         self.passkey = passkey
         self.private = Ed25519PrivateKey.generate()
         self.csrf = ""
-        self._http = httpx.Client(base_url=office.url, timeout=60, headers={"origin": office.url})
+        self.http = httpx.Client(base_url=url, timeout=60, headers={"origin": url})
 
     def first(self, code: str) -> Self:
-        self.office.clock.put_on(STRANGERS_WAIT_S)
+        self.clock.put_on(STRANGERS_WAIT_S)
         wanted = self.done("POST", "/first/begin", {"code": code})
         proof = self.new_key(wanted["challenge"])
         body = {"code": code, "challenge": wanted["challenge"], "label": "my key", "proof": proof}
@@ -187,7 +190,7 @@ class Colleague:
         return self
 
     def sign_in(self) -> dict[str, Any]:
-        self.office.clock.put_on(STRANGERS_WAIT_S)
+        self.clock.put_on(STRANGERS_WAIT_S)
         wanted = self.done("POST", "/sign-in/begin")
         proof = self.proof(Purpose.SIGN_IN, wanted["challenge"])
         me: dict[str, Any] = self.done("POST", "/sign-in", {"challenge": wanted["challenge"], "proof": proof})
@@ -231,7 +234,7 @@ class Colleague:
     ) -> httpx.Response:
         sent = {"x-csrf-token": self.csrf} | (headers or {})
         content = {} if body is None else {"json": body}
-        return self._http.request(method, PREFIX + path, headers=sent, **content)
+        return self.http.request(method, PREFIX + path, headers=sent, **content)
 
     def done(self, method: str, path: str, body: Any = None) -> Any:
         answer = self.ask(method, path, body)

@@ -46,6 +46,7 @@ class Operator:
             "CAMBIST_SNAPSHOTS_EVERY_COMMANDS": "0",  # no snapshotter: the machine is for what is tested
             "CAMBIST_SNAPSHOTS_EVERY_MINUTES": "0",
             "CAMBIST_PROCESSES_OFFICE": "false",
+            "CAMBIST_CONSOLE_PORT": "0",
             "CAMBIST_MODE_DEMO_CHAIN": "false",
             "CAMBIST_LOG_SEGMENT_BYTES": "1048576",  # the smallest, and so the fastest to make
         }

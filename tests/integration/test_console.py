@@ -13,7 +13,6 @@ from tests.integration.backoffice import (
     COIN,
     TWO_ABOVE_ATOMS,
     BackOffice,
-    Colleague,
     back_office,
     refusal,
 )
@@ -33,16 +32,16 @@ def passkey(office: BackOffice) -> Passkey:
 
 def test_a_link_makes_a_member_once(office):
     code = office.invite("first.ann", Role.SUPPORT)
-    ann = Colleague(office, "first.ann").first(code)
+    ann = office.colleague("first.ann").first(code)
     me = ann.done("GET", "/me")
     assert (me["name"], me["roles"], len(me["keys"])) == ("first.ann", ["support"], 1)
-    again = Colleague(office, "thief").ask("POST", "/first/begin", {"code": code})
+    again = office.colleague("thief").ask("POST", "/first/begin", {"code": code})
     assert refusal(again) == (403, "invite_invalid")
 
 
 def test_somebody_signs_in_with_either_kind_of_key_and_out_again(office):
     with_key = office.somebody(Role.REVIEWER)
-    with_passkey = Colleague(office, "pass.key", passkey(office))
+    with_passkey = office.colleague("pass.key", passkey(office))
     with_passkey.first(office.invite("pass.key", Role.REVIEWER))
     for somebody in (with_key, with_passkey):
         somebody.done("DELETE", "/session")
@@ -51,7 +50,7 @@ def test_somebody_signs_in_with_either_kind_of_key_and_out_again(office):
 
 
 def test_a_passkey_without_its_owners_pin_or_of_another_page_or_copied_is_refused(office):
-    bob = Colleague(office, "bob", passkey(office))
+    bob = office.colleague("bob", passkey(office))
     bob.first(office.invite("bob", Role.REVIEWER))
     assert bob.passkey is not None
     bob.sign_in()
@@ -84,7 +83,7 @@ def test_a_session_that_is_idle_for_half_an_hour_is_over(office):
 
 
 def test_a_further_key_needs_one_that_is_enrolled(office):
-    ann, other = office.somebody(Role.SUPPORT), Colleague(office, "other")
+    ann, other = office.somebody(Role.SUPPORT), office.colleague("other")
     for by, status in ((other, 403), (ann, 200)):
         challenge = ann.done("POST", "/keys/begin")["challenge"]
         body = {
@@ -114,7 +113,7 @@ def test_a_small_withdrawal_needs_one_approval_and_a_large_one_two(office):
 
 
 def test_a_passkey_approves_and_leaves_what_the_signer_needs(office):
-    pam = Colleague(office, "pam", passkey(office))
+    pam = office.colleague("pam", passkey(office))
     pam.first(office.invite("pam", Role.REVIEWER))
     number = office.withdrawal(office.market.trader(), COIN)
     assert ok(pam.approve(number)) == {"state": "approved"}
@@ -237,7 +236,7 @@ def test_a_new_member_takes_two_administrators_and_the_link_is_shown_to_the_seco
     proposal = ann.propose("staff.invite", name="newcomer", email="new@example.org", roles=["reviewer"])
     decided = ok(bob.decide(proposal))
     code = decided["answer"]["link"].partition("#first=")[2]
-    assert Colleague(office, "newcomer").first(code).done("GET", "/me")["roles"] == ["reviewer"]
+    assert office.colleague("newcomer").first(code).done("GET", "/me")["roles"] == ["reviewer"]
     assert code not in str(ann.done("GET", "/proposals")) and code not in str(office.audit())
 
 
