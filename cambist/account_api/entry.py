@@ -77,6 +77,9 @@ class Done(Shown):
 
 def start_sign_up(call: Call, wanted: SignUp) -> CodeSent:
     require_strong(wanted.password, wanted.email)
+    with call.office.records.write() as db:
+        too_many = sign_up.admit(db, wanted.email, address=call.origin.address, now_ns=call.now_ns)
+    or_raise(too_many)
     password_hash = call.office.passwords.hash(wanted.password)
     with call.office.records.write() as db:
         handle = sign_up.begin(
@@ -85,10 +88,9 @@ def start_sign_up(call: Call, wanted: SignUp) -> CodeSent:
             email=wanted.email,
             password_hash=password_hash,
             language=wanted.language,
-            address=call.origin.address,
             now_ns=call.now_ns,
         )
-    return CodeSent(or_raise(handle))
+    return CodeSent(handle)
 
 
 def verify_sign_up(call: Call, sent: Code) -> Done:
@@ -177,6 +179,9 @@ def start_reset(call: Call, wanted: Email) -> CodeSent:
 
 def complete_reset(call: Call, sent: Reset) -> Done:
     office = call.office
+    with office.records.write() as db:
+        too_many = credentials.admit_reset(db, address=call.origin.address, now_ns=call.now_ns)
+    or_raise(too_many)
     password_hash = office.passwords.hash(sent.new_password)
     with office.records.write() as db:
         # A refusal is raised behind the transaction: what it has counted stays.

@@ -14,7 +14,7 @@ from cambist.accounts import credentials, mail, people, sign_in, web_sessions
 from cambist.accounts.mail_codes import Asked, Purpose
 from cambist.accounts.passwords import require_strong
 from cambist.accounts.people import Language
-from cambist.accounts.policy import SensitiveAct
+from cambist.accounts.policy import SensitiveAct, may
 from cambist.accounts.web_sessions import COOKIE, Device
 from cambist.engine.commands import AccountFreeze
 from cambist.errors import Refused
@@ -93,6 +93,7 @@ def change_password(call: Call, wanted: NewPassword) -> Session:
     office, settings = call.office, call.office.settings.accounts
     session = call.owner()
     with call.read() as (_, person):
+        may(person, SensitiveAct.CHANGE_PASSWORD, session, call.now_ns)  # before the slow hash as well
         require_strong(wanted.new_password, person.user.email)
     password_hash = office.passwords.hash(wanted.new_password)
     with call.sensitive(SensitiveAct.CHANGE_PASSWORD, "password.change") as (db, person):

@@ -43,6 +43,11 @@ def begin_reset(
     return handle
 
 
+def admit_reset(db: Connection, *, address: str, now_ns: int) -> TooManyAttempts | None:
+    """Counts a try to complete one, before the slow hash that it takes."""
+    return throttle.count(db, f"reset codes from {address}", PER_ADDRESS, now_ns)
+
+
 def complete_reset(
     db: Connection, asked: Asked, person: Person, password_hash: str, *, now_ns: int, settings: Accounts
 ) -> None:

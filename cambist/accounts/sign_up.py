@@ -16,23 +16,18 @@ PER_MAILBOX = Rate(5, 3_600)
 PER_ADDRESS = Rate(30, 3_600)
 
 
-def begin(
-    db: Connection,
-    codes: MailCodes,
-    *,
-    email: str,
-    password_hash: str,
-    language: str,
-    address: str,
-    now_ns: int,
-) -> str | TooManyAttempts:
-    """The handle that the code has to come back with. Raises EmailInvalid."""
+def admit(db: Connection, email: str, *, address: str, now_ns: int) -> TooManyAttempts | None:
+    """Counts one, before anything that costs much is done for it. Raises EmailInvalid."""
     mailbox = emails.canonical(email)
-    too_many = throttle.count(db, f"sign-ups from {address}", PER_ADDRESS, now_ns) or throttle.count(
+    return throttle.count(db, f"sign-ups from {address}", PER_ADDRESS, now_ns) or throttle.count(
         db, f"mails to {mailbox}", PER_MAILBOX, now_ns
     )
-    if too_many is not None:
-        return too_many
+
+
+def begin(
+    db: Connection, codes: MailCodes, *, email: str, password_hash: str, language: str, now_ns: int
+) -> str:
+    """The handle that the code has to come back with."""
     to = emails.typed(email)
     handle, code = codes.put(
         db, Purpose.SIGN_UP, to, now_ns=now_ns, password_hash=password_hash, language=language

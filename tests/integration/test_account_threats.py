@@ -336,6 +336,25 @@ def test_A15_one_place_cannot_try_many_accounts(town):
     town.clock.put_on(901)  # for the tests that follow
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/sign-up", {"password": PASSWORD}),
+        ("/sign-in", {"password": PASSWORD}),
+        ("/password/reset/complete", {"handle": "h", "code": "00000000", "newPassword": NEW}),
+    ],
+)
+def test_A15_one_place_cannot_take_the_time_of_slow_hashes(town, path, body):
+    browser, before = town.browser(), town.passwords.done
+    reasons = set()
+    for number in range(60):
+        named = {} if "handle" in body else {"email": f"{number}.{before}@example.net"}
+        answer = browser.ask("POST", path, named | body)
+        reasons.add(answer.json().get("reason"))
+    assert "too_many_attempts" in reasons
+    assert town.passwords.done - before <= 50
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/session/prove", "/password/reset/complete"])
 def test_A17_every_way_in_asks_for_the_second_factor(town, email, path):
     ann = town.person(email)
