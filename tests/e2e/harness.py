@@ -125,6 +125,10 @@ class Exchange:
             pids = {each.name: each.pid for each in keeper.status().processes}
         return pids[name]
 
+    def said(self, field: str) -> Any:
+        """What it printed of itself when it had started."""
+        return next(self._said(field))
+
     def client(self) -> Client:
         return Patient(self.port)
 
