@@ -26,6 +26,7 @@ _VAULT_PLACE = "records database"
 _PAYOUTS = "payouts"
 CONTENT_LONGEST = 255
 _LOOK_EVERY_NS = 20_000_000
+_REMEMBERED_MAX = 65_536
 
 T = TypeVar("T")
 
@@ -120,6 +121,8 @@ class Records:
         if value is None:
             self._memory.pop(key, None)
         else:
+            if len(self._memory) >= _REMEMBERED_MAX:  # sessions come and go: most of it is of no more use
+                self._memory.clear()
             self._memory[key] = (version, value)
         return value
 

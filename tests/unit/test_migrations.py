@@ -90,7 +90,7 @@ def test_keys_of_the_first_schema_are_kept(settings):
 def test_a_database_of_a_newer_release_is_refused_untouched(records, settings):
     with records.write() as db:
         db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(DatabaseTooNew, match="version 9999, newer than this release's 0007"):
+    with pytest.raises(DatabaseTooNew, match="version 9999, newer than this release's 0008"):
         Records.open(settings)
     with records.read() as db:
         assert migrate.version(db) == "9999"
@@ -224,6 +224,13 @@ def test_what_is_not_there_is_asked_for_again(records):
     answers = iter([None, "now"])
     assert records.remembered("key", lambda db: next(answers)) is None
     assert records.remembered("key", lambda db: next(answers)) == "now"
+
+
+def test_so_much_is_remembered_and_then_begun_again(records, monkeypatch):
+    monkeypatch.setattr("cambist.store.records._REMEMBERED_MAX", 2)
+    for number in range(5):
+        assert records.remembered(("session", number), lambda db: "here") == "here"
+        assert len(records._memory) <= 2
 
 
 def test_a_read_that_a_write_overtakes_is_not_remembered(records):
