@@ -56,6 +56,8 @@ check: setup
 	@$(BIN)/ruff format --check --quiet || { $(BIN)/ruff format --diff --quiet | head -40; exit 1; }
 	@$(BIN)/python tools/tidy.py
 	@$(BIN)/mypy
+	@if [ -x web/node_modules/.bin/svelte-check ]; then npm --prefix web run --silent check && npm --prefix web run --silent test; \
+		else echo 'make check: npm was missing, so the pages are not checked'; fi
 	@cargo fmt --manifest-path engine/Cargo.toml --check
 	@$(CARGO) clippy $(CRATE) --all-targets --features python -- -D warnings
 

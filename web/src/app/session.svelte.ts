@@ -10,6 +10,9 @@ import {
   type Session,
 } from '../exchange/index.ts';
 
+// Orders do not keep a session alive, only requests to the account API do.
+const ALIVE_EVERY_MS = 5 * 60_000;
+
 let session = $state.raw<Session>();
 let isKnown = $state(false);
 let holdings = $state.raw<Holdings>();
@@ -47,6 +50,14 @@ export async function loadSession(): Promise<void> {
     if (problem instanceof Refusal && problem.status === 401) setSession(undefined);
     else isKnown = true;
   }
+}
+
+/** Says who is signed in, now and as long as the page is open. */
+export function followSession(): void {
+  void loadSession();
+  setInterval(() => {
+    if (session) void loadSession();
+  }, ALIVE_EVERY_MS);
 }
 
 export async function signOut(): Promise<void> {

@@ -78,12 +78,13 @@ export interface Network {
   depositMin: string;
   withdrawalFee: string;
   withdrawalMin: string;
-  withdrawalDailyMax: string;
+  withdrawalDailyMax: string | null;
   isDepositOpen: boolean;
   isWithdrawalOpen: boolean;
   haltedReason: string;
 }
 
+/** `asset` is empty for a token that is not listed. */
 export interface Deposit {
   id: number;
   asset: string;
@@ -98,6 +99,7 @@ export interface Deposit {
   creditedAt: number | null;
 }
 
+/** `amount` arrives; `fee` was taken off what left the account. */
 export interface Withdrawal {
   id: number;
   asset: string;
@@ -108,7 +110,8 @@ export interface Withdrawal {
   tag: string;
   state: string;
   reason: string;
-  txid: string;
+  txid: string | null;
+  confirmations: number;
   requestedAt: number;
   settledAt: number | null;
 }
@@ -172,6 +175,7 @@ export const depositAddress = (network: string) =>
   });
 export const deposits = () => askAccount<Deposit[]>('GET', 'wallet/deposits');
 export const withdrawals = () => askAccount<Withdrawal[]>('GET', 'wallet/withdrawals');
+/** `amount` leaves the account. */
 export const withdraw = (asset: string, network: string, addressId: number, amount: string) =>
   askAccount<Withdrawal>('POST', 'wallet/withdrawals', { asset, network, addressId, amount });
 export const cancelWithdrawal = (id: number) => askAccount<Done>('DELETE', `wallet/withdrawals/${id}`);

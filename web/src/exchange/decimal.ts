@@ -18,7 +18,10 @@ export function decimal(text: string): Decimal {
 
 /** What somebody has typed; undefined if it is not (yet) a number. A comma is taken as the point. */
 export function parse(text: string): Decimal | undefined {
-  const typed = text.trim().replace(',', '.').replace(/^\./, '0.');
+  const typed = text
+    .trim()
+    .replace(',', '.')
+    .replace(/^\.(?=\d)/, '0.');
   const found = TEXT.exec(typed);
   if (!found) return undefined;
   const [, sign, whole = '', part = ''] = found;
