@@ -158,6 +158,9 @@ class PlainOrder:
     ) -> bytes:
         """What was answered, over HTTP. `first_lines` are headers; counts are of ten seconds and of a day."""
 
+def split(output: bytes) -> list[bytes]:
+    """One record per command: its RESULT and the events it caused. Raises ValueError."""
+
 def constants() -> dict[str, dict[str, int]]: ...
 def time_each(engine: Engine, batches: list[bytes]) -> list[int]:
     """Nanoseconds of each `apply`, measured inside Rust; one command per batch."""

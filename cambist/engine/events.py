@@ -1,13 +1,15 @@
 """Events as Python values, from the bytes of docs/formats/events.md.
 
 `split` cuts the engine's output into one record per command: a RESULT and what it caused. Strings stay bytes.
-Known limit: bytes that no engine wrote raise KeyError or struct.error.
+Known limit: bytes that no engine wrote raise KeyError, ValueError or struct.error.
 """
 
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple, TypeAlias, TypeVar
+
+from cambist import _matching
 
 from .codes import (
     AccountClass,
@@ -337,7 +339,6 @@ _PREVENTED = Struct(_HEADER + "QQQQIIQQIB3x")
 _LIMITS = Struct(_HEADER + "96s")
 _COUNTDOWN = Struct(_HEADER + "I4xq")
 _BARE = Struct(_HEADER)
-_SIZES = Struct("<H2xI")  # length, subject
 _KIND = Struct("<HB")
 
 _REPEAT, _MORE = 1, 2
@@ -362,11 +363,7 @@ _COMMAND = _by_value(Kind)
 
 def split(output: bytes) -> Iterator[bytes]:
     """One record per command, in order: its RESULT and the events it caused."""
-    at = 0
-    while at < len(output):
-        length, following = _SIZES.unpack_from(output, at)
-        yield output[at : at + length + following]
-        at += length + following
+    return iter(_matching.split(output))
 
 
 def result(record: bytes) -> Result:

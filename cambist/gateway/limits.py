@@ -73,20 +73,25 @@ class RequestLimits:
         self._neighbours = neighbours
         self._bans: dict[str, _Ban] = {}
 
-    def has_room(self, client: str, weight: int, now_s: int) -> bool:
-        """Whether `admit` and `charge` would let one more request pass."""
-        ban = self._last_ban(client) if self._has_bans(now_s) else None
-        return (
-            (ban is None or now_s >= ban.until_s)
-            and (not self._requests_max or self._requests.add(client, 0, now_s) < self._requests_max)
-            and (not self._weight_max or self._weights.add(client, 0, now_s) + weight <= self._weight_max)
-        )
+    def take(self, client: str, weight: int, now_s: int) -> bool:
+        """Counts a request and its weight if `admit` and `charge` let it pass; else nothing has happened."""
+        if self._has_bans(now_s):
+            ban = self._last_ban(client)
+            if ban is not None and now_s < ban.until_s:
+                return False
+        if self._requests_max and self._requests.add(client, 1, now_s) > self._requests_max:
+            self._requests.add(client, -1, now_s)
+            return False
+        if self._weights.add(client, weight, now_s) > self._weight_max > 0:
+            self.untake(client, weight, now_s)
+            return False
+        return True
 
-    def count(self, client: str, weight: int, now_s: int) -> None:
-        """A request for which there was room."""
+    def untake(self, client: str, weight: int, now_s: int) -> None:
+        """Of a request that goes another way, where it is counted."""
         if self._requests_max:
-            self._requests.add(client, 1, now_s)
-        self._weights.add(client, weight, now_s)
+            self._requests.add(client, -1, now_s)
+        self._weights.add(client, -weight, now_s)
 
     def admit(self, client: str, now_s: int) -> None:
         """Counts one request. Raises ApiError (418 or 429)."""
@@ -133,7 +138,10 @@ class RequestLimits:
 
     def _has_bans(self, now_s: int) -> bool:
         """Whether anybody is banned, as nobody is nearly always."""
-        return bool(self._bans) or (self._neighbours is not None and self._neighbours.bans(now_s))
+        if self._bans:
+            return True
+        neighbours = self._neighbours
+        return neighbours is not None and not neighbours.is_alone and neighbours.bans(now_s)
 
     def _last_ban(self, client: str) -> _Ban | None:
         """Its last one, whichever gateway imposed it."""

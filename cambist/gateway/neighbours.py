@@ -79,6 +79,7 @@ class Neighbours:
         self._own = _HEADER + number * _REGION
         self._map[8 * self._own : 8 * (self._own + _REGION)] = bytes(8 * _REGION)
         self._others: list[int] = []
+        self.is_alone = True  # as far as the last `beat` has seen
         self._heard: dict[int, int] = {}  # news read, by region
 
     @classmethod
@@ -96,10 +97,6 @@ class Neighbours:
     def number(self) -> int:
         return self._number
 
-    @property
-    def is_alone(self) -> bool:
-        return not self._others
-
     def beat(self, now_s: int) -> None:
         """Shows that this gateway works, and finds the others that did lately."""
         words = self._words
@@ -110,6 +107,7 @@ class Neighbours:
             for region in regions
             if region != self._own and words[region + _BEAT] + FORGOTTEN_AFTER_S > now_s
         ]
+        self.is_alone = not self._others
         self._heard = {region: self._heard.get(region, words[region + _TOLD]) for region in self._others}
 
     async def meet(self) -> None:
@@ -161,7 +159,7 @@ class Neighbours:
     def bans(self, now_s: int) -> bool:
         """Whether another gateway has banned anybody who still is."""
         words = self._words
-        return bool(self._others) and any(words[region + _BANS] > now_s for region in self._others)
+        return any(words[region + _BANS] > now_s for region in self._others)
 
     def longest_ban(self, key: int) -> Count:
         """Of the other gateways' the one that ends last, also if it has; all zero if there is none."""

@@ -70,13 +70,18 @@ class OrderLimits:
             tally.nth_10s, tally.count_10s, tally.elsewhere_10s = now_s // 10, 0, 0
             if now_s // DAY_S != tally.nth_1d:
                 tally.nth_1d, tally.count_1d, tally.elsewhere_1d = now_s // DAY_S, 0, 0
-        self._look_elsewhere(tally)
+        if self._neighbours is not None and not self._neighbours.is_alone:
+            self._look_elsewhere(tally)
         return tally
 
-    def has_room(self, tally: Tally) -> bool:
-        """Whether `begin` would take one more order, and nothing need be checked before."""
+    def take(self, account: int, now_s: int) -> Tally | None:
+        """The tally, with a place taken as `begin` takes it; None if something is to be checked before."""
+        tally = self.of(account, now_s)
         sent = tally.in_flight + 1
-        return tally.count_10s + sent <= self._most_10s and tally.count_1d + sent <= self._most_1d
+        if tally.count_10s + sent > self._most_10s or tally.count_1d + sent > self._most_1d:
+            return None
+        tally.in_flight = sent
+        return tally
 
     def begin(self, tally: Tally, now_s: int, orders: int = 1) -> None:
         """Takes places for orders that are about to be sent together. Raises ApiError (-1015, 429)."""
@@ -104,12 +109,12 @@ class OrderLimits:
     def filled(self, account: int, order_id: int) -> None:
         """A resting order traded."""
         if not self._fill(account, order_id):
-            self._tell(News(account, order_id, is_fill=True))
+            self._tell(account, order_id, is_fill=True)
 
     def closed(self, account: int, order_id: int) -> None:
         """An order has ended. It stays counted, and can have no fill any more."""
         if not self._forget(account, order_id):
-            self._tell(News(account, order_id, is_fill=False))
+            self._tell(account, order_id, is_fill=False)
 
     def to_check(self, tally: Tally, now_s: int, orders: int = 1) -> list[int]:
         """The oldest orders that may have traded elsewhere; none unless there is no room for `orders` more.
@@ -189,9 +194,9 @@ class OrderLimits:
         tally.count_1d = max(0, tally.count_1d - tally.elsewhere_1d + in_1d)
         tally.elsewhere_10s, tally.elsewhere_1d = in_10s, in_1d
 
-    def _tell(self, news: News) -> None:
+    def _tell(self, account: int, order_id: int, *, is_fill: bool) -> None:
         if self._neighbours is not None and not self._neighbours.is_alone:
-            self._neighbours.tell(news)
+            self._neighbours.tell(News(account, order_id, is_fill))
 
 
 def _end_10s(tally: Tally) -> int:

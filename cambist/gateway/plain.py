@@ -68,23 +68,30 @@ class PlainOrders:
         `client` is whom the request counts for, as the limits name him. None if these are not the bytes of
         exactly one plain request, or if it has to go the general way: then nothing has happened.
         """
-        api = self.api
-        services, limits, now_ns = api.services, api.limits, api.clock()
-        order = self._desk.take(data, now_ns, client_ip, api.records.version())
+        api, limits = self.api, self.api.limits
+        now_ns = api.clock()
         now_s = now_ns // NS_PER_S
-        if order is None or not limits.has_room(client, WEIGHT, now_s):
+        order = self._desk.take(data, now_ns, client_ip, api.records.version())
+        if order is None or not limits.take(client, WEIGHT, now_s):
             return None
-        tally = services.orders.of(order.account, now_s) if order.is_place else None
-        if tally is not None and not services.orders.has_room(tally):
-            return None
-        sent = Sent(api, order, connection, client, now_ns, tally)
+        sent = self._send(order, connection, client, now_ns)
+        if sent is None:
+            limits.untake(client, WEIGHT, now_s)
+        return sent
+
+    def _send(self, order: PlainOrder, connection: Connection, client: str, now_ns: int) -> "Sent | None":
+        services, tally = self.api.services, None
+        if order.is_place:
+            tally = services.orders.take(order.account, now_ns // NS_PER_S)
+            if tally is None:
+                return None
+        sent = Sent(self.api, order, connection, client, now_ns, tally)
         try:
             services.core.send(order.command, sent, connection.loop)
         except ExchangeError:
+            if tally is not None:
+                services.orders.end(tally)
             return None
-        limits.count(client, WEIGHT, now_s)
-        if tally is not None:
-            services.orders.begin(tally, now_s)
         return sent
 
     def _find_holder(self, api_key: str, client_ip: str) -> tuple[HmacKey, int, int] | None:

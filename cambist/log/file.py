@@ -148,6 +148,7 @@ class FileLog:
         self._looked_ns = 0
         self._spare: Future[int] | None = None  # the next segment's descriptor, once it is filled
         self._spare_path = directory / temporary_name("next", lock.epoch)
+        self._successor_path = epoch_file(directory, lock.epoch + 1)  # looked for after every batch
         self._is_usable = True
         self._is_sealed = True
         self._chain = RecordChain(lock.epoch, 0, CHAIN_START)
@@ -334,8 +335,9 @@ class FileLog:
             raise LogFailed(f"{self._directory}: the log has failed or is closed")
 
     def _refuse_if_fenced(self) -> None:
-        if self._disk.exists(epoch_file(self._directory, self.epoch + 1)):
-            raise Fenced(f"{self._directory}: epoch {self.epoch + 1} has begun; this process no longer leads")
+        if self._disk.exists(self._successor_path):
+            successor = self._lock.epoch + 1
+            raise Fenced(f"{self._directory}: epoch {successor} has begun; this process no longer leads")
         self._looked_ns = self._monotonic_ns()
 
     def _close(self, descriptor: int) -> None:

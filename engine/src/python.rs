@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 use std::time::Instant;
 
 use pyo3::buffer::PyBuffer;
-use pyo3::exceptions::PyException;
+use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::ffi::compat::{
     PyBytesWriter, PyBytesWriter_Create, PyBytesWriter_Discard, PyBytesWriter_FinishWithSize, PyBytesWriter_GetData,
 };
@@ -410,6 +410,23 @@ impl PyEngine {
     }
 }
 
+/// One record per command: its RESULT, which says how many bytes of events follow, and these.
+#[pyfunction]
+fn split<'py>(output: &Bound<'py, PyBytes>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+    let mut rest = output.as_bytes();
+    let mut records = Vec::new();
+    while rest.len() >= 8 {
+        let size = u16_at(rest, 0) as usize + u32_at(rest, 4) as usize;
+        let Some((record, behind)) = rest.split_at_checked(size.max(8)) else { break };
+        records.push(PyBytes::new(output.py(), record));
+        rest = behind;
+    }
+    match rest {
+        [] => Ok(records),
+        _ => Err(PyValueError::new_err("the output of a batch ends within a record")),
+    }
+}
+
 /// Every code of the formats, so that Python's enums can be held equal to them.
 #[pyfunction]
 fn constants(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
@@ -486,6 +503,7 @@ fn _matching(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PlainTerms>()?;
     module.add_class::<PlainDesk>()?;
     module.add_class::<PlainOrder>()?;
+    module.add_function(wrap_pyfunction!(split, module)?)?;
     module.add_function(wrap_pyfunction!(constants, module)?)?;
     module.add_function(wrap_pyfunction!(time_each, module)?)
 }

@@ -283,3 +283,9 @@ def test_events_of_a_record_keep_their_order():
 
 def test_no_output_has_no_records():
     assert list(events.split(b"")) == []
+
+
+@pytest.mark.parametrize("cut", [1, 40, 47, 49, 60])
+def test_output_that_ends_within_a_record_is_refused(cut):
+    with pytest.raises(ValueError):
+        events.split((record() + record())[:cut])
