@@ -35,9 +35,12 @@ from cambist.ops.endpoint import unix_listener, watching
 from cambist.ops.logs import log_to_stderr
 from cambist.ops.watched import Watched
 from cambist.settings import Settings
+from cambist.signer.client import SignerClient
 from cambist.store.records import Records
 from cambist.supervisor.messages import Ready
 from cambist.supervisor.service import report, stop_event
+from cambist.wallets.addresses import Addresses
+from cambist.wallets.signing import SignerDoor
 
 NAME = "office"  # also the sender's, stored: never rename
 OFFICE_LOCK = "office.lock"
@@ -96,6 +99,7 @@ async def _serve(settings: Settings, records: Records, listen_keys: ListenKeys, 
         codes=MailCodes(records.vault),
         factors=SecondFactors(records.vault, settings.accounts),
         end_streams=listen_keys.end_all,
+        addresses=Addresses(records, SignerDoor(SignerClient(settings.signer_socket))),
         clock=time.time_ns,
     )
     api = AccountApi(office)

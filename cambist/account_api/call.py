@@ -20,6 +20,7 @@ from cambist.match.courier import Courier
 from cambist.settings import Settings
 from cambist.store.audit import Act
 from cambist.store.records import Records
+from cambist.wallets.addresses import Addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Office:
     codes: MailCodes
     factors: SecondFactors
     end_streams: Callable[[int], None]
+    addresses: Addresses
     clock: Callable[[], int]
 
 

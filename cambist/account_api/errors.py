@@ -104,6 +104,19 @@ REFUSALS: dict[str, Refusal] = {
     "address_invalid": Refusal(400, -7050),
     "address_unknown": Refusal(404, -7051),
     "address_waits": Refusal(403, -7052),
+    "withdrawals_closed": Refusal(403, -7060),
+    "amount_out_of_range": Refusal(400, -7061),
+    "over_daily_limit": Refusal(403, -7062),
+    "withdrawal_name_taken": Refusal(409, -7063),
+    "too_late": Refusal(409, -7064),
+    "withdrawal_unknown": Refusal(404, -7065),
+    "amount_between_units": Refusal(400, -7066),
+    "network_unknown": Refusal(404, -7069),
+    "account_missing": Refusal(403, -7070),
+    "account_unknown": Refusal(404, -7071),
+    "address_doubted": Refusal(503, -7072),
+    "signer_away": Refusal(503, -7073),
+    "signer_declined": Refusal(503, -7074),
 }
 
 

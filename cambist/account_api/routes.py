@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from cambist.account_api import book, entry, inbox, keys, openapi, security
+from cambist.account_api import book, entry, inbox, keys, openapi, security, wallet
 from cambist.account_api.bodies import Body
 from cambist.account_api.call import Call
 
@@ -111,6 +111,39 @@ ROUTES: dict[tuple[str, str], Route] = {
         "A new address", book.add_address, book.AddressShown, book.NewAddress
     ),
     ("DELETE", f"{PREFIX}/addresses/{{id}}"): Route("Remove one", book.remove_address, entry.Done),
+    ("GET", f"{PREFIX}/wallet/networks"): Route(
+        "What can be paid in and out, and how", wallet.list_networks, list[wallet.NetworkShown]
+    ),
+    ("POST", f"{PREFIX}/wallet/deposit-addresses"): Route(
+        "The address to pay to on a network", wallet.give_address, wallet.DepositAddress, wallet.AddressWanted
+    ),
+    ("GET", f"{PREFIX}/wallet/deposits"): Route(
+        "The newest deposits", wallet.list_deposits, list[wallet.DepositShown]
+    ),
+    ("GET", f"{PREFIX}/wallet/withdrawals"): Route(
+        "The newest withdrawals", wallet.list_withdrawals, list[wallet.WithdrawalShown]
+    ),
+    ("POST", f"{PREFIX}/wallet/withdrawals"): Route(
+        "Ask for a withdrawal", wallet.withdraw, wallet.WithdrawalShown, wallet.NewWithdrawal
+    ),
+    ("DELETE", f"{PREFIX}/wallet/withdrawals/{{id}}"): Route(
+        "Cancel one that waits for approval", wallet.cancel_withdrawal, entry.Done
+    ),
+    ("POST", "/internal/wallet/networks"): Route(
+        "", wallet.networks_for_all, list[wallet.NetworkShown], wallet.Everything, Access.INTERNAL
+    ),
+    ("POST", "/internal/wallet/deposit-address"): Route(
+        "", wallet.address_of_account, wallet.DepositAddress, wallet.AddressOfAccount, Access.INTERNAL
+    ),
+    ("POST", "/internal/wallet/deposits"): Route(
+        "", wallet.deposits_of_account, list[wallet.DepositShown], wallet.OfAccount, Access.INTERNAL
+    ),
+    ("POST", "/internal/wallet/withdrawals"): Route(
+        "", wallet.withdrawals_of_account, list[wallet.WithdrawalShown], wallet.OfAccount, Access.INTERNAL
+    ),
+    ("POST", "/internal/wallet/withdraw"): Route(
+        "", wallet.withdraw_of_account, wallet.WithdrawalShown, wallet.WithdrawalOfAccount, Access.INTERNAL
+    ),
     ("GET", f"{PREFIX}/openapi"): Route("This document", describe, dict[str, Any], None, ANYBODY),
     ("GET", f"{PREFIX}/inbox"): Route(
         "A sandbox's mails", inbox.newest, list[inbox.MailShown], None, ANYBODY

@@ -20,6 +20,7 @@ from cambist.gateway.history import History
 from cambist.gateway.markets import Markets
 from cambist.gateway.neighbours import Neighbours
 from cambist.gateway.office import OfficeDoor
+from cambist.gateway.office_calls import OfficeCalls
 from cambist.gateway.order_limits import OrderLimits
 from cambist.gateway.session import Session
 from cambist.gateway.sockets import Sockets
@@ -72,6 +73,7 @@ def create_app(
         streaming.listen_keys,
         OrderLimits(settings.limits, neighbours),
         history,
+        OfficeCalls(settings.office_file),
     )
     served = {**web.routes(site or Site()), **pages.ROUTES, **documents}
     routes = [Route(path, endpoint, methods=["GET"]) for path, endpoint in served.items()]

@@ -7,6 +7,7 @@ from cambist.feed.client import FeedClient
 from cambist.gateway.core import Core
 from cambist.gateway.history import History
 from cambist.gateway.markets import Markets
+from cambist.gateway.office_calls import OfficeCalls
 from cambist.gateway.order_limits import OrderLimits
 from cambist.gateway.params import Params
 from cambist.gateway.streams.listen_keys import ListenKeys
@@ -25,6 +26,7 @@ class Services(msgspec.Struct, frozen=True):
     listen_keys: ListenKeys
     orders: OrderLimits
     history: History
+    office: OfficeCalls
 
 
 class Call(msgspec.Struct):

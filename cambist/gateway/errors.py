@@ -118,6 +118,16 @@ OTHER_SYMBOL_STATUS = Refusal(-1220, "The symbol's status does not match the req
 NO_SUCH_ASSET = Refusal(-4018, "We don't have this asset.")
 NO_DEPOSITS = Refusal(-4001, "Invalid operation. Deposits are not open yet.")
 NO_WITHDRAWALS = Refusal(-4019, "The current asset is not open for withdrawal.")
+NO_NETWORK = Refusal(-4001, "Invalid operation. There is no such network.")
+WITHDRAWAL_NAME_TAKEN = Refusal(-4001, "Invalid operation. This withdrawOrderId was used before.")
+AMOUNT_BETWEEN_UNITS = Refusal(-4021, "The amount has more decimals than the network can send.")
+AMOUNT_TOO_SMALL = Refusal(-4022, "Not less than the minimum pick-up quantity.")
+OVER_DAILY_MAXIMUM = Refusal(-4023, "Within 24 hours, the withdrawal exceeds the maximum.")
+INSUFFICIENT_FOR_WITHDRAWAL = Refusal(-4026, "You have insufficient balance.")
+WITHDRAWALS_WAIT = Refusal(-4032, "Withdraw verification exception. The account may not withdraw now.")
+BAD_ADDRESS = Refusal(-4033, "Illegal address.")
+ADDRESS_NOT_LISTED = Refusal(-4035, "This address is not on the whitelist. Please join and try again.")
+ADDRESS_WAITS = Refusal(-4036, "The new address needs to wait before a withdrawal.")
 
 
 def illegal(name: str, legal_range: str) -> Refusal:

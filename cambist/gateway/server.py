@@ -49,6 +49,7 @@ async def serve_gateway(
     web.should_exit = True
     await serving
     await app.office.close()
+    await app.api.services.office.close()
     if sockets.done():
         sockets.result()
     sockets.cancel()

@@ -1,26 +1,49 @@
-"""What clients ask a wallet for: coins, balances, the key's own permissions, and what there is none of yet.
-
-Deposits and withdrawals come with the wallets: until then their histories are empty, and asking for an
-address or a withdrawal is refused by name.
-"""
+"""What clients ask a wallet for: coins and their networks, balances, the key's own permissions."""
 
 from cambist import money
 from cambist.accounts.api_keys import Scope
 from cambist.engine.commands import AssetStatus
 from cambist.engine.views import AssetView
-from cambist.gateway import errors
+from cambist.gateway import capital
 from cambist.gateway.calls import Call
-from cambist.gateway.errors import ApiError
+from cambist.gateway.capital import Network
 from cambist.gateway.schemas import Answer, encode
 from cambist.match.queries import Account, Assets, Balances, BalanceView
 
+_UNLIMITED = "9999999999"  # where nothing but the balance limits a withdrawal
+
+
+class CoinNetwork(Answer, kw_only=True):
+    coin: str
+    network: str
+    name: str
+    is_default: bool
+    deposit_enable: bool
+    withdraw_enable: bool
+    deposit_desc: str = ""
+    withdraw_desc: str = ""
+    special_tips: str = ""
+    reset_address_status: bool = False
+    address_regex: str = "^0x[0-9A-Fa-f]{40}$"
+    memo_regex: str = ""
+    withdraw_fee: str
+    withdraw_min: str
+    withdraw_max: str
+    withdraw_integer_multiple: str
+    deposit_dust: str
+    min_confirm: int
+    un_lock_confirm: int
+    same_address: bool = False
+    busy: bool = False
+    contract_address: str
+
 
 class Coin(Answer, kw_only=True):
-    """An asset as the wallet shows it. It has no networks before there are wallets."""
+    """An asset as the wallet shows it."""
 
     coin: str
-    deposit_all_enable: bool = False
-    withdraw_all_enable: bool = False
+    deposit_all_enable: bool
+    withdraw_all_enable: bool
     name: str
     free: str
     locked: str
@@ -31,14 +54,14 @@ class Coin(Answer, kw_only=True):
     storage: str
     is_legal_money: bool = False
     trading: bool
-    network_list: tuple[()] = ()
+    network_list: list[CoinNetwork]
 
 
 class AssetDetail(Answer):
     min_withdraw_amount: str
-    deposit_status: bool = False
-    withdraw_fee: int = 0
-    withdraw_status: bool = False
+    deposit_status: bool
+    withdraw_fee: str
+    withdraw_status: bool
     deposit_tip: str = ""
 
 
@@ -84,15 +107,15 @@ async def no_transfers(call: Call) -> bytes:
 
 
 async def coins(call: Call) -> bytes:
-    return encode([_coin(*balance) for balance in await _balances(call)])
+    networks = await capital.networks(call)
+    return encode([_coin(networks, *balance) for balance in await _balances(call)])
 
 
 async def asset_details(call: Call) -> bytes:
     wanted = call.params.get("asset")
+    networks = await capital.networks(call)
     found = {
-        asset.name: AssetDetail(money.format_atoms(0, asset.scale))
-        for asset in await _assets(call)
-        if wanted in (None, asset.name)
+        asset.name: _detail(networks, asset) for asset in await _assets(call) if wanted in (None, asset.name)
     }
     return encode(found)
 
@@ -130,25 +153,6 @@ async def account_status(call: Call) -> bytes:
     return b'{"data":"Locked"}' if is_frozen else b'{"data":"Normal"}'
 
 
-async def deposit_address(call: Call) -> bytes:
-    await _require_asset(call)
-    raise ApiError(errors.NO_DEPOSITS)
-
-
-async def withdraw(call: Call) -> bytes:
-    await _require_asset(call)
-    call.params.require("address")
-    call.params.require("amount")
-    raise ApiError(errors.NO_WITHDRAWALS)
-
-
-async def _require_asset(call: Call) -> None:
-    """Raises ApiError for a `coin` that is not listed."""
-    wanted = call.params.require("coin")
-    if all(asset.name != wanted for asset in await _assets(call)):
-        raise ApiError(errors.NO_SUCH_ASSET)
-
-
 async def _assets(call: Call) -> list[AssetView]:
     return await call.services.core.query(Assets())
 
@@ -157,10 +161,14 @@ async def _balances(call: Call) -> list[BalanceView]:
     return await call.services.core.query(Balances(call.account))
 
 
-def _coin(asset: AssetView, available: int, held: int) -> Coin:
+def _coin(networks: list[Network], asset: AssetView, available: int, held: int) -> Coin:
     zero = money.format_atoms(0, asset.scale)
+    of_it = [each for each in networks if each.asset == asset.name]
     return Coin(
         coin=asset.name,
+        deposit_all_enable=any(each.is_deposit_open for each in of_it),
+        withdraw_all_enable=any(each.is_withdrawal_open for each in of_it),
+        network_list=[_coin_network(each, is_default=each is of_it[0]) for each in of_it],
         name=asset.name,
         free=money.format_atoms(available, asset.scale),
         locked=money.format_atoms(held, asset.scale),
@@ -170,6 +178,36 @@ def _coin(asset: AssetView, available: int, held: int) -> Coin:
         ipoable=zero,
         storage=zero,
         trading=asset.state == AssetStatus.ACTIVE,
+    )
+
+
+def _coin_network(network: Network, *, is_default: bool) -> CoinNetwork:
+    return CoinNetwork(
+        coin=network.asset,
+        network=network.network,
+        name=network.network,
+        is_default=is_default,
+        deposit_enable=network.is_deposit_open,
+        withdraw_enable=network.is_withdrawal_open,
+        withdraw_fee=network.withdrawal_fee,
+        withdraw_min=network.withdrawal_min,
+        withdraw_max=network.withdrawal_daily_max or _UNLIMITED,
+        withdraw_integer_multiple=money.format_atoms(1, network.decimals),
+        deposit_dust=network.deposit_min,
+        min_confirm=network.confirmations,
+        un_lock_confirm=network.confirmations,
+        contract_address=network.contract,
+    )
+
+
+def _detail(networks: list[Network], asset: AssetView) -> AssetDetail:
+    """Of the asset's first network."""
+    of_it = next((each for each in networks if each.asset == asset.name), None)
+    if of_it is None:
+        zero = money.format_atoms(0, asset.scale)
+        return AssetDetail(zero, False, zero, False)
+    return AssetDetail(
+        of_it.withdrawal_min, of_it.is_deposit_open, of_it.withdrawal_fee, of_it.is_withdrawal_open
     )
 
 

@@ -28,6 +28,9 @@ from cambist.match.courier import Courier, LocalDesk, results
 from cambist.ops.endpoint import unix_listener
 from cambist.ops.logs import hush_http
 from cambist.settings import Settings
+from cambist.signer.client import SignerClient
+from cambist.wallets.addresses import Addresses
+from cambist.wallets.signing import SignerDoor
 from tests.integration.rest_market import Client, RestMarket, rest_market
 
 PASSWORD = "four plain words here"
@@ -211,6 +214,7 @@ def _office(market: RestMarket, clock: Clock) -> Iterator[Counted]:
         codes=MailCodes(records.vault),
         factors=SecondFactors(records.vault, settings.accounts),
         end_streams=listen_keys.end_all,
+        addresses=Addresses(records, SignerDoor(SignerClient(settings.signer_socket))),
         clock=clock,
     )
     api = AccountApi(office)

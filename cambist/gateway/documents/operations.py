@@ -9,6 +9,7 @@ from cambist.feed.answers import AveragePrice, DayTicker, MiniTicker
 from cambist.gateway import (
     amend,
     candles,
+    capital,
     commission,
     countdown,
     list_answers,
@@ -44,6 +45,7 @@ _ORDER = (
 _NAMED = "orderId origClientOrderId"
 _PERIOD = "startTime endTime"
 _CHOSEN = "symbol symbols symbolStatus"
+_SPAN = "startTime endTime offset limit"
 
 _LIST = "listClientOrderId newOrderRespType selfTradePreventionMode"
 
@@ -231,10 +233,21 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/sapi/v1/asset/tradeFee"): Operation("Rates of markets", list[schemas.TradeFee], "", _CHOSEN),
     ("GET", "/sapi/v1/asset/transfer"): Operation("Always empty: one wallet", dict[str, int | list[str]]),
     ("GET", "/sapi/v1/capital/config/getall"): Operation("Coins and balances", list[wallet.Coin]),
-    ("GET", "/sapi/v1/capital/deposit/address"): Operation("Not offered yet", Nothing, "coin"),
-    ("GET", "/sapi/v1/capital/deposit/hisrec"): Operation("Deposits: none yet", tuple[()]),
-    ("POST", "/sapi/v1/capital/withdraw/apply"): Operation("Not offered yet", Nothing, "coin address amount"),
-    ("GET", "/sapi/v1/capital/withdraw/history"): Operation("Withdrawals: none yet", tuple[()]),
+    ("GET", "/sapi/v1/capital/deposit/address"): Operation(
+        "Where to pay to", capital.DepositAddress, "coin", "network"
+    ),
+    ("GET", "/sapi/v1/capital/deposit/hisrec"): Operation(
+        "Deposits", list[capital.DepositRow], "", f"coin status txId {_SPAN}"
+    ),
+    ("POST", "/sapi/v1/capital/withdraw/apply"): Operation(
+        "Pay out to an address of the address book",
+        capital.Applied,
+        "coin address amount",
+        "network addressTag withdrawOrderId",
+    ),
+    ("GET", "/sapi/v1/capital/withdraw/history"): Operation(
+        "Withdrawals", list[capital.WithdrawalRow], "", f"coin status withdrawOrderId {_SPAN}"
+    ),
     ("GET", "/sapi/v1/spot/delist-schedule"): Operation("Always empty", tuple[()]),
     ("GET", "/sapi/v1/margin/allPairs"): Operation("Always empty: no margin", tuple[()]),
     ("GET", "/sapi/v1/margin/isolated/allPairs"): Operation("Always empty: no margin", tuple[()]),

@@ -115,4 +115,10 @@ PARAMETERS: dict[str, Schema] = {
     "omitZeroBalances": FLAG,
     "address": TEXT,
     "amount": DECIMAL,
+    "network": TEXT,
+    "addressTag": TEXT,
+    "withdrawOrderId": TEXT,
+    "txId": TEXT,
+    "status": INTEGER,
+    "offset": INTEGER,
 }
