@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, update
 
 from cambist.engine.codes import Status
 from cambist.engine.commands import Hold, Settle
+from cambist.errors import Refused
 from cambist.match.courier import Courier, Post
 from cambist.store.audit import Act
 from cambist.store.outbox import Answer
@@ -26,6 +27,12 @@ BOOKED = "gas.booked"  # stored: never rename
 ACTOR = "wallets"
 
 
+class NotBooked(Refused):
+    """The fee waits, and is under way in the reconciliation."""
+
+    code = "fee_not_booked"
+
+
 class _Fee(NamedTuple):
     id: int
     txid: str
@@ -33,7 +40,7 @@ class _Fee(NamedTuple):
 
 
 def book(records: Records, courier: Courier, network: str, final_height: int, now_ns: int) -> bool:
-    """Books one that no reorg takes back; whether there was one. Raises Unavailable."""
+    """Books one that no reorg takes back; whether there was one. Raises Unavailable, NotBooked."""
     with records.read() as db:
         coin = next((each for each in networks.all_of(db, network) if not each.contract), None)
         fee = None if coin is None else _oldest(db, network, final_height)
@@ -43,8 +50,7 @@ def book(records: Records, courier: Courier, network: str, final_height: int, no
     amount_atoms = coin.atoms_up(fee.fee_units)
     act = Act(ACTOR, "gas.book", {"network": network, "txid": fee.txid, "atoms": str(amount_atoms)}, now_ns)
     hold = Hold(account=HOUSE, market=coin.asset, amount_atoms=amount_atoms, reference=reference)
-    if courier.send(act, lambda _: Post(hold)).status != Status.OK:
-        return False
+    _require_ok(courier.send(act, lambda _: Post(hold)))
     settle = Settle(
         account=HOUSE,
         market=coin.asset,
@@ -53,7 +59,8 @@ def book(records: Records, courier: Courier, network: str, final_height: int, no
         reference=reference + b":settle",
         origin=reference,
     )
-    return courier.send(act, lambda _: Post(settle, BOOKED, str(fee.id))).status == Status.OK
+    _require_ok(courier.send(act, lambda _: Post(settle, BOOKED, str(fee.id))))
+    return True
 
 
 def booked(db: Connection, subject: str, answer: Answer) -> None:
@@ -64,6 +71,11 @@ def booked(db: Connection, subject: str, answer: Answer) -> None:
     db.execute(update(chain_sends).where(chain_sends.c.id == row.id).values(is_fee_booked=True))
     coin = next(each for each in networks.all_of(db, row.network) if not each.contract)
     networks.add_rest(db, coin.id, _too_much(coin, int(row.fee_units)))
+
+
+def _require_ok(answer: Answer) -> None:
+    if answer.status != Status.OK:
+        raise NotBooked(f"a fee is not booked, has the house no coins? ({Status(answer.status).name})")
 
 
 def _too_much(coin: AssetNetwork, fee_units: int) -> int:

@@ -63,6 +63,10 @@ class AssetNetwork(NamedTuple):
         """The chain's units of one whole coin."""
         return int(10**self.decimals)
 
+    def has_room(self, hot_units: int) -> bool:
+        """Whether as much may lie at the hot address."""
+        return not self.hot_max_units or hot_units <= self.hot_max_units
+
     def ledger_atoms(self, units: int) -> int:
         """Whole atoms of an amount on the chain, rounded down."""
         return units * self.atoms_in_one // self.units_in_one

@@ -62,6 +62,16 @@ class Send(NamedTuple):
     txid: str
 
 
+class Stuck(NamedTuple):
+    """What is to be signed again, at a higher fee."""
+
+    subject: int
+    sender: str
+    nonce: int
+    contract: str
+    amount_units: int
+
+
 def next_nonce(db: Connection, network: str, sender: str, on_chain: int) -> int:
     """`on_chain`: how many of the sender's transactions are in blocks, as the chain says.
 
@@ -197,6 +207,28 @@ def finish(db: Connection, network: str, height: int) -> None:
     """No reorg reaches down to `height` any more, as far as we wait for that."""
     settled = (chain_sends.c.network == network, chain_sends.c.height <= height)
     _change(db, *settled, chain_sends.c.state == State.MINED, state=State.FINAL)
+
+
+def stuck(db: Connection, network: str, kind: Kind, before_ns: int) -> Stuck | None:
+    """The oldest of this kind that no block takes, if none of its nonce was signed since `before_ns`."""
+    newest = func.max(chain_sends.c.id)
+    row = db.execute(
+        select(chain_sends)
+        .where(
+            chain_sends.c.id.in_(
+                select(newest)
+                .where(chain_sends.c.network == network, chain_sends.c.kind == kind)
+                .where(chain_sends.c.state.in_(OPEN))
+                .group_by(chain_sends.c.sender, chain_sends.c.nonce)
+            ),
+            chain_sends.c.signed_at_ns < before_ns,
+        )
+        .order_by(chain_sends.c.id)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Stuck(row.subject, row.sender, row.nonce, row.contract, int(row.amount_units))
 
 
 def under_way(db: Connection, network: str, kinds: Iterable[Kind]) -> set[int]:

@@ -20,14 +20,14 @@ from cambist.settings import Wallets
 from cambist.store.records import Records
 from cambist.store.wallet_tables import chain_balances, chain_cursors
 from cambist.store.wallet_tables import networks as network_rows
-from cambist.wallets import fees, listing, networks, reconciliation, sends, sweeps
+from cambist.wallets import fees, listing, networks, reconciliation, sends
 from cambist.wallets.chain import Chain, Tip
 from cambist.wallets.deposits import Deposits
 from cambist.wallets.networks import Network
 from cambist.wallets.reconciliation import Ledger
 from cambist.wallets.scanner import Scanner
 from cambist.wallets.sends import Send
-from cambist.wallets.sweeps import Sweeper
+from cambist.wallets.sweeps import Sweeper, Sweeps
 
 # A part that was refused is tried again after this: nothing that it waits for changes faster.
 REFUSED_WAIT_NS = 30_000_000_000
@@ -114,7 +114,7 @@ class NetworkService:
             self._deposits.step,
             self._book_fees,
         ]
-        self._paying: list[Part] = [*payouts, self._sweep, self._push]
+        self._paying: list[Part] = [*payouts, Sweeps(records, chain, signer, clock).step, self._push]
         self._waits_until_ns: dict[Part, int] = {}
         self._unreachable = ""
         self._final_height, self._final_since_ns = -1, clock()
@@ -141,18 +141,21 @@ class NetworkService:
             cursor = db.execute(select(chain_cursors).where(chain_cursors.c.network == network)).one_or_none()
             assets = networks.all_of(db, network)
             hot = self._network.hot_address if self._network else ""
-            gas = db.scalar(
-                select(chain_balances.c.amount_units).where(
-                    chain_balances.c.network == network,
-                    chain_balances.c.contract == "",
-                    chain_balances.c.address == hot,
-                )
-            )
+            of_hot = (chain_balances.c.network == network, chain_balances.c.address == hot)
+            held = {
+                row.contract: int(row.amount_units)
+                for row in db.execute(select(chain_balances).where(*of_hot))
+            }
         problems = [self._unreachable, cursor.halted if cursor else ""]
         problems += [f"{asset.asset_name} is halted: {asset.halted}" for asset in assets if asset.halted]
         problems += self._stalls(tip)
-        gas_units = int(gas or 0)
-        if gas is not None and gas_units < self._settings.evm_gas_low_gwei * GWEI:
+        problems += [
+            f"the hot address has more {asset.asset_name} than its ceiling"
+            for asset in assets
+            if not asset.has_room(held.get(asset.contract, 0))
+        ]
+        gas_units = held.get("", 0)
+        if held and gas_units < self._settings.evm_gas_low_gwei * GWEI:
             problems.append(f"the hot address has {gas_units} units of the coin left for fees")
         height = cursor.height if cursor else 0
         return Health(tip, height, gas_units, [f"{network}: {problem}" for problem in problems if problem])
@@ -246,9 +249,6 @@ class NetworkService:
         if tip is None or cursor is None or cursor.height < tip.height or cursor.halted:
             return False
         return self._records.payouts_stopped() is None
-
-    def _sweep(self) -> bool:
-        return sweeps.sweep(self._records, self._chain, self._signer, self._clock())
 
     def _push(self) -> bool:
         return sends.push(self._records, self._chain, self._clock()) > 0

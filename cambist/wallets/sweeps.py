@@ -5,10 +5,15 @@ deposits that have been credited are swept, and only where it is worth its fee. 
 before it is sent, so none of them is taken for a deposit. The signer knows one destination for each of both.
 """
 
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from sqlalchemy import Connection, select
 
+from cambist.errors import Refused
 from cambist.store.records import Records
 from cambist.store.wallet_tables import deposit_addresses, deposits
 from cambist.wallets import networks, reconciliation, sends
@@ -20,6 +25,11 @@ from cambist.wallets.sends import Kind, Send
 WORTH_FEES = 10
 # Gas is given for the fee as it may have become until the sweep is signed.
 GAS_SPARE = 2
+STUCK_AFTER_NS = 600_000_000_000
+AGAIN_AFTER_NS = 60_000_000_000
+COIN = ""
+
+log = logging.getLogger(__name__)
 
 
 class Signed(NamedTuple):
@@ -44,17 +54,93 @@ class _Holding(NamedTuple):
     amount_units: int
 
 
-def sweep(records: Records, chain: Chain, signer: Sweeper, now_ns: int) -> bool:
-    """Signs and stores one transaction, to be pushed; whether there was one to make.
+class Sweeps:
+    """One network's. `step` it. Usable by one thread."""
 
-    Raises Unavailable, or Refused by chain or signer.
-    """
-    with records.read() as db:
-        network = networks.network(db, chain.network)
-        waiting = [] if network is None else _to_sweep(db, network)
-    if network is None:
-        return False
-    return any(_sweep_one(records, chain, signer, network, each, now_ns) for each in waiting)
+    def __init__(
+        self, records: Records, chain: Chain, signer: Sweeper, clock: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._records = records
+        self._chain = chain
+        self._signer = signer
+        self._clock = clock
+        self._waits_until_ns: dict[tuple[str, str], int] = {}
+
+    def step(self) -> bool:
+        """Signs and stores one transaction, to be pushed; whether there was one. Raises Unavailable."""
+        with self._records.read() as db:
+            network = networks.network(db, self._chain.network)
+            if network is None:
+                return False
+            stuck = sends.stuck(db, network.name, Kind.SWEEP, self._clock() - STUCK_AFTER_NS)
+            waiting = _to_sweep(db, network)
+        if stuck is not None and self._chain.next_nonce(stuck.sender) <= stuck.nonce:
+            return self._try((stuck.contract, stuck.sender), lambda: self._raise_fee(network, stuck))
+        return any(
+            self._try((each.asset.contract, each.address), partial(self._sweep, network, each))
+            for each in waiting
+        )
+
+    def _try(self, place: tuple[str, str], make: Callable[[], bool]) -> bool:
+        """What is refused for one address is tried again later, and keeps no other one waiting."""
+        if self._clock() < self._waits_until_ns.get(place, 0):
+            return False
+        try:
+            return make()
+        except Refused as problem:
+            log.error("%s: %s is not swept: %s", self._chain.network, place[1], problem)
+            self._waits_until_ns[place] = self._clock() + AGAIN_AFTER_NS
+            return False
+
+    def _sweep(self, network: Network, held: _Holding) -> bool:
+        hot = network.hot_address
+        terms = self._terms(held.address, held.asset.contract, hot, held.amount_units)
+        amount_units = held.amount_units
+        if not held.asset.contract:
+            amount_units -= terms.fee_max_units
+            if amount_units < WORTH_FEES * terms.fee_max_units:
+                return False
+        elif self._chain.balance(COIN, held.address, self._chain.tip().height) < terms.fee_max_units:
+            return self._give_gas(network, held, GAS_SPARE * terms.fee_max_units)
+        self._sign(network, held.number, held.address, held.asset.contract, amount_units, terms)
+        return True
+
+    def _give_gas(self, network: Network, held: _Holding, amount_units: int) -> bool:
+        hot = network.hot_address
+        terms = self._terms(hot, COIN, held.address, amount_units)
+        signed = self._signer.sign_gas(network.name, held.number, amount_units, terms)
+        self._store(Send(network.name, Kind.GAS, held.number, hot, terms.nonce, COIN, amount_units, *signed))
+        return True
+
+    def _raise_fee(self, network: Network, stuck: sends.Stuck) -> bool:
+        """The same coins at the same nonce; of the network's coin what the higher fee leaves of them."""
+        hot, amount_units = network.hot_address, stuck.amount_units
+        terms = self._chain.dearer(
+            self._chain.terms(stuck.sender, stuck.nonce, stuck.contract, hot, amount_units)
+        )
+        if not stuck.contract:
+            held_units = self._chain.balance(COIN, stuck.sender, self._chain.tip().height)
+            amount_units = held_units - terms.fee_max_units
+        self._sign(network, stuck.subject, stuck.sender, stuck.contract, amount_units, terms)
+        return True
+
+    def _sign(
+        self, network: Network, number: int, address: str, contract: str, amount_units: int, terms: Terms
+    ) -> None:
+        signed = self._signer.sign_sweep(network.name, number, contract, amount_units, terms)
+        self._store(
+            Send(network.name, Kind.SWEEP, number, address, terms.nonce, contract, amount_units, *signed)
+        )
+
+    def _store(self, send: Send) -> None:
+        with self._records.write() as db:
+            sends.store(db, send, self._clock())
+
+    def _terms(self, sender: str, contract: str, to: str, amount_units: int) -> Terms:
+        on_chain = self._chain.next_nonce(sender)
+        with self._records.read() as db:
+            nonce = sends.next_nonce(db, self._chain.network, sender, on_chain)
+        return self._chain.terms(sender, nonce, contract, to, amount_units)
 
 
 def _to_sweep(db: Connection, network: Network) -> list[_Holding]:
@@ -63,9 +149,7 @@ def _to_sweep(db: Connection, network: Network) -> list[_Holding]:
     busy = sends.under_way(db, network.name, (Kind.SWEEP, Kind.GAS))
     unfinished = set(
         db.scalars(
-            select(deposits.c.address).where(
-                deposits.c.network == network.name, deposits.c.state.in_(["seen", "confirmed"])
-            )
+            select(deposits.c.address).where(deposits.c.network == network.name, deposits.c.state == "seen")
         )
     )
     given = db.execute(
@@ -86,57 +170,5 @@ def _to_sweep(db: Connection, network: Network) -> list[_Holding]:
         and indexes[address] not in busy
         and address not in unfinished
         and asset.ledger_atoms(units) >= asset.deposit_min_atoms
+        and asset.has_room(held.get((contract, network.hot_address), 0) + units)
     ]
-
-
-def _sweep_one(
-    records: Records, chain: Chain, signer: Sweeper, network: Network, held: _Holding, now_ns: int
-) -> bool:
-    terms = _terms(records, chain, held.address, held.asset.contract, network.hot_address, held.amount_units)
-    amount_units = held.amount_units
-    if not held.asset.contract:
-        amount_units -= terms.fee_max_units
-        if amount_units < WORTH_FEES * terms.fee_max_units:
-            return False
-    elif chain.balance("", held.address, chain.tip().height) < terms.fee_max_units:
-        return _give_gas(records, chain, signer, network, held, GAS_SPARE * terms.fee_max_units, now_ns)
-    signed = signer.sign_sweep(network.name, held.number, held.asset.contract, amount_units, terms)
-    send = Send(
-        network.name,
-        Kind.SWEEP,
-        held.number,
-        held.address,
-        terms.nonce,
-        held.asset.contract,
-        amount_units,
-        *signed,
-    )
-    with records.write() as db:
-        sends.store(db, send, now_ns)
-    return True
-
-
-def _give_gas(
-    records: Records,
-    chain: Chain,
-    signer: Sweeper,
-    network: Network,
-    held: _Holding,
-    amount_units: int,
-    now_ns: int,
-) -> bool:
-    terms = _terms(records, chain, network.hot_address, "", held.address, amount_units)
-    signed = signer.sign_gas(network.name, held.number, amount_units, terms)
-    send = Send(
-        network.name, Kind.GAS, held.number, network.hot_address, terms.nonce, "", amount_units, *signed
-    )
-    with records.write() as db:
-        sends.store(db, send, now_ns)
-    return True
-
-
-def _terms(records: Records, chain: Chain, sender: str, contract: str, to: str, amount_units: int) -> Terms:
-    on_chain = chain.next_nonce(sender)
-    with records.read() as db:
-        nonce = sends.next_nonce(db, chain.network, sender, on_chain)
-    return chain.terms(sender, nonce, contract, to, amount_units)

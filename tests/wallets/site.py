@@ -19,7 +19,7 @@ from cambist.engine.commands import Role
 from cambist.match import courier
 from cambist.match.courier import Courier, LocalDesk
 from cambist.store.wallet_tables import asset_networks, chain_cursors, chain_sends, deposits, reconciliations
-from cambist.wallets import chains, fees
+from cambist.wallets import chains, fees, sends
 from cambist.wallets.addresses import Addresses
 from cambist.wallets.chain import Chain
 from cambist.wallets.deposits import effects
@@ -125,6 +125,11 @@ class ChainSite:
         with self.records.read() as db:
             rows = db.execute(select(chain_sends.c.kind, chain_sends.c.state).order_by(chain_sends.c.id))
             return [tuple(row) for row in rows]
+
+    def unbooked(self) -> int:
+        """Transactions of ours whose fees the ledger does not know of."""
+        with self.records.read() as db:
+            return len(db.execute(select(chain_sends.c.id).where(*sends.unbooked("ETH"))).all())
 
     def drifts(self) -> set[str]:
         with self.records.read() as db:

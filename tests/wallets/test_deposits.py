@@ -98,6 +98,11 @@ class Site:
         with self.records.read() as db:
             return db.execute(select(deposits).where(deposits.c.txid == txid)).one()
 
+    def all_states(self) -> list[str]:
+        """Of all deposits, oldest first."""
+        with self.records.read() as db:
+            return list(db.scalars(select(deposits.c.state).order_by(deposits.c.id)))
+
     def halted(self, asset: str = "ETH") -> str:
         with self.records.read() as db:
             found = db.scalar(select(asset_networks.c.halted).where(asset_networks.c.asset_name == asset))
