@@ -1,0 +1,47 @@
+// What all parts of the console share: who is signed in, the language, and how values are shown.
+
+import { Refusal, setCsrfToken, type Me } from './api.ts';
+import { en, zh, type Word } from './words.ts';
+
+export type Language = 'en' | 'zh';
+
+const CATALOGUES = { en, zh };
+
+class Page {
+  me = $state<Me | undefined>();
+  language = $state<Language>(navigator.language.startsWith('zh') ? 'zh' : 'en');
+
+  enter(me: Me): void {
+    setCsrfToken(me.csrfToken);
+    this.me = me;
+  }
+
+  may(action: string): boolean {
+    return this.me?.actions.includes(action) ?? false;
+  }
+}
+
+export const page = new Page();
+
+export function t(word: Word, values: Record<string, string | number> = {}): string {
+  return CATALOGUES[page.language][word].replace(/\{(\w+)\}/g, (place, name: string) =>
+    name in values ? String(values[name]) : place,
+  );
+}
+
+export function moment(time: number): string {
+  return new Date(time).toLocaleString(page.language === 'zh' ? 'zh-CN' : 'en-GB', { hour12: false });
+}
+
+/** A field of a row, by its name: what ends like a time is one. */
+export function shown(name: string, value: unknown): string {
+  if (value === null || value === undefined || value === '') return '–';
+  if (typeof value === 'number' && /^time$|At$|Until$|From$/.test(name)) return moment(value);
+  if (typeof value === 'boolean') return t(value ? 'yes' : 'no');
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+export function explained(problem: unknown): string {
+  if (problem instanceof Refusal) return `${problem.message} (${problem.reason})`;
+  return problem instanceof Error ? problem.message : String(problem);
+}
