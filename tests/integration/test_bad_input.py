@@ -310,7 +310,10 @@ def test_an_unknown_time_unit_is_refused(market, unit):
     assert refusal(response)[1] == -1194
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(
     where=st.sampled_from([(method, path) for path, methods in ENDPOINTS.items() for method in methods]),
     query=st.binary(max_size=100),
