@@ -26,6 +26,7 @@ from cambist.app_console import serve_console
 from cambist.app_http import serve_http
 from cambist.app_watch import watch_intake
 from cambist.control.failures import ANSWERED, failure_of
+from cambist.demo.purse import faucet
 from cambist.engine.commands import Role
 from cambist.gateway.streams.listen_keys import ListenKeys
 from cambist.intake.desk import IntakeDesk, desk_port
@@ -100,6 +101,7 @@ async def _serve(settings: Settings, records: Records, listen_keys: ListenKeys, 
         factors=SecondFactors(records.vault, settings.accounts),
         end_streams=listen_keys.end_all,
         addresses=Addresses(records, SignerDoor(SignerClient(settings.signer_socket))),
+        faucet=partial(faucet, settings) if settings.mode.sandbox else None,
         clock=time.time_ns,
     )
     api = AccountApi(office)

@@ -25,7 +25,11 @@ from cambist.wallets.addresses import Addresses
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """`end_streams` closes what an account has open at the gateways."""
+    """`end_streams` closes what an account has open at the gateways.
+
+    `faucet` pays from the demo's chain: to an address, of a contract, so many units; the transaction's id is
+    what it gives. None where money is real.
+    """
 
     settings: Settings
     records: Records
@@ -35,6 +39,7 @@ class Office:
     factors: SecondFactors
     end_streams: Callable[[int], None]
     addresses: Addresses
+    faucet: Callable[[str, str, int], str] | None
     clock: Callable[[], int]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, NamedTuple
 
-from cambist.account_api import book, entry, inbox, keys, openapi, security, wallet
+from cambist.account_api import book, entry, faucet, inbox, keys, openapi, security, wallet
 from cambist.account_api.bodies import Body
 from cambist.account_api.call import Call
 
@@ -143,6 +143,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ),
     ("POST", "/internal/wallet/withdraw"): Route(
         "", wallet.withdraw_of_account, wallet.WithdrawalShown, wallet.WithdrawalOfAccount, Access.INTERNAL
+    ),
+    ("POST", f"{PREFIX}/faucet"): Route(
+        "Coins of the demo's own chain", faucet.pay, faucet.FaucetPaid, faucet.FaucetAsked
     ),
     ("GET", f"{PREFIX}/openapi"): Route("This document", describe, dict[str, Any], None, ANYBODY),
     ("GET", f"{PREFIX}/inbox"): Route(

@@ -7,7 +7,6 @@ note somebody may have the double.
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from cambist.control.client import RequestFailed, running
 from cambist.control.exchange import Request
 from cambist.control.networks import AddNetwork, TermChanges
 from cambist.demo.node import COIN_DECIMALS, ETP, ETP_DECIMALS, DemoNode
+from cambist.demo.purse import ACCOUNT, nodes_file
 from cambist.demo.setup import EMAILS, FUNDS
 from cambist.demo.signer import NETWORK
 from cambist.errors import Unavailable
@@ -86,12 +86,8 @@ def write_nodes(settings: Settings, node: DemoNode) -> None:
     folder = settings.home / "demo"
     folder.mkdir(mode=0o700, exist_ok=True)
     aside = folder / "nodes.json.new"
-    aside.write_bytes(msgspec.json.encode({"evm": {"url": node.url, "account": node.account}}))
+    aside.write_bytes(msgspec.json.encode({"evm": {"url": node.purse.url, "account": ACCOUNT}}))
     os.replace(aside, nodes_file(settings))
-
-
-def nodes_file(settings: Settings) -> Path:
-    return settings.home / "demo" / "nodes.json"
 
 
 def _pay(records: Records, settings: Settings, node: DemoNode, is_stopped: Callable[[], bool]) -> None:
@@ -104,11 +100,11 @@ def _pay(records: Records, settings: Settings, node: DemoNode, is_stopped: Calla
         time.sleep(_AGAIN_S)
     else:
         return
-    node.pay(network.hot_address, (ACCOUNTS * FUNDS_UNITS + GAS_COINS) * 10**COIN_DECIMALS)
+    node.purse.pay(network.hot_address, (ACCOUNTS * FUNDS_UNITS + GAS_COINS) * 10**COIN_DECIMALS)
     for email in EMAILS:
         address = addresses.of(NETWORK, users.get(records, email).id)
-        node.pay(address, int(FUNDS["ETH"]) * 10**COIN_DECIMALS)
-        node.pay_token(ETP, address, int(FUNDS["ETP"]) * 10**ETP_DECIMALS)
+        node.purse.pay(address, int(FUNDS["ETH"]) * 10**COIN_DECIMALS)
+        node.purse.pay_token(ETP, address, int(FUNDS["ETP"]) * 10**ETP_DECIMALS)
 
 
 def _perform(settings: Settings, request: Request, is_stopped: Callable[[], bool]) -> Any:

@@ -10,13 +10,14 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import httpx
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from cambist.demo.anvil import ANVIL, CHAIN_ID, NODES, url
+from cambist.demo.purse import ACCOUNT, ANSWERED_WITHIN_S, Purse
 from cambist.errors import Unavailable
 
 COMPILER = NODES / "compile.cjs"
@@ -25,28 +26,22 @@ BLOCK_SECONDS = 3
 STATE_SECONDS = 2
 COIN_DECIMALS = 18
 NAME = "Exchange Trading Point"
-# The first account of every such node, and the first contract that it makes: the last 20 bytes of Keccak-256
-# over the RLP of (account, nonce 0), as the yellow paper has it in section 7.
-ACCOUNT = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
+# The first contract that the account makes: the last 20 bytes of Keccak-256 over the RLP of (account, 0), as
+# the yellow paper has it in section 7.
 ETP = "0x" + keccak(bytes.fromhex("d694" + ACCOUNT[2:] + "80"))[12:].hex()
 ETP_DECIMALS = 18
 ETP_SUPPLY = 10**9 * 10**ETP_DECIMALS
 _STARTED_WITHIN_S = 30.0
-_ANSWERED_WITHIN_S = 30.0
 _ENDED_WITHIN_S = 10.0
 _DIE_WITH_PARENT = 1  # prctl(2): PR_SET_PDEATHSIG
-_TRANSFER = "a9059cbb"  # transfer(address,uint256)
 
 
 class DemoNode:
-    """A running node. `account` is unlocked and pays for everything here."""
-
-    account = ACCOUNT
+    """A running node."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", url: str) -> None:
         self._process = process
-        self._client = httpx.Client(timeout=_ANSWERED_WITHIN_S, trust_env=False)
-        self.url = url
+        self.purse = Purse(url)
 
     @classmethod
     def start(cls, port: int, state: Path) -> Self:
@@ -72,7 +67,7 @@ class DemoNode:
         deadline_s = time.monotonic() + _STARTED_WITHIN_S
         while True:
             try:
-                node.call("eth_chainId")
+                node.purse.call("eth_chainId")
                 return node
             except httpx.TransportError:
                 if process.poll() is not None or time.monotonic() > deadline_s:
@@ -86,7 +81,7 @@ class DemoNode:
 
     def stop(self) -> None:
         """It writes its state before it ends."""
-        self._client.close()
+        self.purse.close()
         self._process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(_ENDED_WITHIN_S)
@@ -94,41 +89,19 @@ class DemoNode:
             self._process.kill()
             self._process.wait()
 
-    def call(self, method: str, *params: Any) -> Any:
-        """Raises Unavailable with what the node says."""
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
-        answer = self._client.post(self.url, json=body).json()
-        if "error" in answer:
-            raise Unavailable(f"the demo's chain refuses {method}: {answer['error'].get('message')}")
-        return answer["result"]
-
-    def pay(self, address: str, units: int) -> str:
-        """Coins, however many: this account never runs out. The transaction's id."""
-        held = int(self.call("eth_getBalance", self.account, "latest"), 16)
-        if held < 2 * units:
-            self.call("anvil_setBalance", self.account, hex(held + 4 * units))
-        return self._send({"to": address, "value": hex(units)})
-
-    def pay_token(self, token: str, address: str, units: int) -> str:
-        """The transaction's id."""
-        return self._send({"to": token, "data": f"0x{_TRANSFER}{int(address, 16):064x}{units:064x}"})
-
     def etp(self) -> None:
         """Deploys the token that stands for ETP, if it is not there. Raises Unavailable."""
         if self._has_code(ETP):
             return
-        self._send({"data": _token_code()})
-        deadline_s = time.monotonic() + _ANSWERED_WITHIN_S
+        self.purse.send({"data": _token_code()})
+        deadline_s = time.monotonic() + ANSWERED_WITHIN_S
         while not self._has_code(ETP):
             if time.monotonic() > deadline_s:
                 raise Unavailable("the demo's token was not deployed")
             time.sleep(0.1)
 
     def _has_code(self, address: str) -> bool:
-        return bool(self.call("eth_getCode", address, "latest") != "0x")
-
-    def _send(self, transaction: dict[str, str]) -> str:
-        return str(self.call("eth_sendTransaction", {"from": self.account, **transaction}))
+        return bool(self.purse.call("eth_getCode", address, "latest") != "0x")
 
 
 def _token_code() -> str:

@@ -4,9 +4,11 @@ import json
 import os
 import signal
 import subprocess
+from contextlib import closing
 
 import pytest
 
+from tests.e2e.customer import Customer
 from tests.e2e.harness import CAMBIST, WAIT_SECONDS, Exchange, cambist, environment, free_port, running
 from tests.e2e.test_demo import balances, wait_for
 from tests.nodes import ANVIL, Node
@@ -57,6 +59,10 @@ def test_what_users_start_with_has_come_over_the_chain_and_stays(tmp_path, setti
         )
         assert refused.returncode != 0
         assert "ETH is held on ETH: deposit it there" in refused.stdout + refused.stderr
+        with closing(Customer(f"http://127.0.0.1:{exchange.port}", "ann@example.org")) as ann:
+            paid = ann.done("POST", "/faucet", {"asset": "ETP"})
+            wait_for("what the faucet gave", lambda: ann.free("ETP") == "100.00000000")
+            assert ann.done("GET", "/wallet/deposits")[0]["txid"] == paid["txid"]
         # Whatever of it ends, the chain goes on where it was.
         os.kill(exchange.process("demo"), signal.SIGKILL)
     with running(home, "--demo", settings=settings) as exchange:

@@ -215,6 +215,7 @@ def _office(market: RestMarket, clock: Clock) -> Iterator[Counted]:
         factors=SecondFactors(records.vault, settings.accounts),
         end_streams=listen_keys.end_all,
         addresses=Addresses(records, SignerDoor(SignerClient(settings.signer_socket))),
+        faucet=None,
         clock=clock,
     )
     api = AccountApi(office)
