@@ -4,6 +4,7 @@
 //! rolling hash. Guards come first and change nothing; effects come after and cannot fail.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::mem::MaybeUninit;
 
 use crate::book::Book;
 use crate::command::{self, Header, BATCH_HEADER, HEADER};
@@ -70,23 +71,24 @@ impl Engine {
         Engine { epoch: 1, rules: RULES_FIRST, ..Engine::default() }
     }
 
-    /// Runs a batch (docs/formats/commands.md) and hands its events to `sink`, some whole commands at a time.
-    pub fn apply(&mut self, batch: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), Broken> {
+    /// Runs a batch (docs/formats/commands.md) and returns its events (docs/formats/events.md): in the first words of
+    /// `room`, or elsewhere if they do not fit.
+    #[allow(unsafe_code)]
+    pub fn apply<'a>(&'a mut self, batch: &[u8], room: &'a mut [MaybeUninit<u64>]) -> Result<&'a [u64], Broken> {
         self.check_framing(batch)?;
         self.time_ns = i64_at(batch, 8);
+        // SAFETY: the room is borrowed for longer than the batch runs.
+        unsafe { self.events.begin_batch(room) };
         let mut commands = &batch[BATCH_HEADER..];
         while !commands.is_empty() {
             let header = Header::of(commands);
             let (command, rest) = commands.split_at(header.length as usize);
             self.foresee(rest);
             self.run(header, command);
+            self.events.roll_many();
             commands = rest;
-            if self.events.are_many() {
-                self.events.hand_over(sink);
-            }
         }
-        self.events.hand_over(sink);
-        Ok(())
+        Ok(self.events.end_batch())
     }
 
     fn check_framing(&self, batch: &[u8]) -> Result<(), Broken> {

@@ -1,21 +1,20 @@
 //! Writing events (docs/formats/events.md) and the rolling hash over them.
 
+use std::mem::MaybeUninit;
+
 use crate::book::Order;
 use crate::command::Header;
 use crate::hash::RollingHash;
 use crate::ledger::Row;
 use crate::limits::LIMITS;
 use crate::lists::List;
+use crate::page::Page;
 use crate::special::Special;
 use crate::wire::*;
 
 pub const RESULT: usize = 48;
-/// Words that are hashed and handed over together: few enough to be in the nearest cache still.
-const TOGETHER: usize = 1_024;
-/// Words of the longest record without texts, or of records that are put together.
-const LONGEST: usize = 32;
-/// Words of the buffer. Between commands there are fewer than `TOGETHER` in it.
-const ROOM: usize = 2 * TOGETHER;
+/// Bytes that are hashed together: few enough to be in the nearest cache still.
+const TOGETHER: usize = 8_192;
 const FLAG_REPEAT: u32 = 1 << 16;
 const FLAG_MORE: u32 = 2 << 16;
 
@@ -171,80 +170,53 @@ fn held_record(row: &Row) -> [u64; 6] {
     [head, row.account as u64, low(available), high(available), low(held), high(held)]
 }
 
-/// The events that were not handed over yet and the rolling hash over all that were.
+/// The events of the batch under way, and the rolling hash over all events.
 ///
-/// Records are made of whole words in registers and stored once: building them from smaller stores costs several times
-/// as much. The buffer is small and used over and over, so that it stays in the nearest cache.
+/// Records are made of whole words in registers and stored once, where the caller will find them: building them from
+/// smaller stores costs several times as much, and copying them as much as hashing them does.
+#[derive(Default)]
 pub struct Events {
-    buffer: [u64; ROOM],
-    filled: usize,
-    /// What came before the buffer: nothing, but for a command with so many events that they do not fit.
-    before: Vec<u64>,
-    /// Where the events of the command under way begin, right after its RESULT.
-    start: usize,
+    page: Page,
+    /// How many bytes of the page were hashed.
+    hashed: usize,
     pub hash: RollingHash,
 }
 
-impl Default for Events {
-    fn default() -> Self {
-        Events { buffer: [0; ROOM], filled: 0, before: Vec::new(), start: 0, hash: RollingHash::default() }
-    }
-}
-
 impl Events {
-    /// Whether it is time to hand them over.
-    #[inline]
-    pub fn are_many(&self) -> bool {
-        self.filled >= TOGETHER || !self.before.is_empty()
+    /// Makes `memory` the place for the events of a batch. Those that find no room there move to memory of their own.
+    ///
+    /// # Safety
+    /// Nobody else uses it before `end_batch`, or before the next `begin_batch`.
+    #[allow(unsafe_code)]
+    pub unsafe fn begin_batch(&mut self, memory: &mut [MaybeUninit<u64>]) {
+        // SAFETY: the same.
+        unsafe { self.page.begin(memory) };
+        self.hashed = 0;
     }
 
-    /// Hashes the events and gives them away.
-    #[inline(never)]
-    pub fn hand_over(&mut self, sink: &mut dyn FnMut(&[u8])) {
-        if !self.before.is_empty() {
-            self.hash.roll(&self.before);
-            sink(bytemuck::cast_slice(&self.before));
-            self.before.clear();
+    /// The events of the batch.
+    pub fn end_batch(&mut self) -> &[u64] {
+        self.roll();
+        self.page.finish()
+    }
+
+    /// Hashes the events once they are many, but still in the nearest cache.
+    #[inline(always)]
+    pub fn roll_many(&mut self) {
+        if self.page.bytes().wrapping_sub(self.hashed) >= TOGETHER {
+            self.roll();
         }
-        let words = &self.buffer[..self.filled];
-        self.hash.roll(words);
-        sink(bytemuck::cast_slice(words));
-        self.filled = 0;
+    }
+
+    #[inline(never)]
+    fn roll(&mut self) {
+        self.hash.roll(self.page.written(self.hashed));
+        self.hashed = self.page.bytes();
     }
 
     #[inline(always)]
     fn put<const N: usize>(&mut self, words: [u64; N]) {
-        *self.room() = words;
-    }
-
-    /// The place of the next `N` words.
-    #[inline(always)]
-    fn room<const N: usize>(&mut self) -> &mut [u64; N] {
-        const { assert!(N <= LONGEST) };
-        let at = if self.filled <= ROOM - LONGEST {
-            self.filled
-        } else {
-            self.make_room();
-            0
-        };
-        self.filled = at + N;
-        self.buffer[at..].first_chunk_mut().expect("LONGEST words at least")
-    }
-
-    #[cold]
-    fn make_room(&mut self) {
-        self.before.extend_from_slice(&self.buffer[..self.filled]);
-    }
-
-    /// Records of `N` words in all, with one look for room.
-    #[inline(always)]
-    fn put_together<const N: usize>(&mut self, records: [&[u64]; 3]) {
-        let (mut words, mut at) = ([0; N], 0);
-        for record in records {
-            words[at..at + record.len()].copy_from_slice(record);
-            at += record.len();
-        }
-        self.put(words);
+        self.page.put(words);
     }
 
     /// Texts after one another, padded with zeros to whole words. Most orders have none.
@@ -272,30 +244,22 @@ impl Events {
     }
 
     /// Leaves room for the RESULT, which is known last.
-    #[inline]
+    #[inline(always)]
     pub fn begin_command(&mut self) {
-        self.room::<{ RESULT / 8 }>();
-        self.start = self.filled;
+        self.page.keep_free();
     }
 
     #[inline(always)]
     pub fn end_command(&mut self, header: &Header, sequence: u64, time_ns: i64, outcome: Outcome) {
-        let (words, end) = if self.before.is_empty() {
-            (&mut self.buffer[..], self.filled)
-        } else {
-            let end = self.before.len() + self.filled;
-            (&mut self.before[..], end)
-        };
-        let following = ((end - self.start) as u32) << 3;
-        let place = words[..self.start].last_chunk_mut().expect("begin_command made room");
-        *place = [
+        let following = self.page.bytes_behind_kept() as u32;
+        self.page.fill([
             head(RESULT / 8, event::RESULT, header.kind, following),
             pair(outcome.code, header.session),
             header.number,
             sequence,
             time_ns as u64,
             outcome.value,
-        ];
+        ]);
     }
 
     #[inline(always)]
@@ -343,17 +307,6 @@ impl Events {
         self.put([pair(list.account, u32::from_le_bytes(codes))]);
         list.orders.iter().for_each(|&order| self.put([order]));
         self.put_texts([&list.client_id, &[]]);
-    }
-
-    /// What a plain order tells that goes to rest: that it was accepted, what its level holds now, and the balance
-    /// that it holds from.
-    #[inline(always)]
-    pub fn rested(&mut self, order: &Order, market: u32, (level_total, update_id): (Lots, u64), payer: &Row) {
-        self.put_together::<15>([
-            &accepted_record(order, market, payer.account, false, &[]),
-            &level_record(market, order.side, order.price, level_total, update_id),
-            &held_record(payer),
-        ]);
     }
 
     #[inline]

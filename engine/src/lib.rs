@@ -25,6 +25,7 @@ pub mod lists;
 pub mod market;
 mod money;
 mod order_ids;
+mod page;
 pub mod plain;
 mod prefetch;
 #[cfg(feature = "python")]

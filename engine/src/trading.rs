@@ -156,8 +156,9 @@ impl Engine {
         } else {
             market.hold_of_value(terms.side, admitted.value, terms.quantity)
         };
-        let available = match admitted.seat {
-            Some(seat) => self.ledger.rows[self.book.seats[seat as usize].paid_row(terms.side) as usize].available,
+        let payer = admitted.seat.map(|seat| self.book.seats[seat as usize].paid_row(terms.side));
+        let available = match payer {
+            Some(row) => self.ledger.rows[row as usize].available,
             None => self.ledger.available(header.account, market.asset_paid(terms.side)),
         };
         if available < hold {
@@ -171,24 +172,17 @@ impl Engine {
         // From here on nothing is refused: the order exists, holds its funds, trades, and rests or ends.
         self.last_order_id += 1;
         let order = Order::new(self.last_order_id, terms, terms.quantity, self.time_ns, seat);
+        self.events.accepted(&order, header.market, header.account, terms.budget, terms.client_id);
         if admitted.would_take | is_market | (terms.time_in_force != time_in_force::GTC) {
-            self.events.accepted(&order, header.market, header.account, terms.budget, terms.client_id);
             return Ok(self.accept_taker(header, terms, seat, hold, admitted.would_take));
         }
         market.update_id += 1;
         let update_id = market.update_id;
-        let row = self.book.seats[seat as usize].paid_row(terms.side);
         let (_, total) = self.book.rest(header.market, order, terms.client_id);
-        let payer = self.ledger.hold_last(row, hold);
-        match payer {
-            Some(payer) if terms.client_id.is_empty() => {
-                self.events.rested(&order, header.market, (total, update_id), payer);
-            }
-            _ => {
-                self.events.accepted(&order, header.market, header.account, terms.budget, terms.client_id);
-                self.events.level(header.market, terms.side, terms.price, total, update_id);
-                payer.iter().for_each(|payer| self.events.balance_held(payer));
-            }
+        self.events.level(header.market, terms.side, terms.price, total, update_id);
+        let payer = payer.unwrap_or_else(|| self.book.seats[seat as usize].paid_row(terms.side));
+        if let Some(payer) = self.ledger.hold_last(payer, hold) {
+            self.events.balance_held(payer);
         }
         Ok(order.id)
     }
