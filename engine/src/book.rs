@@ -658,18 +658,17 @@ impl Book {
         self.by_client_id.remove(tag, slot);
     }
 
-    /// Takes an order out of its queue, its seat and every index; an empty level goes too. Returns what the level still
-    /// holds. The slot's contents stay readable until it is reused.
+    /// Takes the `order` in a slot out of its queue, its seat and every index; an empty level goes too. Returns what the
+    /// level still holds. The slot's contents stay readable until it is reused.
     #[inline(always)]
-    pub fn remove(&mut self, market: u32, slot: u32) -> Lots {
-        let order = self.orders[slot as usize];
+    pub fn remove(&mut self, market: u32, slot: u32, order: &Order) -> Lots {
         let mut shelves = self.shelves();
-        let left = shelves.step_out(&order);
-        shelves.give_up_place(&order);
+        let left = shelves.step_out(order);
+        shelves.give_up_place(order);
         if left == 0 {
             self.drop_level(market, order.side, order.level);
         }
-        self.forget(market, slot, &order);
+        self.forget(market, slot, order);
         left
     }
 

@@ -300,19 +300,15 @@ fn place_terms<'a>(fixed: &[u8; 48], client_id: &'a [u8]) -> Terms<'a> {
     }
 }
 
+/// The order that a CANCEL names, if it does so by id alone, which most do.
 #[inline(always)]
-pub fn cancel<'a>(bytes: &'a [u8], flags: u8) -> Result<Cancel<'a>, Status> {
-    let by_id: Option<&[u8; 40]> = bytes.try_into().ok();
-    match by_id.map(|bytes| (u64_at(bytes, 24), u64_at(bytes, 32))) {
-        Some((order_id, 0)) if order_id != 0 && flags == 0 => {
-            Ok(Cancel { target: Target { order_id, client_id: &[] }, request_id: &[] })
-        }
-        _ => cancel_by_name(bytes, flags),
-    }
+pub fn plain_cancel(header: &Header, bytes: &[u8]) -> Option<Target<'static>> {
+    let bytes: &[u8; 40] = bytes.try_into().ok()?;
+    let (order_id, lengths) = (u64_at(bytes, 24), u64_at(bytes, 32));
+    (order_id != 0 && lengths == 0 && header.flags == 0).then_some(Target { order_id, client_id: &[] })
 }
 
-#[inline(never)]
-fn cancel_by_name<'a>(bytes: &'a [u8], flags: u8) -> Result<Cancel<'a>, Status> {
+pub fn cancel<'a>(bytes: &'a [u8], flags: u8) -> Result<Cancel<'a>, Status> {
     let fixed: &[u8; 40] = bytes.first_chunk().ok_or(status::MALFORMED)?;
     require(flags == 0 && u64_at(fixed, 32) >> 16 == 0)?;
     let [client_id, request_id] = strings(bytes, 40, [fixed[32], fixed[33]])?;

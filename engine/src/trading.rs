@@ -545,7 +545,7 @@ impl Engine {
         let maker = *self.book.order(slot);
         let seat = self.book.seats[maker.seat as usize];
         self.tell_closed(&maker, &seat, close_reason::FILLED, &[]);
-        self.book.remove(market, slot);
+        self.book.remove(market, slot, &maker);
         if maker.is_special() {
             self.special_is_filled(slot);
         }
@@ -561,7 +561,7 @@ impl Engine {
         let seat = self.book.seats[order.seat as usize];
         let held = self.markets[place_of(seat.market)].hold_of(order.side, order.price, order.remaining);
         self.tell_closed(&order, &seat, reason, request_id);
-        let left = self.book.remove(seat.market, slot);
+        let left = self.book.remove(seat.market, slot, &order);
         Gone { id: order.id, row: seat.paid_row(order.side), held, left, list: 0 }
     }
 
@@ -616,14 +616,27 @@ impl Engine {
 
     #[inline]
     pub(crate) fn cancel(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
+        match command::plain_cancel(header, bytes) {
+            Some(target) => self.cancel_target(header, &target, &[]),
+            None => self.cancel_other(header, bytes),
+        }
+    }
+
+    #[inline(never)]
+    fn cancel_other(&mut self, header: &Header, bytes: &[u8]) -> Result<Outcome, Status> {
         let cancel = command::cancel(bytes, header.flags)?;
-        let slot = self.find_target(header, &cancel.target)?;
+        self.cancel_target(header, &cancel.target, cancel.request_id)
+    }
+
+    #[inline(always)]
+    fn cancel_target(&mut self, header: &Header, target: &Target, request_id: &[u8]) -> Result<Outcome, Status> {
+        let slot = self.find_target(header, target)?;
         if self.book.order(slot).is_special() {
             let id = self.book.order(slot).id;
-            self.close_special(slot, close_reason::CANCELLED, cancel.request_id);
+            self.close_special(slot, close_reason::CANCELLED, request_id);
             return Ok(Outcome::ok(id));
         }
-        let gone = self.cancel_slot(header.market, slot, close_reason::CANCELLED, cancel.request_id);
+        let gone = self.cancel_slot(header.market, slot, close_reason::CANCELLED, request_id);
         if let Some(payer) = self.ledger.release_last(gone.row, gone.held) {
             self.events.balance_held(payer);
         }
