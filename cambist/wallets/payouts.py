@@ -18,10 +18,10 @@ from cambist.signer.calls import Remembered, Signed
 from cambist.signer.calls import Terms as SignerTerms
 from cambist.signer.payment import Approval, Payment
 from cambist.store.records import Records
-from cambist.store.wallet_tables import chain_sends, withdrawals
+from cambist.store.wallet_tables import asset_networks, chain_sends, withdrawals
 from cambist.wallets import networks, review, sends
 from cambist.wallets.chain import Chain, Terms
-from cambist.wallets.networks import AssetNetwork, Network
+from cambist.wallets.networks import Network
 from cambist.wallets.sends import Kind, Send, SentElsewhere
 from cambist.wallets.withdrawals import State, change, of_network
 
@@ -46,7 +46,6 @@ class Payer(Protocol):
 
 class _Ready(NamedTuple):
     row: Row[Any]
-    asset: AssetNetwork
     payment: Payment
     approvals: list[Approval]
 
@@ -151,21 +150,22 @@ class Payouts:
 
     def _ready(self, network: Network) -> list[_Ready]:
         now_ns = self._clock()
+        self._waits_until_ns = {each: ns for each, ns in self._waits_until_ns.items() if ns > now_ns}
+        wanted = (
+            of_network(network.name)
+            .where(
+                withdrawals.c.state == State.APPROVED,
+                withdrawals.c.id.not_in(self._waits_until_ns),
+                asset_networks.c.is_withdrawal_open,
+                asset_networks.c.halted == "",
+            )
+            .limit(AT_ONCE)
+        )
         with self._records.read() as db:
-            rows = db.execute(of_network(network.name).where(withdrawals.c.state == State.APPROVED)).all()
-            assets = {asset.id: asset for asset in networks.all_of(db, network.name)}
             return [
-                _Ready(
-                    row,
-                    assets[row.asset_network_id],
-                    review.payment_of(db, row.id),
-                    review.approvals_of(db, row.id),
-                )
-                for row in rows
-                if assets[row.asset_network_id].is_withdrawal_open
-                and not assets[row.asset_network_id].halted
-                and self._waits_until_ns.get(row.id, 0) <= now_ns
-            ][:AT_ONCE]
+                _Ready(row, review.payment_of(db, row.id), review.approvals_of(db, row.id))
+                for row in db.execute(wanted)
+            ]
 
     def _bump(self, network: Network) -> bool:
         """Raises the fee of the transaction for which all others of the hot address wait."""
@@ -263,7 +263,8 @@ class _Funds:
         return self._left[contract] >= amount_units
 
     def take(self, contract: str, amount_units: int) -> None:
-        self._left[contract] = self._left.get(contract, self._found(contract)) - amount_units
+        """Of what `has` was asked for."""
+        self._left[contract] -= amount_units
 
     def _found(self, contract: str) -> int:
         with self._records.read() as db:

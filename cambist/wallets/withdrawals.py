@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 
 from cambist.accounts import mail
 from cambist.engine.commands import Hold, Release, Settle
@@ -157,49 +157,45 @@ class Withdrawals:
     def _follow(self) -> bool:
         """What the chain has done with those that are signed; whether one of them has gone on."""
         with self._records.read() as db:
-            if not _is_paying(db, self._network):
-                return False
+            sent = db.execute(_of_sends(self._network, (State.SIGNED,), _has_gone_out)).all()
+            ended = db.execute(_of_sends(self._network, (State.SIGNED, State.SENT), _is_deep)).all()
+        if not sent and not ended:
+            return False
         with self._records.write() as db:
-            height = db.scalar(select(chain_cursors.c.height).where(chain_cursors.c.network == self._network))
-            rows = db.execute(
-                of_network(self._network).where(withdrawals.c.state.in_([State.SIGNED, State.SENT]))
-            ).all()
-            return sum(self._follow_one(db, row, height or 0) for row in rows) > 0
+            for row in sent:
+                self._tell_sent(db, row)
+            for row in ended:
+                # A failed one is in the chain for good: its nonce is used, so it cannot pay any more.
+                is_paid = row.sent_state != sends.State.FAILED
+                change(
+                    db,
+                    row.id,
+                    state=State.CONFIRMED if is_paid else State.FAILED,
+                    reason="" if is_paid else "the chain took the transaction and moved nothing",
+                    txid=row.sent_txid,
+                    height=row.sent_height,
+                    confirmed_at_ns=self._clock(),
+                )
+        return True
 
-    def _follow_one(self, db: Connection, row: Row[Any], height: int) -> bool:
-        sent = db.execute(
-            select(chain_sends)
-            .where(chain_sends.c.kind == Kind.WITHDRAWAL, chain_sends.c.subject == row.id)
-            .order_by(chain_sends.c.id)
-        ).all()
+    def _tell_sent(self, db: Connection, row: Row[Any]) -> None:
         now_ns = self._clock()
-        mined = next((each for each in sent if each.state in _MINED), None)
+        changed = db.execute(
+            update(withdrawals)
+            .where(withdrawals.c.id == row.id, withdrawals.c.state == State.SIGNED)
+            .values(state=State.SENT, txid=row.sent_txid, sent_at_ns=now_ns)
+        )
+        if not changed.rowcount:  # a raised fee makes two rows of one withdrawal
+            return
         asset = networks.by_id(db, row.asset_network_id)
-        if mined is not None and mined.height + asset.confirmations - 1 <= height:
-            # A failed one is in the chain for good: its nonce is used, so the payment cannot happen any more.
-            is_paid = mined.state != sends.State.FAILED
-            change(
-                db,
-                row.id,
-                state=State.CONFIRMED if is_paid else State.FAILED,
-                reason="" if is_paid else "the chain took the transaction and moved nothing",
-                txid=mined.txid,
-                height=mined.height,
-                confirmed_at_ns=now_ns,
-            )
-            return True
-        if row.state == State.SIGNED and any(each.state != sends.State.SIGNED for each in sent):
-            change(db, row.id, state=State.SENT, txid=sent[-1].txid, sent_at_ns=now_ns)
-            said = {
-                "asset": asset.asset_name,
-                "network": asset.network,
-                "amount": format_atoms(int(row.amount_atoms), asset.scale),
-                "address": row.address,
-                "txid": sent[-1].txid,
-            }
-            mail.put(db, row.user_id, mail.Kind.WITHDRAWAL_SENT, said, now_ns)
-            return True
-        return False
+        said = {
+            "asset": asset.asset_name,
+            "network": asset.network,
+            "amount": format_atoms(int(row.amount_atoms), asset.scale),
+            "address": row.address,
+            "txid": row.sent_txid,
+        }
+        mail.put(db, row.user_id, mail.Kind.WITHDRAWAL_SENT, said, now_ns)
 
     def _act(self, action: str, row: Row[Any]) -> Act:
         return Act(ACTOR, action, {"withdrawal": row.id}, self._clock())
@@ -255,9 +251,35 @@ def change(db: Connection, withdrawal_id: int, **values: Any) -> None:
     db.execute(update(withdrawals).where(withdrawals.c.id == withdrawal_id).values(**values))
 
 
-def _is_paying(db: Connection, network: str) -> bool:
-    wanted = of_network(network).where(withdrawals.c.state.in_([State.SIGNED, State.SENT])).limit(1)
-    return db.execute(wanted).first() is not None
+_has_gone_out = chain_sends.c.state != sends.State.SIGNED
+_is_deep = and_(
+    chain_sends.c.state.in_(_MINED),
+    chain_sends.c.height + asset_networks.c.confirmations - 1 <= chain_cursors.c.height,
+)
+
+
+def _of_sends(network: str, states: tuple[State, ...], wanted: ColumnElement[bool]) -> Any:
+    """Withdrawals in these states with a transaction of theirs that is so."""
+    return (
+        select(
+            withdrawals,
+            chain_sends.c.state.label("sent_state"),
+            chain_sends.c.txid.label("sent_txid"),
+            chain_sends.c.height.label("sent_height"),
+        )
+        .join(asset_networks, asset_networks.c.id == withdrawals.c.asset_network_id)
+        .join(chain_cursors, chain_cursors.c.network == asset_networks.c.network)
+        .join(chain_sends, chain_sends.c.subject == withdrawals.c.id)
+        .where(
+            asset_networks.c.network == network,
+            withdrawals.c.state.in_(states),
+            chain_sends.c.network == network,
+            chain_sends.c.kind == Kind.WITHDRAWAL,
+            wanted,
+        )
+        .order_by(withdrawals.c.id, chain_sends.c.id)
+        .limit(MANY)
+    )
 
 
 def _require_state(db: Connection, row: Row[Any]) -> None:
