@@ -114,6 +114,9 @@ class Chain(Blocks, Protocol):
     def balance(self, contract: str, address: str, height: int) -> int:
         """After the block at `height`. Raises NodeFailed."""
 
+    def balances(self, contract: str, addresses: Sequence[str], height: int) -> list[int]:
+        """The same of many."""
+
     def token(self, contract: str, holder: str, height: int) -> Token:
         """As it is for `holder` after the block at `height`. Raises NodeFailed, Refused if it is none."""
 

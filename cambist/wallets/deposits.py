@@ -40,6 +40,7 @@ SUSPENSE = 4  # the engine's account for what cannot be attributed: docs/formats
 ATOMS_MAX = 1 << 96
 # Purposes in the outbox: stored, never rename.
 CREDITED = "deposit.credited"
+SUSPENDED = "deposit.suspended"
 REVERSED = "deposit.reversed"
 
 
@@ -150,18 +151,18 @@ class Deposits:
     def _credit(self, row: Row[Any], asset: AssetNetwork) -> None:
         """Raises Unavailable."""
         atoms = int(row.amount_atoms)
-        account = SUSPENSE if atoms < asset.deposit_min_atoms else row.account
+        is_enough = atoms >= asset.deposit_min_atoms
         if atoms == 0:
             self._set_aside(row, State.SUSPENSE, "less than the ledger can say")
             return
         credit = Credit(
-            account=account,
+            account=row.account if is_enough else SUSPENSE,
             market=asset.asset,
             counter_account=asset.mirror,
             amount_atoms=atoms,
             reference=reference(row),
         )
-        self._send(row, "deposit.credit", Post(credit, CREDITED, str(row.id)))
+        self._send(row, "deposit.credit", Post(credit, CREDITED if is_enough else SUSPENDED, str(row.id)))
 
     def _reverse(self, row: Row[Any], asset: AssetNetwork) -> None:
         atoms = int(row.amount_atoms)
@@ -198,7 +199,8 @@ class Deposits:
 def effects(clock: Callable[[], int] = time.time_ns) -> Mapping[str, Effect]:
     """What follows from the engine's answers, for the courier."""
     return {
-        CREDITED: lambda db, subject, answer: _credited(db, int(subject), answer, clock()),
+        CREDITED: lambda db, subject, answer: _credited(db, int(subject), answer, State.CREDITED, clock()),
+        SUSPENDED: lambda db, subject, answer: _credited(db, int(subject), answer, State.SUSPENSE, clock()),
         REVERSED: lambda db, subject, answer: _reversed(db, int(subject), answer),
     }
 
@@ -218,22 +220,18 @@ def _confirmations(row: Row[Any], cursor: Row[Any]) -> int:
     return max(0, int(cursor.height) - int(row.height) + 1)
 
 
-def _credited(db: Connection, number: int, answer: Answer, now_ns: int) -> None:
+def _credited(db: Connection, number: int, answer: Answer, state: State, now_ns: int) -> None:
     row = db.execute(select(deposits).where(deposits.c.id == number)).one()
     if answer.status != Status.OK:
         _refused(db, row, answer)
         return
     asset = networks.by_id(db, row.asset_network_id)
-    in_suspense = int(row.amount_atoms) < asset.deposit_min_atoms
-    _change(
-        db,
-        number,
-        state=State.SUSPENSE if in_suspense else State.CREDITED,
-        reason="below the minimum" if in_suspense else "",
-        credited_at_ns=now_ns,
-    )
+    reason = "below the minimum" if state == State.SUSPENSE else ""
+    _change(db, number, state=state, reason=reason, credited_at_ns=now_ns)
     networks.add_rest(db, asset.id, asset.rest_of(int(row.amount_units)))
-    if row.user_id is not None and not in_suspense:
+    if row.block is None:  # it was lost while the answer was on its way
+        networks.halt(db, asset, f"deposit {row.id} was credited and has left the chain: {row.txid}")
+    elif row.user_id is not None and state == State.CREDITED:
         told = {
             "amount": format_atoms(int(row.amount_atoms), asset.scale),
             "asset": asset.asset_name,

@@ -63,7 +63,7 @@ def reconcile(records: Records, chain: Chain, ledger: Ledger, now_ns: int) -> li
             return []
         places = _places(db, chain.network)
         block = _block(db, chain.network, height)
-    found = {place: chain.balance(place.contract, place.address, height) for place in places}
+    found = _look(chain, places, height)
     if chain.header(height).hash != block:  # what was read may be of another branch
         return []
     with records.read() as db:
@@ -142,6 +142,16 @@ def _places(db: Connection, network: str) -> set[_Place]:
     if of_it is not None:
         places |= {_Place(contract, of_it.hot_address) for contract in contracts}
     return places
+
+
+def _look(chain: Chain, places: set[_Place], height: int) -> dict[_Place, int]:
+    """What is at each place after the block. Raises NodeFailed."""
+    found: dict[_Place, int] = {}
+    for contract in {place.contract for place in places}:
+        of_it = sorted(place for place in places if place.contract == contract)
+        balances = chain.balances(contract, [place.address for place in of_it], height)
+        found |= dict(zip(of_it, balances, strict=True))
+    return found
 
 
 def _compare(

@@ -12,9 +12,10 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from cambist.control.exchange import AssetUnknown
+from cambist.control.networks import HaltNetwork, ListNetworks, SetNetwork, TermChanges
 from cambist.wallets.evm.chain import EvmChain
 from cambist.wallets.evm.rpc import Rpc
-from cambist.wallets.listing import TokenUnfit
+from cambist.wallets.listing import NotListed, TokenUnfit
 from tests.integration.operator import Operator
 from tests.nodes import Node, anvil, contracts
 from tests.wallets.liar import Door, Silence, door, honest
@@ -27,6 +28,7 @@ from tests.wallets.site import (
     CONFIRMATIONS,
     HOUSE,
     LOSS,
+    OPERATOR,
     ChainSite,
     deploy_token,
     pay_token,
@@ -343,6 +345,29 @@ def test_D11_a_branch_that_dies_takes_its_deposits_along(tmp_path, depth):
         assert bool(site.halted()) == was_credited
         assert sum(site.balance(who) for who in (ANN, BOB, HOUSE, LOSS)) == 0
         assert site.drifts() == {"0"}
+
+
+def test_what_comes_while_an_operator_has_halted_the_asset_is_credited_when_he_resumes(site):
+    before = site.balance(BOB, "ETP")
+    pay_token(site.node, site.contract, site.address(BOB), COIN)
+    halt = HaltNetwork(network="ETH", asset="ETP", reason="a look at the contract")
+    assert halt.perform(site.exchange, OPERATOR)["halted"] == "a look at the contract"
+    site.mine(2 * CONFIRMATIONS)
+    assert site.balance(BOB, "ETP") == before
+    assert any("ETP is halted: a look" in problem for problem in site.service.health().problems)
+    HaltNetwork(network="ETH", asset="ETP", reason=None).perform(site.exchange, OPERATOR)
+    site.settle()
+    assert site.balance(BOB, "ETP") == before + ATOMS
+
+
+def test_terms_that_are_changed_leave_the_others_as_they_are(site):
+    before = ListNetworks().perform(site.exchange, OPERATOR)
+    terms = TermChanges(withdrawal_fee="0.5", withdrawals_open=True)
+    changed = SetNetwork(network="ETH", asset="ETP", terms=terms).perform(site.exchange, OPERATOR)
+    (etp,) = [each for each in before if each["asset"] == "ETP"]
+    assert changed == {**etp, "withdrawal_fee": "0.50000000", "withdrawals_open": True}
+    with pytest.raises(NotListed):
+        SetNetwork(network="ETH", asset="BTC", terms=terms).perform(site.exchange, OPERATOR)
 
 
 def test_an_asset_that_is_not_listed_in_the_exchange_is_not_put_on_a_network(site):

@@ -205,6 +205,17 @@ def test_D23_dust_is_never_the_users_and_never_lost(site):
     assert (site.balance(ANN), site.balance(suspense)) == (0, 50 * 999)
 
 
+def test_D23_a_minimum_that_is_changed_later_changes_nothing_of_the_past(site):
+    txid = site.chain.pay(Paid("ann", 999 * 10**10))
+    site.mine(CONFIRMATIONS)
+    with site.records.write() as db:
+        db.execute(update(asset_networks).values(deposit_min_atoms="1"))
+    site.chain.reorg(CONFIRMATIONS, keeps=False)
+    site.mine(3 * CONFIRMATIONS)
+    suspense = 4
+    assert (site.deposit(txid).state, site.balance(suspense), site.is_frozen(ANN)) == ("reversed", 0, False)
+
+
 def test_D27_more_than_there_can_be_waits_for_a_person(site):
     txid = site.chain.pay(Paid("ann", 2**256 - 1))
     one_coin(site)

@@ -66,7 +66,10 @@ class EvmChain:
         return first
 
     def balance(self, contract: str, address: str, height: int) -> int:
-        return self._balances(self._first, contract, [(address, height)])[0]
+        return self.balances(contract, [address], height)[0]
+
+    def balances(self, contract: str, addresses: Sequence[str], height: int) -> list[int]:
+        return self._balances(self._first, contract, [(address, height) for address in addresses])
 
     def is_address(self, text: str) -> bool:
         """Hexadecimal in one case, or in mixed case with its checksum (EIP-55); not the zero address."""
