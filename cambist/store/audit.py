@@ -66,7 +66,10 @@ class Trail:
         """Oldest first, those behind the row `after`. Raises AuditBroken where the chain does not hold."""
         previous = CHAIN_START
         if after:
-            previous = db.execute(select(audit.c.hash).where(audit.c.id == after)).scalar_one()
+            found = db.scalar(select(audit.c.hash).where(audit.c.id == after))
+            if found is None:
+                raise AuditBroken(f"the audit trail is broken: row {after} is missing")
+            previous = found
         expected = after + 1
         for row in db.execute(select(audit).where(audit.c.id > after).order_by(audit.c.id)):
             fields = [row.id, row.time_ns, row.actor, row.action, row.details]

@@ -66,14 +66,18 @@ class BackOffice:
         self.settings = settings
         self.clock = Clock()
         self.url = settings.console_origin
-        self.control = ControlServer(settings.socket_file, Exchange(settings, market.records, market.server))
-        self.control.start()
+        self.exchange = Exchange(settings, market.records, market.server)
+        self.restart_control()
         console = Console(settings, market.records, Challenges(), self.clock)
         self.app = create_console(console, Site(pages))
         self._numbers = itertools.count(1)
         self._known: dict[Role, dict[str, Colleague]] = {}
         market.records.bind_log(LOG_ID)
         self._list_eth()
+
+    def restart_control(self) -> None:
+        self.control = ControlServer(self.settings.socket_file, self.exchange)
+        self.control.start()
 
     def invite(self, name: str, *roles: Role, email: str = "") -> str:
         with self.market.records.write() as db:
