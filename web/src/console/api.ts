@@ -1,4 +1,4 @@
-// The console's API, as docs/console.md and its OpenAPI document have it. Amounts are text, times milliseconds.
+// The console's API (docs/console.md). Amounts are text, times milliseconds.
 
 export class Refusal extends Error {
   constructor(
