@@ -19,7 +19,8 @@ from tests.integration.browsers import NS_PER_S, PASSWORD, Browser, Street, stre
 HOUR_S = 3_600
 OWNERS = [key for key, route in ROUTES.items() if route.access is Access.OWNER]
 OF_SOMETHING = [key for key in OWNERS if "{id}" in key[1]]
-WITH_BODY = [key for key, route in ROUTES.items() if route.takes is not None]
+INTERNAL = [key for key, route in ROUTES.items() if route.access is Access.INTERNAL]
+WITH_BODY = [key for key, route in ROUTES.items() if route.takes is not None and key not in INTERNAL]
 NEW = "another four plain words"
 
 
@@ -109,6 +110,14 @@ def test_A02_a_path_is_read_in_one_way_or_not_at_all(town, email, path):
     ann = town.person(email)
     for method in ("GET", "POST"):
         assert ann.send(method, path).status_code == 404
+
+
+def test_A02_what_our_own_processes_ask_is_asked_by_nobody_else(town, email):
+    ann = town.person(email)
+    for method, path in INTERNAL:
+        assert not path.startswith("/api/")
+        for tried in (path, f"/api/account{path}", f"/api/account/v1{path}"):
+            assert ann.send(method, tried).status_code == 404, tried
 
 
 @pytest.mark.parametrize(("method", "path"), WITH_BODY)
