@@ -18,6 +18,7 @@ from cambist.store.records import Records
 from cambist.store.wallet_tables import deposit_addresses, deposits
 from cambist.wallets import networks, reconciliation, sends
 from cambist.wallets.chain import Chain, Terms
+from cambist.wallets.deposits import State
 from cambist.wallets.networks import AssetNetwork, Network
 from cambist.wallets.sends import Kind, Send
 
@@ -147,11 +148,12 @@ def _to_sweep(db: Connection, network: Network) -> list[_Holding]:
     """Tokens first: what is swept of the coin they could need for their fee."""
     held = reconciliation.holdings(db, network.name)
     busy = sends.under_way(db, network.name, (Kind.SWEEP, Kind.GAS))
-    unfinished = set(
-        db.scalars(
-            select(deposits.c.address).where(deposits.c.network == network.name, deposits.c.state == "seen")
+    seen = db.execute(
+        select(deposits.c.contract, deposits.c.address).where(
+            deposits.c.network == network.name, deposits.c.state == State.SEEN
         )
     )
+    unfinished = {(contract, address) for contract, address in seen}
     given = db.execute(
         select(deposit_addresses.c.address, deposit_addresses.c.index).where(
             deposit_addresses.c.network == network.name,
@@ -168,7 +170,7 @@ def _to_sweep(db: Connection, network: Network) -> list[_Holding]:
         if contract == asset.contract
         and address in indexes
         and indexes[address] not in busy
-        and address not in unfinished
+        and (contract, address) not in unfinished
         and asset.ledger_atoms(units) >= asset.deposit_min_atoms
         and asset.has_room(held.get((contract, network.hot_address), 0) + units)
     ]
