@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 from cambist.site import BUILT
 from tests.browser.people import Visitor
@@ -72,9 +72,13 @@ class Visits:
         for context in self._contexts:
             context.close()
 
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.wrong.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     def _watch(self, page: Page) -> None:
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("dialog", lambda dialog: (self.wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", self._dismiss)
         page.on(
             "console",
             lambda said: self.wrong.append(said.text) if "Security Policy" in said.text else None,
