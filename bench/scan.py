@@ -37,7 +37,7 @@ class RecordedNode(Rpc):
         self.height = int(block["number"], 16)
         receipts = [_receipt(block, each) for each in block["transactions"]]
         traces = [_trace(block, each) for each in block["transactions"]]
-        self._answers = {
+        self._recorded = {
             "eth_getBlockByNumber": _answer(block),
             "eth_getBlockReceipts": _answer(receipts),
             "trace_block": _answer(traces),
@@ -46,7 +46,7 @@ class RecordedNode(Rpc):
     def _post(self, body: bytes) -> bytes:
         asked = msgspec.json.decode(body)
         if isinstance(asked, dict):
-            return self._answers[asked["method"]]
+            return self._recorded[asked["method"]]
         # Balances before and after a transfer to a watched address: as if all of it had come.
         word = [f"0x{each['id'] * (1 << 200):064x}" for each in asked]
         return msgspec.json.encode([{"id": at, "result": result} for at, result in enumerate(word)])

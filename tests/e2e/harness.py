@@ -35,7 +35,7 @@ SETTINGS = {
     "CAMBIST_LIMITS_ORDERS_1D": "0",
     "CAMBIST_LOG_SEGMENT_BYTES": str(MIB),
     "CAMBIST_OPS_PORT": "0",  # it would be the same one for all
-    # No snapshotter and no office either: who tests them says so, all others leave the machine to what they test.
+    # No snapshotter and no office: who tests them says so, all others leave the machine to what they test.
     "CAMBIST_SNAPSHOTS_EVERY_COMMANDS": "0",
     "CAMBIST_SNAPSHOTS_EVERY_MINUTES": "0",
     "CAMBIST_PROCESSES_OFFICE": "false",
