@@ -59,6 +59,7 @@ class DebianPackage(NamedTuple):
 
 
 TRACER = DebianPackage("strace", "strace", "the traced-run test is skipped")
+BROWSER = DebianPackage("chromium", "chromium", "the tests of the pages are skipped")
 LOAD_GENERATOR = DebianPackage("wrk", "wrk", "the HTTP benchmarks are skipped")
 
 
@@ -268,7 +269,7 @@ def has_module(name: str) -> bool:
 
 
 def debian_packages(goal: str) -> list[DebianPackage]:
-    return {"run": [], "test": [TRACER], "bench": [TRACER, LOAD_GENERATOR]}[goal]
+    return {"run": [], "test": [TRACER, BROWSER], "bench": [TRACER, LOAD_GENERATOR]}[goal]
 
 
 def provide(package: DebianPackage) -> None:

@@ -40,7 +40,9 @@ class Visitor:
         self.page.get_by_label("E-mail address").fill(self.email)
         self.page.get_by_label("Password", exact=True).fill(PASSWORD)
         self.press("Sign up")
-        self.page.get_by_label("Code from the mail").fill(self.mailed_code())
+        code = self.page.get_by_label("Code from the mail")
+        expect(code).to_be_visible()  # from here on the mail is there
+        code.fill(self.mailed_code())
         self.press("Verify")
         expect(self.page.get_by_role("button", name="Sign out")).to_be_visible()
 
