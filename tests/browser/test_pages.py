@@ -1,4 +1,4 @@
-"""Every page: quick, in both languages, on a phone, for keyboards and screen readers, with a strict policy."""
+"""Every page: quick, in both languages, on a phone, for keyboard and screen reader, with a strict policy."""
 
 import re
 from pathlib import Path
