@@ -5,6 +5,7 @@ Whatever a page breaks of its own security policy, and every error of its script
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -42,7 +43,16 @@ def browser() -> Iterator[Browser]:
 def exchange(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     home = tmp_path_factory.mktemp("browser") / "home"
     with running(home, "--demo", settings=SETTINGS) as exchange:
+        wait_for_office(exchange)
         yield exchange
+
+
+def wait_for_office(exchange: Exchange) -> None:
+    """It starts beside the gateway, which answers for it until it is there."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while exchange.get("/api/account/v1/inbox").status != 200:
+        assert time.monotonic() < deadline, "the office does not start"
+        time.sleep(0.1)
 
 
 class Visits:
