@@ -25,7 +25,8 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop running in this thread; while it does, no other test can run one of its own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is missing (Debian: apt-get install chromium)")
@@ -39,7 +40,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exchange(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
     home = tmp_path_factory.mktemp("browser") / "home"
     with running(home, "--demo", settings=SETTINGS) as exchange:
