@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, cast
 
-from sqlalchemy import Connection, Engine, delete, insert, select
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, delete, insert, select
 
 from cambist.errors import Refused
 from cambist.settings import Settings
@@ -45,7 +45,7 @@ class Records:
         self.audit = Trail(vault)
         self._engine = engine
         self._to_write = writing(engine)
-        self._watch = engine.raw_connection()
+        self._watch: PoolProxiedConnection | None = None
         self._looks_every_ns = 0 if is_shared else _LOOK_EVERY_NS
         self._looked_at_ns = self._seen = 0
         self._writing = threading.Lock()
@@ -130,6 +130,8 @@ class Records:
         """Another one after each write; what was remembered under an older one must be read again."""
         now_ns = time.monotonic_ns()
         if now_ns - self._looked_at_ns >= self._looks_every_ns:
+            if self._watch is None:
+                self._watch = self._engine.raw_connection()
             connection: Any = self._watch.driver_connection
             self._seen = int(connection.execute("PRAGMA data_version").fetchone()[0])
             self._looked_at_ns = now_ns
@@ -184,7 +186,8 @@ class Records:
         return resumed
 
     def close(self) -> None:
-        self._watch.close()
+        if self._watch is not None:
+            self._watch.close()
         self._engine.dispose()
 
 

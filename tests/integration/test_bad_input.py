@@ -325,7 +325,8 @@ def test_any_bytes_at_any_route_get_json_and_no_server_error(market, ann, where,
     if signed:
         query, body = ann.signed(f"timestamp={market.clock() // 10**6}&symbol=NOSUCH").encode(), b""
     status, answer = market.client.send_bytes(method, path, query, body, ann.api_key)
-    assert status < 500
+    # What only the office knows is not to be had where there is none, and that is said.
+    assert status < 500 or (status == 503 and path.startswith("/sapi/v1/")), answer
     assert json.loads(answer) is not None
 
 
