@@ -20,13 +20,13 @@ from cambist.engine.commands import (
     TimeInForce,
 )
 from cambist.engine.events import Status, result
+from cambist.engine.system_accounts import HOUSE
 from cambist.engine.views import AssetView
 from cambist.errors import Broken
 from cambist.match.server import MatchServer, Port
 
 ACCOUNTS = 64  # orders are dealt out among them, so that none comes near the limit of open orders per account
 FUNDS_UNITS = 1_000_000  # whole coins of each asset for each account
-_HOUSE = 2  # the engine's account for what is the exchange's own: docs/formats/commands.md
 _ASK_AGAIN_S = 1.0
 
 
@@ -131,7 +131,7 @@ def _credit(mirror: int, account: int, asset: AssetView) -> commands.Credit:
 def _move(account: int, asset: AssetView) -> commands.Move:
     return commands.Move(
         market=asset.asset,
-        account=_HOUSE,
+        account=HOUSE,
         counter_account=account,
         fee_account=0,
         amount_atoms=FUNDS_UNITS * 10**asset.scale,

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Row, Select, insert, select, update
 from cambist.accounts import mail
 from cambist.engine.commands import Credit, Reverse
 from cambist.engine.events import Status
+from cambist.engine.system_accounts import SUSPENSE
 from cambist.errors import Refused
 from cambist.match.courier import Courier, Effect, Post
 from cambist.money import format_atoms
@@ -35,7 +36,6 @@ from cambist.wallets.networks import AssetNetwork
 from cambist.wallets.watched import Watched
 
 ACTOR = "wallets"
-SUSPENSE = 4  # the engine's account for what cannot be attributed: docs/formats/commands.md
 # More than there can be of anything: what a contract of somebody's own may say all the same.
 ATOMS_MAX = 1 << 96
 # Purposes in the outbox: stored, never rename.

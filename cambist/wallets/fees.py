@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select, update
 
 from cambist.engine.codes import Status
 from cambist.engine.commands import Hold, Settle
+from cambist.engine.system_accounts import HOUSE
 from cambist.errors import Refused
 from cambist.match.courier import Courier, Post
 from cambist.store.audit import Act
@@ -22,7 +23,6 @@ from cambist.store.wallet_tables import chain_sends
 from cambist.wallets import networks, sends
 from cambist.wallets.networks import AssetNetwork
 
-HOUSE = 2
 BOOKED = "gas.booked"  # stored: never rename
 ACTOR = "wallets"
 

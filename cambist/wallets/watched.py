@@ -4,10 +4,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
+from cambist.engine.system_accounts import HOUSE
 from cambist.store.wallet_tables import deposit_addresses
 from cambist.wallets import networks
-
-HOUSE = 2  # the engine's account for what is the exchange's own: docs/formats/commands.md
 
 
 class Owner(NamedTuple):

@@ -24,6 +24,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
 from cambist.accounts import mail
 from cambist.engine.commands import Hold, Release, Settle
 from cambist.engine.events import Status
+from cambist.engine.system_accounts import WITHDRAWAL_FEES
 from cambist.errors import Refused
 from cambist.match.courier import Courier, Effect, Post
 from cambist.money import format_atoms
@@ -35,7 +36,6 @@ from cambist.wallets import networks, sends
 from cambist.wallets.sends import Kind
 
 ACTOR = "wallets"
-WITHDRAWAL_FEES = 6  # the engine's account: docs/formats/commands.md
 # Purposes in the outbox: stored, never rename.
 HELD = "withdrawal.held"
 RELEASED = "withdrawal.released"

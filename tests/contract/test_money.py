@@ -7,10 +7,11 @@ import pytest
 from cambist.engine import commands
 from cambist.engine.codes import AccountClass, AssetStatus, HoldState, Permission, Status
 from cambist.engine.events import AccountEvent, Balance, HoldEvent
+from cambist.engine.system_accounts import FEES, HOUSE, LOSS, NETWORK_FEES, SUSPENSE, WITHDRAWAL_FEES
 
 from .script import BASE, FUNDS, QUOTE, BookScript
 
-FEES, HOUSE, LOSS, SUSPENSE, NETWORK_FEES, WITHDRAWAL_FEES, NOBODY = 1, 2, 3, 4, 5, 6, 999
+NOBODY = 999
 LARGEST = (1 << 100) - 1
 
 
