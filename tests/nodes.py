@@ -1,4 +1,8 @@
-"""Real Ethereum nodes for tests, each on a port of its own and gone with the test."""
+"""Real Ethereum nodes for tests, each on a port of its own and gone with the test.
+
+Nodes and compiler come from npm. Where that is missing nothing can take their place, so the tests that need
+them are skipped and say so; what a chain in memory can show is tested without (tests/wallets/fake_chain.py).
+"""
 
 import json
 import shutil

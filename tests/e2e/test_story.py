@@ -20,6 +20,7 @@ from tests.e2e.staff import Colleague
 from tests.e2e.test_demo import wait_for
 from tests.nodes import ANVIL, Node
 
+# The demo keeps a chain only where npm could bring one; without it there is none to pay over.
 pytestmark = pytest.mark.skipif(not ANVIL.exists(), reason="anvil is not installed: npm was missing at setup")
 
 COIN = 10**18

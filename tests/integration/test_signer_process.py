@@ -127,6 +127,7 @@ def test_a_second_signer_on_the_same_keys_does_not_start(operator: Operator) -> 
         assert client_of(operator).describe().networks
 
 
+# The kernel lets nobody but root change into another user, and that change is what is tested.
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_the_signer_of_root_is_another_user_and_so_are_its_files() -> None:
     place = Path(tempfile.mkdtemp(prefix="cambist-signer-", dir="/tmp"))
