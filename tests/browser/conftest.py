@@ -28,8 +28,8 @@ SETTINGS = {
 # Playwright keeps an event loop running in this thread; while it does, no other test can run one of its own.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # Set-up installs Chromium as root on Debian only, and builds the pages only where npm is: elsewhere there is
-    # nothing to look at, and everything else is tested all the same.
+    # Set-up installs Chromium as root on Debian only, and builds the pages only where npm is: elsewhere there
+    # is nothing to look at, and everything else is tested all the same.
     if CHROMIUM is None:
         pytest.skip("Chromium is missing (Debian: apt-get install chromium)")
     if not (BUILT / "index.html").exists():
