@@ -241,6 +241,22 @@ def under_way(db: Connection, network: str, kinds: Iterable[Kind]) -> set[int]:
     return set(db.scalars(found))
 
 
+def on_the_way(db: Connection, network: str, contract: str) -> int:
+    """How much sweeps that no block holds yet will bring to the hot address."""
+    rows = db.execute(
+        select(chain_sends.c.sender, chain_sends.c.nonce, chain_sends.c.amount_units)
+        .where(
+            chain_sends.c.network == network,
+            chain_sends.c.contract == contract,
+            chain_sends.c.kind == Kind.SWEEP,
+            chain_sends.c.state.in_(OPEN),
+        )
+        .order_by(chain_sends.c.id)
+    )
+    # One that was signed again at a higher fee has two rows, and one of them is mined.
+    return sum({(row.sender, row.nonce): int(row.amount_units) for row in rows}.values())
+
+
 def _went_out(chain: Chain, row: Row[tuple[object, ...]]) -> bool:
     try:
         chain.send(row.raw)

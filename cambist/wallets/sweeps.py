@@ -162,6 +162,11 @@ def _to_sweep(db: Connection, network: Network) -> list[_Holding]:
     )
     indexes = {row.address: row[1] for row in given}
     assets = sorted(networks.all_of(db, network.name), key=lambda asset: not asset.contract)
+    at_hot = {
+        asset.contract: held.get((asset.contract, network.hot_address), 0)
+        + sends.on_the_way(db, network.name, asset.contract)
+        for asset in assets
+    }
     return [
         _Holding(asset, indexes[address], address, units)
         for asset in assets
@@ -172,5 +177,5 @@ def _to_sweep(db: Connection, network: Network) -> list[_Holding]:
         and indexes[address] not in busy
         and (contract, address) not in unfinished
         and asset.ledger_atoms(units) >= asset.deposit_min_atoms
-        and asset.has_room(held.get((contract, network.hot_address), 0) + units)
+        and asset.has_room(at_hot[contract] + units)
     ]

@@ -102,6 +102,18 @@ def test_nothing_is_swept_above_the_ceiling_and_more_there_is_an_alarm(site):
     assert any("more ETH than its ceiling" in problem for problem in site.service.health().problems)
 
 
+def test_sweeps_under_way_count_towards_the_ceiling(site):
+    site.fund_hot(3)
+    terms = TermChanges(hot_max="6")
+    SetNetwork(network="ETH", asset="ETH", terms=terms).perform(site.exchange, OPERATOR)
+    for email in (ANN, BOB):
+        site.node.send(site.address(email), value=2 * COIN)
+    site.mine(3 * CONFIRMATIONS)
+    assert (site.balance(ANN), site.balance(BOB)) == (2 * ATOMS, 2 * ATOMS)
+    assert site.sends() == [("sweep", "final")]
+    assert site.on_chain(site.signer.hot_address) < 6 * COIN
+
+
 def test_deposits_are_credited_and_swept_to_the_hot_address(site):
     site.fund_hot()
     assert site.balance(HOUSE) == 10 * ATOMS
