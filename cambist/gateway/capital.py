@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
+from msgspec import UNSET, UnsetType
+
 from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_MS, Call
 from cambist.gateway.errors import ApiError
@@ -102,11 +104,12 @@ class DepositRow(Answer, kw_only=True):
     address_tag: str = ""
     tx_id: str
     insert_time: int
-    complete_time: int | None
+    complete_time: int | UnsetType = UNSET
     transfer_type: int = 0
     confirm_times: str
     unlock_confirm: int
     wallet_type: int = 0
+    travel_rule_status: int = 0
 
 
 class WithdrawalRow(Answer, kw_only=True):
@@ -119,10 +122,10 @@ class WithdrawalRow(Answer, kw_only=True):
     address_tag: str
     tx_id: str
     apply_time: str
-    complete_time: str | None
+    complete_time: str | UnsetType = UNSET
     network: str
     transfer_type: int = 0
-    withdraw_order_id: str | None
+    withdraw_order_id: str | UnsetType = UNSET
     info: str
     confirm_no: int
     wallet_type: int = 0
@@ -163,7 +166,9 @@ async def deposit_history(call: Call) -> bytes:
 async def withdrawal_history(call: Call) -> bytes:
     found = await call.services.office.ask("withdrawals", {"account": call.account}, list[_Withdrawal])
     asked_at = {str(each.id): each.requested_at for each in found}
-    rows = [_withdrawal_row(each) for each in found]
+    ids = call.params.get("idList")
+    wanted = None if ids is None else ids.split(",")
+    rows = [_withdrawal_row(each) for each in found if wanted is None or str(each.id) in wanted]
     chosen = _chosen(
         call,
         rows,
@@ -229,7 +234,7 @@ def _chosen(
 
 
 def _deposit_row(call: Call, row: _Deposit) -> DepositRow:
-    done_ns = None if row.credited_at is None else row.credited_at * NS_PER_MS
+    credited_at = row.credited_at
     return DepositRow(
         id=str(row.id),
         amount=row.amount,
@@ -239,7 +244,7 @@ def _deposit_row(call: Call, row: _Deposit) -> DepositRow:
         address=row.address,
         tx_id=row.txid,
         insert_time=row.time * NS_PER_MS // call.unit_ns,
-        complete_time=None if done_ns is None else done_ns // call.unit_ns,
+        complete_time=UNSET if credited_at is None else credited_at * NS_PER_MS // call.unit_ns,
         confirm_times=f"{min(row.confirmations, row.confirmations_needed)}/{row.confirmations_needed}",
         unlock_confirm=row.confirmations_needed,
     )
@@ -256,9 +261,9 @@ def _withdrawal_row(row: _Withdrawal) -> WithdrawalRow:
         address_tag=row.tag,
         tx_id=row.txid or "",
         apply_time=_day_and_time(row.requested_at),
-        complete_time=None if row.settled_at is None else _day_and_time(row.settled_at),
+        complete_time=UNSET if row.settled_at is None else _day_and_time(row.settled_at),
         network=row.network,
-        withdraw_order_id=row.name,
+        withdraw_order_id=UNSET if row.name is None else row.name,
         info=row.reason,
         confirm_no=row.confirmations if row.state in ("confirmed", "settled") else 0,
     )

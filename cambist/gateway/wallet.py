@@ -23,18 +23,23 @@ class CoinNetwork(Answer, kw_only=True):
     deposit_desc: str = ""
     withdraw_desc: str = ""
     special_tips: str = ""
+    special_withdraw_tips: str = ""
     reset_address_status: bool = False
     address_regex: str = "^0x[0-9A-Fa-f]{40}$"
     memo_regex: str = ""
     withdraw_fee: str
     withdraw_min: str
     withdraw_max: str
+    withdraw_internal_min: str
     withdraw_integer_multiple: str
     deposit_dust: str
     min_confirm: int
     un_lock_confirm: int
     same_address: bool = False
+    withdraw_tag: bool = False
+    estimated_arrival_time: int = 0
     busy: bool = False
+    contract_address_url: str = ""
     contract_address: str
 
 
@@ -192,6 +197,7 @@ def _coin_network(network: Network, *, is_default: bool) -> CoinNetwork:
         withdraw_fee=network.withdrawal_fee,
         withdraw_min=network.withdrawal_min,
         withdraw_max=network.withdrawal_daily_max or _UNLIMITED,
+        withdraw_internal_min=network.withdrawal_min,
         withdraw_integer_multiple=money.format_atoms(1, network.decimals),
         deposit_dust=network.deposit_min,
         min_confirm=network.confirmations,

@@ -3,6 +3,7 @@
 `make setup` makes their environments; a test whose environment is missing fails, or it would show nothing.
 """
 
+import json
 import os
 import subprocess
 import tomllib
@@ -91,3 +92,21 @@ def skipped() -> dict[str, dict[str, str]]:
     """Why, by client and item: everything that these tests leave out of a client's own suite."""
     with (SCRIPTS / "skipped.toml").open("rb") as file:
         return tomllib.load(file)
+
+
+def problems_of(folder: Path, script: str, skips: str, variables: Mapping[str, str]) -> dict[str, list[str]]:
+    """By operation, what a report of binance-sdk says is wrong.
+
+    The list of the skipped ones is wrong when it names one that works.
+    """
+    report_file = folder / "report.json"
+    done = run("clients", folder, SCRIPTS / script, report_file, variables=variables)
+    assert done.status == 0, done.output
+    report = json.loads(report_file.read_text())
+    found = {name: each for name, each in report["problems"].items() if each}
+    found |= {name: ["not asked"] for name in report["unasked"]}
+    reasons = skipped()[skips]
+    needless = reasons.keys() - found.keys()
+    return {name: each for name, each in found.items() if name not in reasons} | {
+        name: ["works, and is skipped all the same"] for name in needless
+    }

@@ -1,4 +1,4 @@
-"""Runs in the clients' environment: REST operations of binance-sdk-spot and binance-sdk-wallet.
+"""Runs in the clients' environment: every REST operation of binance-sdk-spot that is offered.
 
 python sdk_rest.py REPORT
 """
@@ -11,8 +11,6 @@ from typing import Any
 from binance_common.configuration import ConfigurationRestAPI
 from binance_sdk_spot import Spot
 from binance_sdk_spot.rest_api.rest_api import SpotRestAPI
-from binance_sdk_wallet import Wallet
-from binance_sdk_wallet.rest_api.rest_api import WalletRestAPI
 
 from tests.clients.sdk_report import Report
 
@@ -33,8 +31,7 @@ def main(report_file: Path) -> None:
     for suite in (market_data, orders, order_lists, account):
         with report.noted(f"suite {suite.__name__}"):
             suite(spot, report)
-    wallet(Wallet(config_rest_api=configuration).rest_api, report)
-    report.write(report_file, SpotRestAPI, WalletRestAPI)
+    report.write(report_file, SpotRestAPI)
 
 
 def market_data(spot: Any, report: Report) -> None:
@@ -131,18 +128,6 @@ def account(spot: Any, report: Report) -> None:
         ask(operation, symbol=SYMBOL)
     ask(spot.my_prevented_matches, symbol=SYMBOL, order_id=1)
     ask(spot.rate_limit_order)
-
-
-def wallet(api: Any, report: Report) -> None:
-    ask = report.ask
-    for operation in (
-        *(api.system_status, api.all_coins_information, api.trade_fee, api.get_api_key_permission),
-        *(api.account_status, api.asset_detail, api.user_asset, api.funding_wallet),
-        *(api.get_symbols_delist_schedule_for_spot, api.account_api_trading_status),
-    ):
-        ask(operation)
-    ask(api.trade_fee, symbol=SYMBOL)
-    ask(api.query_user_universal_transfer_history, type="MAIN_UMFUTURE")
 
 
 if __name__ == "__main__":

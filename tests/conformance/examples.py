@@ -53,6 +53,12 @@ def load() -> list[Example]:
     return found
 
 
+def wallet_examples() -> dict[str, Any]:
+    """By section of the wallet's documentation, which is not recorded: fields and types, typed in."""
+    examples: dict[str, Any] = json.loads(Path(__file__).with_name("wallet_examples.json").read_text())
+    return examples
+
+
 def not_offered() -> NotOffered:
     with Path(__file__).with_name("not_offered.toml").open("rb") as file:
         table = tomllib.load(file)

@@ -246,7 +246,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "network addressTag withdrawOrderId",
     ),
     ("GET", "/sapi/v1/capital/withdraw/history"): Operation(
-        "Withdrawals", list[capital.WithdrawalRow], "", f"coin status withdrawOrderId {_SPAN}"
+        "Withdrawals", list[capital.WithdrawalRow], "", f"coin status withdrawOrderId idList {_SPAN}"
     ),
     ("GET", "/sapi/v1/spot/delist-schedule"): Operation("Always empty", tuple[()]),
     ("GET", "/sapi/v1/margin/allPairs"): Operation("Always empty: no margin", tuple[()]),

@@ -118,6 +118,7 @@ PARAMETERS: dict[str, Schema] = {
     "network": TEXT,
     "addressTag": TEXT,
     "withdrawOrderId": TEXT,
+    "idList": TEXT,
     "txId": TEXT,
     "status": INTEGER,
     "offset": INTEGER,
