@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
+from subprocess import SubprocessError
 
 import uvloop
 from sqlalchemy.exc import SQLAlchemyError
@@ -37,6 +38,8 @@ from cambist.ops.logs import log_to_stderr
 from cambist.ops.watched import Watched
 from cambist.settings import Settings
 from cambist.signer.client import SignerClient
+from cambist.store import anchors
+from cambist.store.audit import AuditBroken
 from cambist.store.records import Records
 from cambist.supervisor.messages import Ready
 from cambist.supervisor.service import report, stop_event
@@ -109,7 +112,7 @@ async def _serve(settings: Settings, records: Records, listen_keys: ListenKeys, 
     watch_intake(watched, port)
     console = asyncio.create_task(serve_console(settings, records, stop))
     console.add_done_callback(lambda _: stop.set())  # by a fault, which is raised below, too
-    beside = [asyncio.create_task(_tidy(records))]
+    beside = [asyncio.create_task(_tidy(records)), asyncio.create_task(_anchor(records, settings))]
     if settings.mail.server:
         sender = Sender(records, settings, Smtp(settings), time.time_ns)
         beside.append(asyncio.create_task(_send_mails(sender)))
@@ -150,6 +153,24 @@ async def _tidy(records: Records) -> None:
         await _tried(drop)
 
 
+async def _anchor(records: Records, settings: Settings) -> None:
+    """The head of the audit trail goes outside: at the start, and every hour."""
+
+    def anchor() -> None:
+        with records.read() as db:
+            newest = anchors.head(db, time.time_ns())
+            try:
+                anchors.compare(db, anchors.read(settings.anchors_file)[-1:])
+            except AuditBroken as problem:
+                log.error("%s: `cambist verify`", problem)
+        if newest is not None:
+            anchors.keep(settings, newest)
+
+    while True:
+        await _tried(anchor)
+        await asyncio.sleep(settings.audit.anchor_every_minutes * 60)
+
+
 async def _send_mails(sender: Sender) -> None:
     while True:
         await asyncio.sleep(_MAILS_EVERY_S)
@@ -160,7 +181,7 @@ async def _tried(what: Callable[[], object]) -> None:
     """In a thread. A database that is busy for long ends nothing here: it is tried again soon."""
     try:
         await asyncio.to_thread(what)
-    except (SQLAlchemyError, OSError) as problem:
+    except (SQLAlchemyError, OSError, SubprocessError) as problem:
         log.warning("put off: %s", type(problem).__name__)
 
 

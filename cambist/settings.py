@@ -252,6 +252,22 @@ class Mail(Struct, frozen=True, kw_only=True):
     ] = "cambist@localhost"
 
 
+class Audit(Struct, frozen=True, kw_only=True):
+    """Where the head of the audit trail is kept outside the records, so that a rewritten trail shows."""
+
+    anchor_every_minutes: Annotated[
+        int, _between(1, 1_440), _says("Minutes from one anchor to the next.")
+    ] = 60
+    anchor_file: Annotated[
+        _Path, _says("What each is appended to; one that starts with / lies elsewhere, as it should.")
+    ] = "anchors/audit.jsonl"
+    anchor_command: Annotated[
+        str,
+        Meta(max_length=1_024),
+        _says("Program that gets each as a line; it takes it elsewhere. Empty: none."),
+    ] = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """All settings of one exchange, checked; `home` is the data directory that holds everything else."""
 
@@ -272,6 +288,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     accounts: Accounts = Accounts()
     mail: Mail = Mail()
     console: Console = Console()
+    audit: Audit = Audit()
     wallets: Wallets = Wallets()
     signer: Signer = Signer()
 
@@ -312,6 +329,10 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def records_file(self) -> Path:
         return self.home / "records.db"
+
+    @property
+    def anchors_file(self) -> Path:
+        return self.home / self.audit.anchor_file
 
     @property
     def secrets_directory(self) -> Path:

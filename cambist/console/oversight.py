@@ -9,6 +9,7 @@ from cambist.account_api.shown import milliseconds
 from cambist.console.call import Call
 from cambist.console.shown import Reason
 from cambist.staff import people
+from cambist.store import anchors
 from cambist.store.tables import audit
 
 AUDIT_ROWS = 100
@@ -83,7 +84,7 @@ def list_audit(call: Call, wanted: WantedAudit) -> list[AuditRow]:
 def check_audit(call: Call) -> AuditChecked:
     """Raises AuditBroken, which says where."""
     with call.console.records.read() as db:
-        return AuditChecked(sum(1 for _ in call.console.records.audit.read(db)))
+        return AuditChecked(anchors.check(db, call.console.records.audit, call.console.settings))
 
 
 def list_staff(call: Call) -> list[StaffShown]:

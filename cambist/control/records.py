@@ -8,7 +8,7 @@ import msgspec
 from cambist.control.exchange import SENDER, Caller, Exchange, Request, iso_time
 from cambist.errors import Refused
 from cambist.settings import Settings
-from cambist.store import outbox
+from cambist.store import anchors, outbox
 from cambist.store.audit import Entry, Trail
 from cambist.store.secrets import Vault
 from cambist.store.sqlite import open_database
@@ -60,14 +60,16 @@ class ResumePayouts(Request, tag="records.resume-payouts"):
 
 
 def audit_rows(settings: Settings) -> int:
-    """How many rows the audit trail has, all of them looked at; beside a running exchange as well.
+    """How many rows the audit trail has, all of them looked at and compared with what was anchored of it.
+
+    Beside a running exchange as well.
 
     Raises AuditBroken, or SecretsError.
     """
     engine = open_database(settings.records_file, read_only=True)
     try:
         with engine.begin() as db:
-            return sum(1 for _ in Trail(Vault.open(settings.secrets_directory)).read(db))
+            return anchors.check(db, Trail(Vault.open(settings.secrets_directory)), settings)
     finally:
         engine.dispose()
 

@@ -2,8 +2,8 @@
 
 Each row holds a keyed hash (HMAC-SHA256, the key derived from the master key) of itself and of the row
 before, so a row that was changed, removed, inserted or moved shows, whoever has written to the database file.
-Known limit: the newest rows, cut off together with everything that was written with them, leave a chain that
-is whole; what the engine has of the same time tells (cambist/match/courier.py compares the two).
+The newest rows, cut off together with everything that was written with them, leave a chain that is whole, and
+whoever has the key can write another one: both show in what was anchored (cambist/store/anchors.py).
 """
 
 import hmac

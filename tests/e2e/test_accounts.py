@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.e2e.harness import HOST, WAIT_SECONDS, Exchange, cambist, running
+from tests.e2e.test_demo import wait_for
 
 WITH_OFFICE = {"CAMBIST_PROCESSES_OFFICE": "true"}
 API = "/api/account/v1"
@@ -65,6 +66,8 @@ def test_somebody_signs_up_and_a_killed_office_comes_back_with_the_session(excha
     assert client.get("/api/v3/account", headers=with_session).status_code == 200
     assert ask(client, "GET", "/session").json()["email"] == "ann@example.org"
     assert exchange.process("office") != before
+    # At its start it says where the audit trail stands.
+    wait_for("an anchor", (exchange.home / "anchors" / "audit.jsonl").exists)
     assert ask(client, "DELETE", "/session", **with_session).status_code == 200
     assert ask(client, "GET", "/session").status_code == 401
     assert client.get("/api/v3/account", headers=with_session).status_code == 401

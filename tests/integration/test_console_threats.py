@@ -149,6 +149,7 @@ def test_B03_a_proposal_that_was_changed_is_decided_by_nobody(office):
 )
 def test_B04_whatever_is_done_to_the_audit_trail_shows(office, damage):
     auditor = office.one(Role.AUDITOR)
+    office.somebody(Role.AUDITOR)  # of which rows come
     rows = auditor.done("GET", "/audit/check")["rows"]
     row = rows - 2
     with office.market.records.read() as db:
