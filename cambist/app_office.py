@@ -29,7 +29,6 @@ from cambist.app_watch import watch_intake
 from cambist.control.failures import ANSWERED, failure_of
 from cambist.demo.purse import faucet
 from cambist.engine.commands import Role
-from cambist.gateway.streams.listen_keys import ListenKeys
 from cambist.intake.desk import IntakeDesk, desk_port
 from cambist.log.lock import DirectoryLock
 from cambist.match.courier import Courier, results
@@ -40,6 +39,7 @@ from cambist.settings import Settings
 from cambist.signer.client import SignerClient
 from cambist.store import anchors
 from cambist.store.audit import AuditBroken
+from cambist.store.listen_keys import ListenKeys
 from cambist.store.records import Records
 from cambist.supervisor.messages import Ready
 from cambist.supervisor.service import report, stop_event

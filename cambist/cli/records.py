@@ -9,7 +9,7 @@ import click
 
 from cambist.cli.door import ask
 from cambist.cli.output import answers
-from cambist.control.records import AUDIT_LIMIT, ResumePayouts, ShowAudit, ShowRecords
+from cambist.control.records import AUDIT_LIMIT, ShowAudit, ShowRecords
 from cambist.settings import Settings
 from cambist.store.audit import Act
 from cambist.store.records import Records
@@ -40,7 +40,7 @@ def show() -> Any:
 @click.option("--reason", required=True, help="What is wrong.")
 @answers
 def stop_payouts(reason: str) -> Any:
-    """Stop all payouts, now, whatever else works. `resume-payouts` ends it, or two people at the console."""
+    """Stop all payouts, now, whatever else works. Two people at the console let them go on."""
     opened = Records.open(Settings.load(), is_shared=True)
     act = Act(f"operator, user id {os.getuid()}", "payouts.stop", {"reason": reason}, time.time_ns())
     with closing(opened):
@@ -48,11 +48,3 @@ def stop_payouts(reason: str) -> Any:
             opened.stop_payouts(db, reason)
             opened.audit.append(db, act)
         return {"payouts_stopped": opened.payouts_stopped()}
-
-
-@records.command()
-@click.option("--reason", required=True, help="What was compared, and what came of it.")
-@answers
-def resume_payouts(reason: str) -> Any:
-    """Let payouts go on after they were stopped, because records from a backup were older than the log."""
-    return ask(ResumePayouts(reason=reason))

@@ -74,7 +74,7 @@ def reset_second_factor(email: str, reason: str) -> Any:
 @EMAIL
 @answers
 def sign_out(email: str) -> Any:
-    """End all sessions and API keys of a user."""
+    """End all sessions, API keys and private streams of a user."""
     return ask(SignOutUser(email=email))
 
 

@@ -111,7 +111,6 @@ OwnRequest: TypeAlias = (
     | RebuildViews
     | ShowAudit
     | ShowRecords
-    | ResumePayouts
     | CancelUserOrders
     | InviteStaff
     | ListStaff
@@ -120,11 +119,16 @@ OwnRequest: TypeAlias = (
 
 
 class OnBehalf(Request, tag="on-behalf"):
-    """What a member of the staff has asked for at the console, and why: the audit trail names that person."""
+    """What a member of the staff has asked for at the console, and why: the audit trail names that person.
+
+    Payouts go on by this only: two people have decided it there.
+    """
 
     of: Annotated[str, msgspec.Meta(min_length=1, max_length=ACTOR_LONGEST)]
     reason: str
-    request: OwnRequest
+    request: (
+        OwnRequest | ResumePayouts
+    )  # which two people have decided, and the operator alone cannot ask for
 
     def perform(self, exchange: Exchange, caller: Caller) -> Any:
         return self.request.perform(exchange, caller._replace(name=self.of, reason=self.reason))

@@ -49,7 +49,7 @@ class ShowRecords(Request, tag="records.show"):
 
 
 class ResumePayouts(Request, tag="records.resume-payouts"):
-    """Somebody has compared what was missing; `reason` says with what result."""
+    """By two people at the console: what was missing is compared; `reason` says with what result."""
 
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)]
 

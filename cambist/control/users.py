@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from cambist.control.exchange import Caller, Exchange, Request, iso_time
 from cambist.engine.commands import AccountFreeze
 from cambist.errors import Refused
 from cambist.match.courier import Post
+from cambist.store.listen_keys import ListenKeys
 
 _SCOPES = {"read": Scope.READ, "trade": Scope.TRADE, "withdraw": Scope.WITHDRAW}
 SCOPE_NAMES = tuple(_SCOPES)
@@ -101,7 +103,7 @@ class ResetSecondFactor(Request, tag="user.reset-second-factor"):
 
 
 class SignOutUser(Request, tag="user.sign-out"):
-    """Ends all sessions and API keys of an account that may be in the wrong hands."""
+    """Ends all sessions, API keys and private streams of an account that may be in the wrong hands."""
 
     email: str
 
@@ -113,7 +115,16 @@ class SignOutUser(Request, tag="user.sign-out"):
             web_sessions.forget_devices(db, user.id, act.time_ns)
             keys = api_keys.revoke_all(db, user.id, now_ns=act.time_ns, acting_user=caller.name)
             exchange.records.audit.append(db, act)
+        if user.account is not None:
+            _end_streams(exchange, user.account)
         return {"email": user.email, "ended": ended, "keys_ended": keys}
+
+
+def _end_streams(exchange: Exchange, account: int) -> None:
+    """The gateways look in a moment. Raises Unavailable."""
+    listen_keys = ListenKeys(exchange.settings.listen_keys_file, on_end=lambda _: None)
+    with closing(listen_keys):
+        listen_keys.end_all(account)
 
 
 class CreateApiKey(Request, tag="api-key.create"):

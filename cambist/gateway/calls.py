@@ -10,8 +10,8 @@ from cambist.gateway.markets import Markets
 from cambist.gateway.office_calls import OfficeCalls
 from cambist.gateway.order_limits import OrderLimits
 from cambist.gateway.params import Params
-from cambist.gateway.streams.listen_keys import ListenKeys
 from cambist.settings import Settings
+from cambist.store.listen_keys import ListenKeys
 
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000

@@ -23,12 +23,12 @@ from cambist.accounts.mail_codes import MailCodes
 from cambist.accounts.passwords import Passwords
 from cambist.accounts.second_factor import SecondFactors
 from cambist.engine.commands import Role
-from cambist.gateway.streams.listen_keys import ListenKeys
 from cambist.match.courier import Courier, LocalDesk, results
 from cambist.ops.endpoint import unix_listener
 from cambist.ops.logs import hush_http
 from cambist.settings import Settings
 from cambist.signer.client import SignerClient
+from cambist.store.listen_keys import ListenKeys
 from cambist.wallets.addresses import Addresses
 from cambist.wallets.signing import SignerDoor
 from tests.integration.rest_market import Client, RestMarket, rest_market

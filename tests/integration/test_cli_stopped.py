@@ -2,6 +2,7 @@
 
 import shutil
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from cambist.log.file import FileLog
+from cambist.settings import Settings
+from cambist.store.listen_keys import ListenKeys
 from tests.integration.operator import Operator
 
 ANN = "ann@example.org"
@@ -101,6 +104,15 @@ def test_a_user_is_signed_out_everywhere_keys_too(operator):
     assert operator.ask("user", "sign-out", ANN) == {"email": ANN, "ended": 0, "keys_ended": 1}
     (key,) = operator.ask("api-key", "list")
     assert key["revoked_at"] is not None
+
+
+def test_who_is_signed_out_has_no_stream_left(operator):
+    account = operator.ask("user", "create", ANN)["account"]
+    keys = ListenKeys(Settings(home=operator.home).listen_keys_file, on_end=lambda _: None)
+    with closing(keys):
+        theirs, others = keys.start(account, 1), keys.start(account + 1, 1)
+        operator.ask("user", "sign-out", ANN)
+        assert (keys.account_of(theirs, 2), keys.account_of(others, 2)) == (None, account + 1)
 
 
 def test_an_api_key_shows_its_secret_once(operator):

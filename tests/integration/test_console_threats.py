@@ -1,5 +1,6 @@
 """The attacks on the back office that the threat analysis names, each over real HTTP."""
 
+import msgspec
 import pytest
 from cryptography.exceptions import InvalidSignature
 from sqlalchemy import text, update
@@ -7,7 +8,7 @@ from sqlalchemy import text, update
 from cambist.console import changes
 from cambist.console.routes import PREFIX, ROUTES
 from cambist.control.exchange import Request
-from cambist.control.protocol import OwnRequest
+from cambist.control.protocol import OwnRequest, read_request
 from cambist.settings import Settings
 from cambist.signer.approvals import ED25519
 from cambist.staff.keys import Purpose
@@ -200,6 +201,8 @@ def test_B10_payouts_are_stopped_by_one_whatever_the_exchange_does_and_go_on_by_
         assert refusal(answer) == (503, "unavailable")
     finally:
         office.restart_control()
+    with pytest.raises(msgspec.ValidationError):  # nor does the operator of the machine alone
+        read_request(b'{"operation": "records.resume-payouts", "reason": "all is well"}')
     proposal = ann.propose("records.resume-payouts", reason="the leak is closed")
     assert refusal(ann.decide(proposal)) == (403, "second_person_needed")
     assert ann.done("GET", "/payouts")["stopped"] is not None

@@ -21,9 +21,9 @@ from cambist.gateway.streams.accounts import AccountHub
 from cambist.gateway.streams.connection import LIFE_S, SILENT_PINGS_MAX
 from cambist.gateway.streams.door import Door, Target
 from cambist.gateway.streams.hub import StreamHub
-from cambist.gateway.streams.listen_keys import ListenKeys
 from cambist.gateway.streams.market import STREAMS_MAX, UNREAD_MAX_BYTES, StreamConnection, Streams
 from cambist.settings import Server, Settings
+from cambist.store.listen_keys import ListenKeys
 
 HOST = "127.0.0.1"
 TRADES = "btcusdt@trade"

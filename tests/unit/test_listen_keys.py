@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cambist.errors import Unavailable
-from cambist.gateway.streams.listen_keys import VALID_NS, ListenKeys
+from cambist.store.listen_keys import VALID_NS, ListenKeys
 
 ANN, BOB = 1, 2
 NOW = 10**18

@@ -15,7 +15,7 @@ from cambist.gateway.streams.accounts import AccountHub, AccountStream
 from cambist.gateway.streams.connection import Connection, Registry
 from cambist.gateway.streams.control import ControlError, Request
 from cambist.gateway.streams.hub import StreamHub
-from cambist.gateway.streams.listen_keys import ListenKeys
+from cambist.store.listen_keys import ListenKeys
 
 STREAMS_MAX = 1_024
 NAME_MAX = 200

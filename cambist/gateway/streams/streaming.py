@@ -7,8 +7,8 @@ from pathlib import Path
 from cambist.feed.client import FeedClient
 from cambist.gateway.streams.accounts import AccountHub
 from cambist.gateway.streams.hub import StreamHub
-from cambist.gateway.streams.listen_keys import ListenKeys
 from cambist.gateway.streams.market import StreamConnection
+from cambist.store.listen_keys import ListenKeys
 
 
 class Streaming:
