@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cambist.account_api.bodies import Body
-from cambist.console import changes, entry, money, oversight, trading, users, withdrawals
+from cambist.console import changes, entry, money, openapi, oversight, trading, users, withdrawals
+from cambist.console.call import Call
 from cambist.console.shown import Reason
 from cambist.staff.roles import Action
 
@@ -19,6 +20,10 @@ class Route(NamedTuple):
     answer: Any
     takes: type[Body] | None
     action: Action | None
+
+
+def describe(_: Call) -> dict[str, Any]:
+    return openapi.document(ROUTES)
 
 
 def _by_path(routes: dict[tuple[str, str], Route]) -> dict[tuple[str, str], Route]:
@@ -179,5 +184,6 @@ ROUTES: dict[tuple[str, str], Route] = _by_path(
             Reason,
             Action.MANAGE_STAFF,
         ),
+        ("GET", "/openapi"): Route("This document", describe, dict[str, Any], None, Action.OWN_KEYS),
     }
 )
