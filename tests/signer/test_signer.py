@@ -453,17 +453,26 @@ def test_W23_no_secret_is_readable_on_disk_or_shown(bench: Bench, tmp_path: Path
     assert (tmp_path / "keystore.key").stat().st_mode & 0o077 == 0
 
 
-def test_W22_signatures_are_deterministic_and_share_no_nonce(bench: Bench) -> None:
-    """RFC 6979: the same payment always has the same r, and no two payments do."""
-    seen: dict[int, int] = {}
-    for nonce in range(100):
+# Half of the group's order (SEC 2, secp256k1): the larger of both values of s is refused by nodes (EIP-2).
+HALF_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141 // 2
+
+
+@pytest.mark.parametrize("count", [3_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_W22_no_two_payments_share_their_r_and_s_is_low(bench: Bench, count: int) -> None:
+    """Of all that one key signs: with one r twice, anybody could compute the key."""
+    seen: set[int] = set()
+    for nonce in range(count):
         terms = msgspec.structs.replace(TERMS, nonce=nonce)
-        signed = ethereum.pay(bench.keys.hot, CHAIN_ID, "", SOMEBODY, ETHER, terms)
-        again = ethereum.pay(bench.keys.hot, CHAIN_ID, "", SOMEBODY, ETHER, terms)
-        assert signed == again
-        r = int(str(read(signed)["r"]))
-        assert r not in seen
-        seen[r] = nonce
+        said = read(ethereum.pay(bench.keys.hot, CHAIN_ID, "", SOMEBODY, ETHER, terms))
+        assert 0 < int(said["s"]) <= HALF_ORDER
+        seen.add(int(said["r"]))
+    assert len(seen) == count
+
+
+def test_W22_the_same_payment_has_the_same_signature(bench: Bench) -> None:
+    """RFC 6979: what is signed decides the nonce, no random number does."""
+    one, again = (ethereum.pay(bench.keys.hot, CHAIN_ID, "", SOMEBODY, ETHER, TERMS) for _ in range(2))
+    assert one == again
 
 
 def test_W22_the_signature_of_a_known_vector(bench: Bench) -> None:
