@@ -1,4 +1,4 @@
-"""A door before a node that does what a test says to its answers: drops, delays, changes them."""
+"""A door before a node that does what a test says to questions and answers: drops, delays, changes them."""
 
 import json
 import threading
@@ -11,6 +11,8 @@ import httpx
 
 # Of a method, its parameters and the true result: what is told instead. Raises Silence for no answer at all.
 Lie = Callable[[str, list[Any], Any], Any]
+# Of a method, before the node hears of it. Raises Silence for what the node is not to hear at all.
+Gate = Callable[[str], None]
 
 
 class Silence(Exception):
@@ -21,18 +23,25 @@ def honest(method: str, params: list[Any], result: Any) -> Any:
     return result
 
 
+def ajar(method: str) -> None:
+    """Everything passes."""
+
+
 class Door:
     def __init__(self, node_url: str) -> None:
         self._node = httpx.Client(base_url=node_url, timeout=60)
+        self.gate: Gate = ajar
         self.lie: Lie = honest
         self.url = ""
 
     def answer(self, body: bytes) -> bytes | None:
         asked = json.loads(body)
         calls = asked if isinstance(asked, list) else [asked]
-        answers = self._node.post("/", content=body, headers={"content-type": "application/json"}).json()
-        by_id = {each["id"]: each for each in (answers if isinstance(answers, list) else [answers])}
         try:
+            for call in calls:
+                self.gate(call["method"])
+            answers = self._node.post("/", content=body, headers={"content-type": "application/json"}).json()
+            by_id = {each["id"]: each for each in (answers if isinstance(answers, list) else [answers])}
             for call in calls:
                 answer = by_id[call["id"]]
                 if "result" in answer:
