@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway": {"accounts", "feed", "match", "ledger"} | BELOW_SERVICES,
     "price": {"feed"} | BELOW_SERVICES,
     "describe": {"data", "feed", "gateway", "price"} | BELOW_SERVICES,
-    "keep": {"match", "data", "ledger"} | BELOW_SERVICES,
+    "keep": {"match", "data", "ledger", "signer"} | BELOW_SERVICES,
     "staff": {"accounts"} | BELOW_SERVICES,
     "control": {"accounts", "staff", "wallets", "match", "ledger", "data", "supervisor"} | BELOW_SERVICES,
     "console": {"account_api", "accounts", "control", "staff", "wallets", "ledger", "site"} | BELOW_SERVICES,

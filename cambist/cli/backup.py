@@ -23,8 +23,9 @@ _PATH = click.Path(path_type=Path)
 
 @click.command()
 @click.argument("destination", type=_PATH)
+@click.option("--signer-key", is_flag=True, help="Also what opens the keystore: who has both has all coins.")
 @answers
-def backup(destination: Path) -> Any:
+def backup(destination: Path, signer_key: bool) -> Any:
     """Copy the whole exchange into DESTINATION, a new directory; it may run meanwhile.
 
     The copy holds the master key and every user's data: keep it as you keep the exchange itself.
@@ -32,10 +33,10 @@ def backup(destination: Path) -> Any:
     settings, began_s = Settings.load(), time.monotonic()
     with running(settings.socket_file) as exchange:
         if exchange is not None:
-            made = back_up(settings, destination, lambda: _place(exchange), progress)
+            made = back_up(settings, destination, lambda: _place(exchange), progress, with_key=signer_key)
             return _shown(destination, made, began_s)
     with synced(settings):
-        made = back_up(settings, destination, lambda: None, progress)
+        made = back_up(settings, destination, lambda: None, progress, with_key=signer_key)
     return _shown(destination, made, began_s)
 
 

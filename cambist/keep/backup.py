@@ -18,6 +18,7 @@ import msgspec
 from cambist._matching import Engine, EngineBroken
 from cambist.data.database import stored_position
 from cambist.errors import Broken, Refused
+from cambist.keep import keys
 from cambist.keep import manifest as manifests
 from cambist.keep.archive import copy, digest
 from cambist.keep.held import files_stay
@@ -56,8 +57,11 @@ def back_up(
     where: Callable[[], Place | None],
     progress: ShowProgress,
     disk: Disk | None = None,
+    *,
+    with_key: bool = False,
 ) -> Manifest:
     """`where` says how far a running exchange has come; None: the log does not change, all of it is meant.
+    `with_key`: also the key of the signer's keystore, which opens all coins together with it.
 
     Raises NotEmpty, LogError, OSError, or Broken if the copy does not lead to that place.
     """
@@ -66,6 +70,7 @@ def back_up(
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     with files_stay(settings):
         _copy_records(settings, target, disk)
+        keys.copy_out(settings, target, disk, with_key=with_key)
         views_sequence = _copy_views(settings, target)
         place = where()
         with progress("copying the log, MiB") as report:

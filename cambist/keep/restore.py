@@ -13,6 +13,7 @@ import msgspec
 
 from cambist._matching import Engine, EngineBroken
 from cambist.errors import Broken
+from cambist.keep import keys
 from cambist.keep import manifest as manifests
 from cambist.keep.archive import copy
 from cambist.keep.backup import ShowProgress, require_empty
@@ -29,7 +30,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes are those at `sequence`, behind which `epoch` begins.
 
     `views`: how its history comes back; `archive`: what is to be done about the old exchange's, if anything;
-    `seconds` from the first check until it can be started.
+    `signer`: what came of its files; `seconds` from the first check until it can be started.
     """
 
     home: str
@@ -39,6 +40,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     views: str
     archive: str | None
+    signer: str | None
     seconds: float
 
 
@@ -59,6 +61,7 @@ def restore(source: Path, home: Path, progress: ShowProgress, disk: Disk | None 
     with progress("replaying the log") as report:
         _check_replay(settings, manifest, report)
     _check_records(settings)
+    signer = keys.put_back(source, settings, disk)
     FileLog.take_over(
         settings.log_directory, manifest.epoch + 1, segment_bytes=settings.log.segment_bytes, disk=disk
     ).close()
@@ -73,6 +76,7 @@ def restore(source: Path, home: Path, progress: ShowProgress, disk: Disk | None 
         if manifest.views_sequence is None
         else f"restored as of sequence {manifest.views_sequence}",
         archive=_of_archive(settings),
+        signer=signer,
         seconds=round(time.monotonic() - began_s, 1),
     )
 
@@ -86,14 +90,14 @@ def _of_archive(settings: Settings) -> str | None:
 
 
 def _copy(source: Path, settings: Settings, manifest: Manifest, report: Report, disk: Disk) -> None:
-    """Every file but the settings, to where the settings have it."""
+    """Every file but the settings and the signer's, to where the settings have it."""
     home = settings.home
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)
     for done, file in enumerate(manifest.files, 1):
-        if file.name == FILE_NAME:
-            continue
         directory, _, name = file.name.rpartition("/")
+        if file.name == FILE_NAME or directory == keys.FOLDER:
+            continue
         to = settings.snapshots_directory if directory == "snapshots" else home / directory
         to.mkdir(mode=0o700, parents=True, exist_ok=True)
         if copy(source / file.name, to / name, disk) != file.sha256:
