@@ -11,7 +11,7 @@ not seen until something else comes there.
 
 from typing import NamedTuple, Protocol
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from cambist.store.records import Records
 from cambist.store.wallet_tables import (
@@ -87,6 +87,24 @@ def holdings(db: Connection, network: str) -> dict[tuple[str, str], int]:
         )
     )
     return {(row.contract, row.address): int(row.amount_units) for row in rows}
+
+
+def lost(db: Connection, network: str, above: int) -> None:
+    """The blocks above are no longer of our branch: those in their places are compared anew.
+
+    What comes there is looked at as what came since, also where the old branch had been read further.
+    """
+    ids = [asset.id for asset in networks.all_of(db, network)]
+    db.execute(
+        delete(reconciliations).where(
+            reconciliations.c.asset_network_id.in_(ids), reconciliations.c.height > above
+        )
+    )
+    db.execute(
+        update(chain_balances)
+        .where(chain_balances.c.network == network, chain_balances.c.height > above)
+        .values(height=above)
+    )
 
 
 def _height_to_do(db: Connection, network: str) -> int | None:

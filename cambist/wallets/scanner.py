@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from cambist.store.records import Records
 from cambist.store.wallet_tables import chain_blocks, chain_cursors
-from cambist.wallets import deposits, sends
+from cambist.wallets import deposits, reconciliation, sends
 from cambist.wallets.chain import Block, Blocks, Header, NodesDisagree, Tip
 from cambist.wallets.watched import Watched
 
@@ -102,6 +102,7 @@ class Scanner:
             self._move(db, height - 1, cursor.final_height)
             deposits.lost(db, network, newest.hash)
             sends.unmined(db, network, height - 1)
+            reconciliation.lost(db, network, height - 1)
         return True
 
     def _keep(self, db: Connection, header: Header) -> None:

@@ -347,6 +347,17 @@ def test_D11_a_branch_that_dies_takes_its_deposits_along(tmp_path, depth):
         assert site.drifts() == {"0"}
 
 
+def test_D11_what_another_branch_brings_further_down_is_compared_as_well(tmp_path):
+    """The old branch was read and compared above the block in which the new one has the deposit."""
+    with anvil() as node, running(tmp_path, node, evm_waits_for_final="false") as site:
+        site.mine(5)
+        deposit = {"from": node.accounts[0], "to": site.address(ANN), "value": hex(COIN)}
+        node("anvil_reorg", 4, [[deposit, 0]])
+        site.mine(2 * CONFIRMATIONS)
+        assert (site.balance(ANN), site.states()) == (ATOMS, ["credited"])
+        assert (site.drifts(), site.halted()) == ({"0"}, "")
+
+
 def test_what_comes_while_an_operator_has_halted_the_asset_is_credited_when_he_resumes(site):
     before = site.balance(BOB, "ETP")
     pay_token(site.node, site.contract, site.address(BOB), COIN)
