@@ -78,9 +78,9 @@ async def _serve_ours(port: int) -> Callable[[bytes], None]:
     from cambist.gateway.streams.accounts import AccountHub
     from cambist.gateway.streams.door import Door, Target
     from cambist.gateway.streams.hub import StreamHub
-    from cambist.store.listen_keys import ListenKeys
     from cambist.gateway.streams.market import StreamConnection, Streams
     from cambist.settings import Limits, Server, Settings
+    from cambist.store.listen_keys import ListenKeys
 
     class NoFeed:
         def watch(self, stream: str) -> None: ...
