@@ -10,18 +10,17 @@ from pathlib import Path
 
 from tests.e2e.harness import WAIT_SECONDS
 
-DISK_BYTES = 256 << 20
 FILLER = "filler"
 _PIECE = bytes(1 << 16)
 
 
 @contextmanager
-def small_disk(directory: Path) -> Iterator[str | None]:
+def small_disk(directory: Path, size_bytes: int) -> Iterator[str | None]:
     """A disk of its own at `directory` during the block, or why there is none."""
     if os.geteuid() != 0:
         yield "only root can mount a disk"
         return
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(directory)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes}", "tmpfs", str(directory)]
     mounted = subprocess.run(mount, capture_output=True, text=True)
     if mounted.returncode:
         yield f"a disk cannot be mounted here: {mounted.stderr.strip()}"

@@ -30,6 +30,8 @@ from tests.e2e.market import create_exchange, settings_of
 Say: TypeAlias = Callable[[str], None]
 
 ACKNOWLEDGED_BETWEEN = 50  # orders at least, between one fault and the next
+DISK_BYTES = 128 * MIB
+DISK_BYTES_A_ROUND = 128 * MIB  # nothing is pruned: log, journal and views of every order stay
 RECOVERS_WITHIN_S = 2 * WAIT_SECONDS
 LOOK_EVERY_S = 0.02
 COMMON = {
@@ -155,7 +157,8 @@ class Scene:
         while not seen():
             self.load.require()
             if time.monotonic() > deadline_s:
-                raise AssertionError(f"waited in vain for {what}")
+                newest = [(reply.request.kind.name, reply.status) for reply in self.load.record.replies[-5:]]
+                raise AssertionError(f"waited in vain for {what}; newest answers {newest}")
             time.sleep(LOOK_EVERY_S)
 
     def _recovered(self, since_s: float) -> float:
@@ -176,7 +179,11 @@ def missing(audit: Audit, replies: Iterable[Reply]) -> Iterator[str]:
 
 def run(form: Form, say: Say, *, times: int = 1, faults: list[Fault] | None = None) -> bool:
     """Whether everything that was acknowledged is there, once; after all faults unless some are named."""
-    with tempfile.TemporaryDirectory(prefix="cambist-chaos-") as folder, small_disk(Path(folder)) as no_disk:
+    disk_bytes = DISK_BYTES + times * DISK_BYTES_A_ROUND
+    with (
+        tempfile.TemporaryDirectory(prefix="cambist-chaos-") as folder,
+        small_disk(Path(folder), disk_bytes) as no_disk,
+    ):
         home = Path(folder) / "home"
         if faults is None:
             faults = [*faults_of(form.processes), *_of_disks(form, Path(folder), no_disk, say)]
