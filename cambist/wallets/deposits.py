@@ -3,7 +3,7 @@
     seen -> credited                the user has it
          -> suspense                below the minimum: the suspense account has it, for a person to attribute
          -> orphaned -> seen        no block of our branch holds it any more; perhaps another one will
-    credited, suspense -> reversed  the chain went on without it
+    credited, suspense -> reversed  the chain went on without it; if it comes again, a person decides
     quarantined                     the amount is in doubt, or the ledger refused it: a person has to look
     suspense without a credit       of a token that is not listed
 
@@ -298,7 +298,7 @@ def _insert(
 
 
 def _come_again(db: Connection, row: Row[Any], block: Block, output: Output) -> None:
-    """In another block than before. What was credited stays so, if it is the same."""
+    """In another block than before. What was credited or reversed stays so, if it is the same."""
     changes: dict[str, Any] = {"height": block.header.height, "block": block.header.hash}
     if (str(output.amount_units), output.address, output.contract) != (
         row.amount_units,
@@ -312,6 +312,12 @@ def _come_again(db: Connection, row: Row[Any], block: Block, output: Output) -> 
             )
     elif row.state == State.ORPHANED:
         changes |= {"state": State.SEEN}
+    elif row.state == State.REVERSED:
+        # Its reference is spent: the coins are ours, and nobody has them until a person gives them to somebody.
+        changes |= {"reason": "it was reversed, and has come again"}
+        networks.halt(
+            db, networks.by_id(db, row.asset_network_id), f"deposit {row.id} was reversed and has come again"
+        )
     _change(db, row.id, **changes)
 
 

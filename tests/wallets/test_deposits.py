@@ -280,6 +280,21 @@ def test_D11_what_leaves_the_chain_after_its_credit_is_taken_back_and_stops_the_
     assert (site.deposit(txid).state, site.balance(ANN), site.is_frozen(ANN)) == ("reversed", 0, True)
 
 
+def test_D11_what_comes_again_after_its_reversal_stops_the_asset_once_more(site):
+    txid = one_coin(site)
+    site.mine(CONFIRMATIONS)
+    site.chain.reorg(CONFIRMATIONS, keeps=True)
+    waiting, site.chain.waiting = site.chain.waiting, {}
+    site.mine(3 * CONFIRMATIONS)
+    assert site.deposit(txid).state == "reversed"
+    with site.records.write() as db:
+        db.execute(update(asset_networks).values(halted=""))
+    site.chain.waiting = waiting
+    site.mine(2 * CONFIRMATIONS)
+    assert (site.deposit(txid).reason, site.balance(ANN)) == ("it was reversed, and has come again", 0)
+    assert "has come again" in site.halted()
+
+
 def test_D11_what_was_spent_meanwhile_the_loss_account_gives(site):
     one_coin(site)
     site.mine(CONFIRMATIONS)
