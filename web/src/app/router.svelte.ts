@@ -20,7 +20,7 @@ export function go(to: string, how: 'push' | 'replace' = 'push'): void {
 /** For the whole document: a plain click on a link of ours changes the path and loads nothing. */
 export function follow(event: MouseEvent): void {
   const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
-  const link = (event.target as Element).closest?.('a');
+  const link = (event.target as Element).closest('a');
   if (!isPlain || event.defaultPrevented || !link || link.target || link.origin !== location.origin) return;
   if (link.hash && link.pathname === location.pathname) return;
   event.preventDefault();

@@ -38,7 +38,7 @@ export function shown(name: string, value: unknown): string {
   if (value === null || value === undefined || value === '') return '–';
   if (typeof value === 'number' && /^time$|At$|Until$|From$/.test(name)) return moment(value);
   if (typeof value === 'boolean') return t(value ? 'yes' : 'no');
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 export function explained(problem: unknown): string {

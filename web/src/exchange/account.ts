@@ -179,8 +179,8 @@ export const withdrawals = () => askAccount<Withdrawal[]>('GET', 'wallet/withdra
 export const withdraw = (asset: string, network: string, addressId: number, amount: string) =>
   askAccount<Withdrawal>('POST', 'wallet/withdrawals', { asset, network, addressId, amount });
 export const cancelWithdrawal = (id: number) => askAccount<Done>('DELETE', `wallet/withdrawals/${id}`);
-export const askFaucet = (asset: string, network: string) =>
-  askAccount<Done>('POST', 'wallet/faucet', { asset, network });
+export const askFaucet = (asset: string) =>
+  askAccount<{ asset: string; amount: string; txid: string }>('POST', 'faucet', { asset });
 
 function optional(fields: Record<string, string | undefined>): Record<string, string> {
   const given = Object.entries(fields).filter((entry): entry is [string, string] => Boolean(entry[1]));

@@ -85,7 +85,7 @@ export function format(value: Decimal): string {
 
 /** With so many digits behind the point, further ones cut off. */
 export function fixed(value: Decimal, digits: number): string {
-  const units = value < 0n ? -value : value;
+  const units: bigint = value < 0n ? -(value as bigint) : value;
   const part = (units % ONE).toString().padStart(DIGITS, '0').slice(0, digits);
   const sign = value < 0n && /[1-9]/.test(`${units / ONE}${part}`) ? '-' : '';
   return `${sign}${units / ONE}${digits > 0 ? `.${part}` : ''}`;

@@ -65,6 +65,7 @@ function rulesOf(filters: Filter[]): Rules {
   };
   const notional = filters.find((each) => each.filterType === 'NOTIONAL');
   const quantityMax = value('LOT_SIZE', 'maxQty') ?? ZERO;
+  const marketMax = value('MARKET_LOT_SIZE', 'maxQty') ?? quantityMax;
   return {
     tick: value('PRICE_FILTER', 'tickSize') ?? ZERO,
     priceMin: value('PRICE_FILTER', 'minPrice') ?? ZERO,
@@ -72,7 +73,7 @@ function rulesOf(filters: Filter[]): Rules {
     step: value('LOT_SIZE', 'stepSize') ?? ZERO,
     quantityMin: value('LOT_SIZE', 'minQty') ?? ZERO,
     quantityMax,
-    marketQuantityMax: value('MARKET_LOT_SIZE', 'maxQty') || quantityMax,
+    marketQuantityMax: marketMax === ZERO ? quantityMax : marketMax,
     notionalMin: value('NOTIONAL', 'minNotional') ?? value('MIN_NOTIONAL', 'minNotional') ?? ZERO,
     isNotionalForMarket: notional?.['applyMinToMarket'] !== false,
     notionalMax: value('NOTIONAL', 'maxNotional'),

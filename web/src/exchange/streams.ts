@@ -31,16 +31,17 @@ export class Streams {
   }
 
   /** Calls back with every event of the stream until the returned function is called. */
+  // eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- what comes is said by its name
   listen<T>(stream: string, listener: (event: T) => void): () => void {
     const known = this.listeners.get(stream);
     const listeners = known ?? new Set<Listener>();
-    listeners.add(listener as Listener);
+    listeners.add(listener);
     if (!known) {
       this.listeners.set(stream, listeners);
       this.send('SUBSCRIBE', [stream]);
     }
     return () => {
-      listeners.delete(listener as Listener);
+      listeners.delete(listener);
       if (listeners.size || this.listeners.get(stream) !== listeners) return;
       this.listeners.delete(stream);
       this.send('UNSUBSCRIBE', [stream]);
