@@ -1,18 +1,20 @@
 """A running exchange, and real Chromium in front of it. Without Chromium or built pages tests are skipped.
 
-Whatever a page breaks of its own security policy, and every error of its scripts, fails the test that saw it.
+What went wrong in a page fails the test that saw it: see windows.py.
 """
 
 import os
 import shutil
 import time
 from collections.abc import Iterator
+from typing import Unpack
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from cambist.site import BUILT
 from tests.browser.people import Visitor
+from tests.browser.windows import Look, Windows
 from tests.e2e.harness import WAIT_SECONDS, Exchange, running
 
 CHROMIUM = os.environ.get("CAMBIST_CHROMIUM") or shutil.which("chromium")
@@ -58,44 +60,16 @@ def wait_for_office(exchange: Exchange) -> None:
         time.sleep(0.1)
 
 
-class Visits:
-    """Opens browsers, each with its own cookies, and remembers what went wrong in them."""
+class Visits(Windows):
+    """Of visitors of one exchange."""
 
     def __init__(self, browser: Browser, exchange: Exchange) -> None:
-        self.wrong: list[str] = []
-        self._browser = browser
+        super().__init__(browser)
         self._exchange = exchange
-        self._contexts: list[BrowserContext] = []
 
-    def visitor(
-        self, *, width: int = 1440, height: int = 900, locale: str = "en-US", theme: str = "dark"
-    ) -> Visitor:
-        context = self._browser.new_context(
-            base_url=f"http://127.0.0.1:{self._exchange.port}",
-            viewport={"width": width, "height": height},
-            locale=locale,
-            color_scheme="dark" if theme == "dark" else "light",
-        )
-        context.set_default_timeout(WAIT_SECONDS * 1_000)
-        context.on("page", self._watch)
-        self._contexts.append(context)
-        return Visitor(context.new_page(), self._exchange)
-
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
-
-    def _dismiss(self, dialog: Dialog) -> None:
-        self.wrong.append(f"dialog: {dialog.message}")
-        dialog.dismiss()
-
-    def _watch(self, page: Page) -> None:
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("dialog", self._dismiss)
-        page.on(
-            "console",
-            lambda said: self.wrong.append(said.text) if "Security Policy" in said.text else None,
-        )
+    def visitor(self, **look: Unpack[Look]) -> Visitor:
+        page = self.open(f"http://127.0.0.1:{self._exchange.port}", **look)
+        return Visitor(page, self._exchange)
 
 
 @pytest.fixture

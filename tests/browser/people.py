@@ -8,12 +8,10 @@ import time
 from playwright.sync_api import Page, expect
 
 from cambist.accounts import totp
-from tests.e2e.harness import WAIT_SECONDS, Exchange, cambist
+from tests.e2e.harness import Exchange, cambist
 
 PASSWORD = "green horse under bridge 77"
 MARKET = "BTCUSDT"
-
-expect.set_options(timeout=WAIT_SECONDS * 1_000)
 
 
 class Visitor:
@@ -27,9 +25,9 @@ class Visitor:
     def open(self, path: str) -> None:
         self.page.goto(path)
 
-    def open_market(self) -> None:
+    def open_market(self, market: str = MARKET) -> None:
         """And waits until everything on it is live."""
-        self.open(f"/trade/{MARKET}")
+        self.open(f"/trade/{market}")
         expect(self.page.locator("table[data-state=live]")).to_be_attached()
 
     def press(self, name: str) -> None:
@@ -85,4 +83,4 @@ class Visitor:
         self.press("Buy" if side == "BUY" else "Sell")
         self.page.locator("input[name=price]").fill(price)
         self.page.locator("input[name=quantity]").fill(quantity)
-        self.press("Buy BTC" if side == "BUY" else "Sell BTC")
+        self.page.get_by_role("button", name=re.compile("^(Buy|Sell) [A-Z]+$")).click()

@@ -5,25 +5,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect
+from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
 from cambist.site import BUILT
 from cambist.staff.roles import Role
 from cambist.store.account_tables import addresses, sign_ins
 from cambist.store.tables import api_keys
+from tests.browser.staff import Colleague
+from tests.browser.windows import Windows
 from tests.integration.backoffice import ADDRESS, COIN, TWO_ABOVE_ATOMS, BackOffice, back_office
 from tests.integration.rest_market import Trader
 
-WAIT_MS = 120_000
-AUTHENTICATOR = {
-    "protocol": "ctap2",
-    "transport": "internal",
-    "hasResidentKey": True,
-    "hasUserVerification": True,
-    "isUserVerified": True,
-    "automaticPresenceSimulation": True,
-}
 SCRIPTS = (
     "<script>window.hit=1</script>",
     "<img src=x onerror=window.hit=1>",
@@ -40,50 +33,18 @@ def office(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield office
 
 
-class Desks:
-    """Browsers of members of the staff, each with an authenticator; and what went wrong in them."""
+class Desks(Windows):
+    """Of members of the staff."""
 
     def __init__(self, browser: Browser, office: BackOffice) -> None:
-        self.wrong: list[str] = []
-        self._browser = browser
+        super().__init__(browser)
         self._office = office
-        self._contexts: list[BrowserContext] = []
 
-    def hire(self, name: str, *roles: Role) -> Page:
+    def hire(self, name: str, *roles: Role) -> Colleague:
         """Somebody who has opened the link and made a passkey."""
         self._office.clock.put_on(10)
         code = self._office.invite(name, *roles)
-        page = self._open()
-        devices = page.context.new_cdp_session(page)
-        devices.send("WebAuthn.enable")
-        devices.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
-        page.goto(f"/#first={code}")
-        page.get_by_role("button", name="Make a passkey").click()
-        expect(page.get_by_text(f"{name} (")).to_be_visible(timeout=WAIT_MS)
-        return page
-
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
-
-    def _dismiss(self, dialog: Dialog) -> None:
-        self.wrong.append(dialog.message)
-        dialog.dismiss()
-
-    def _open(self) -> Page:
-        context = self._browser.new_context(
-            base_url=self._office.url, locale="en-US", viewport={"width": 1280, "height": 900}
-        )
-        context.set_default_timeout(WAIT_MS)
-        self._contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        page.on("dialog", self._dismiss)
-        page.on(
-            "console",
-            lambda said: self.wrong.append(said.text) if "Security Policy" in said.text else None,
-        )
-        return page
+        return Colleague.come_in(self.open(self._office.url), name, f"/#first={code}")
 
 
 @pytest.fixture
@@ -94,52 +55,40 @@ def desks(browser: Browser, office: BackOffice) -> Iterator[Desks]:
     assert not desks.wrong
 
 
-def open_withdrawal(page: Page, number: int) -> None:
-    page.goto("/#withdrawals")
-    page.get_by_role("button", name=str(number), exact=True).click()
-    expect(page.get_by_role("heading", name=f"#{number} ")).to_be_visible(timeout=WAIT_MS)
-
-
-def give_reason(page: Page, reason: str) -> None:
-    page.get_by_role("textbox", name="Reason").fill(reason)
-    page.get_by_role("button", name="Confirm").click()
-    expect(page.get_by_role("textbox", name="Reason")).to_be_hidden(timeout=WAIT_MS)
-
-
 def test_two_people_approve_a_withdrawal_with_passkeys(office, desks):
     number = office.withdrawal(office.market.trader(), TWO_ABOVE_ATOMS + 1)
     for name, approved in (("ann", 1), ("bob", 2)):
-        page = desks.hire(name, Role.REVIEWER)
-        open_withdrawal(page, number)
-        page.get_by_role("button", name="Approve").click()
-        expect(page.get_by_text(f"{approved} of 2 approvals")).to_be_visible(timeout=WAIT_MS)
-    expect(page.get_by_role("heading", name="· approved")).to_be_visible(timeout=WAIT_MS)
-    expect(page.get_by_role("button", name="Approve")).to_be_hidden()
+        colleague = desks.hire(name, Role.REVIEWER)
+        colleague.open_withdrawal(number)
+        colleague.press("Approve")
+        expect(colleague.page.get_by_text(f"{approved} of 2 approvals")).to_be_visible()
+    expect(colleague.page.get_by_role("heading", name="· approved")).to_be_visible()
+    expect(colleague.page.get_by_role("button", name="Approve")).to_be_hidden()
 
 
 def test_somebody_signs_out_and_in_again_with_the_passkey_and_rejects(office, desks):
     number = office.withdrawal(office.market.trader(), COIN)
     cat = desks.hire("cat", Role.REVIEWER)
-    cat.get_by_role("button", name="Sign out").click()
-    cat.get_by_role("button", name="Sign in with a passkey").click()
-    expect(cat.get_by_text("cat (")).to_be_visible(timeout=WAIT_MS)
-    open_withdrawal(cat, number)
-    cat.get_by_role("button", name="Reject").click()
-    give_reason(cat, "the owner did not ask for it")
-    expect(cat.get_by_role("heading", name="· rejected")).to_be_visible(timeout=WAIT_MS)
+    cat.press("Sign out")
+    cat.press("Sign in with a passkey")
+    expect(cat.page.get_by_text("cat (")).to_be_visible()
+    cat.open_withdrawal(number)
+    cat.press("Reject")
+    cat.give_reason("the owner did not ask for it")
+    expect(cat.page.get_by_role("heading", name="· rejected")).to_be_visible()
 
 
 def test_payouts_are_stopped_by_one_and_go_on_by_two(office, desks):
     dan, eve = desks.hire("dan", Role.OPERATOR), desks.hire("eve", Role.OPERATOR)
-    dan.get_by_role("button", name="Stop all payouts").click()
-    give_reason(dan, "drill")
-    expect(dan.get_by_text("Payouts stopped: dan: drill")).to_be_visible(timeout=WAIT_MS)
-    dan.get_by_role("button", name="Propose to resume").click()
-    give_reason(dan, "drill is over")
+    dan.press("Stop all payouts")
+    dan.give_reason("drill")
+    expect(dan.page.get_by_text("Payouts stopped: dan: drill")).to_be_visible()
+    dan.press("Propose to resume")
+    dan.give_reason("drill is over")
     assert office.market.records.payouts_stopped() is not None
-    eve.goto("/#proposals")
-    eve.get_by_role("button", name="Accept").click()
-    expect(eve.get_by_role("heading", name="records.resume-payouts · done")).to_be_visible(timeout=WAIT_MS)
+    eve.open("proposals")
+    eve.press("Accept")
+    expect(eve.page.get_by_role("heading", name="records.resume-payouts · done")).to_be_visible()
     assert office.market.records.payouts_stopped() is None
 
 
@@ -168,32 +117,32 @@ def test_A06_nothing_that_a_user_writes_is_run_in_the_console(office, desks):
         office.withdrawal(trader, COIN, tag=script[:64], reason=script, risk=[script]) for script in SCRIPTS
     ]
     fay = desks.hire("fay", Role.REVIEWER, Role.OPERATOR, Role.AUDITOR)
-    fay.goto("/#users")
-    fay.get_by_label("Search").fill(str(user))
-    fay.get_by_role("search").get_by_role("button").click()
-    fay.get_by_role("row").filter(has_text=str(trader.account)).get_by_role("button").first.click()
-    expect(fay.get_by_text(SCRIPTS[1]).first).to_be_visible(timeout=WAIT_MS)
+    fay.open("users")
+    page = fay.page
+    page.get_by_label("Search").fill(str(user))
+    page.get_by_role("search").get_by_role("button").click()
+    page.get_by_role("row").filter(has_text=str(trader.account)).get_by_role("button").first.click()
+    expect(page.get_by_text(SCRIPTS[1]).first).to_be_visible()
     for each in withdrawals:
-        open_withdrawal(fay, each)
-        fay.get_by_role("button", name="Back").click()
-    fay.goto("/#audit")
-    expect(fay.get_by_text("staff.first-key").first).to_be_visible(timeout=WAIT_MS)
-    assert fay.evaluate("window.hit") is None
-    policy = fay.request.get("/").headers["content-security-policy"]
+        fay.open_withdrawal(each)
+        page.get_by_role("link", name="Back").click()
+    fay.open("audit")
+    expect(page.get_by_text("staff.first-key").first).to_be_visible()
+    assert page.evaluate("window.hit") is None
+    policy = page.request.get("/").headers["content-security-policy"]
     assert "script-src 'self'" in policy and "unsafe" not in policy
 
 
 def test_the_console_speaks_chinese_and_has_no_serious_fault_for_screen_readers(office, desks):
     office.withdrawal(office.market.trader(), COIN)
     gil = desks.hire("gil", *Role)
-    gil.get_by_label("Language").select_option("zh")
-    expect(gil.get_by_role("button", name="退出登录")).to_be_visible()
+    gil.page.get_by_label("Language").select_option("zh")
+    expect(gil.page.get_by_role("button", name="退出登录")).to_be_visible()
     axe = (BUILT.parent / "node_modules/axe-core/axe.min.js").read_text()
     for part in ("withdrawals", "users", "trading", "markets", "wallets", "ledger", "proposals", "audit"):
-        gil.goto(f"/#{part}")
-        expect(gil.locator(f"a[href='#{part}'][aria-current=page]")).to_be_visible(timeout=WAIT_MS)
-        gil.evaluate(axe)
-        found = gil.evaluate("axe.run().then((found) => found.violations)")
+        gil.open(part)
+        gil.page.evaluate(axe)
+        found = gil.page.evaluate("axe.run().then((found) => found.violations)")
         assert not [each["nodes"] for each in found if each["impact"] in ("serious", "critical")], part
         if pictures := os.environ.get("CAMBIST_PICTURES"):
-            gil.screenshot(path=f"{pictures}/console-{part}.png")
+            gil.page.screenshot(path=f"{pictures}/console-{part}.png")

@@ -4,7 +4,6 @@ A bids 0.01 BTC for 10 ETP, B offers them, they trade inside; B withdraws 10 ETP
 and sign, the signer signs, the chain confirms, the ledger settles. After every step the books balance.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -13,56 +12,28 @@ from typing import Any
 
 import pytest
 
-from cambist.demo.node import ETP
+from tests.e2e import story
 from tests.e2e.customer import Customer
-from tests.e2e.harness import Exchange, cambist, free_port, running
+from tests.e2e.harness import Exchange, cambist, running
 from tests.e2e.staff import Colleague
+from tests.e2e.story import COIN, OUTSIDE, balanced, chain_of, enrol, held_outside, invited, send_etp
 from tests.e2e.test_demo import wait_for
 from tests.nodes import ANVIL, Node
 
 # The demo keeps a chain only where npm could bring one; without it there is none to pay over.
 pytestmark = pytest.mark.skipif(not ANVIL.exists(), reason="anvil is not installed: npm was missing at setup")
 
-COIN = 10**18
-OUTSIDE = "0x" + "d0" * 20
-
 
 @pytest.fixture
 def exchange(tmp_path: Path) -> Iterator[Exchange]:
-    settings = {
-        "CAMBIST_MODE_DEMO_CHAIN": "true",
-        "CAMBIST_PROCESSES_OFFICE": "true",
-        "CAMBIST_CONSOLE_PORT": str(free_port()),
-        "CAMBIST_ACCOUNTS_ADDRESS_WAIT_HOURS": "0",
-        "CAMBIST_ACCOUNTS_CHANGE_WAIT_HOURS": "0",
-    }
-    with running(tmp_path / "home", "--demo", settings=settings) as exchange:
+    with running(tmp_path / "home", "--demo", settings=story.settings()) as exchange:
         yield exchange
 
 
 @pytest.fixture
 def node(exchange: Exchange) -> Iterator[Node]:
-    file = exchange.home / "demo" / "nodes.json"
-    wait_for("the chain", file.exists)
-    place = json.loads(file.read_text())["evm"]
-    node = Node(place["url"])
-    node.accounts = [place["account"]]
-    wait_for("the network", lambda: len(cambist(exchange.home, "network", "list")) == 2)
-    yield node
-    node.close()
-
-
-def balanced(exchange: Exchange) -> None:
-    """Per asset all accounts sum to zero, and on the chain is what the ledger says."""
-    checked = cambist(exchange.home, "ledger", "check")
-    assert (checked["ledger_balanced"], checked["problems"]) == (True, []), checked
-    halted = {each["asset"]: each["halted"] for each in cambist(exchange.home, "network", "list")}
-    assert halted == {"ETH": "", "ETP": ""}
-
-
-def held_outside(node: Node) -> int:
-    data = "0x70a08231" + OUTSIDE[2:].rjust(64, "0")
-    return int(node("eth_call", {"to": ETP, "data": data}, "latest"), 16)
+    with chain_of(exchange) as node:
+        yield node
 
 
 def test_two_people_trade_and_one_takes_the_coins_home(exchange: Exchange, node: Node) -> None:
@@ -74,11 +45,10 @@ def test_two_people_trade_and_one_takes_the_coins_home(exchange: Exchange, node:
         closing(Colleague("carl", invited(exchange, "carl"))) as carl,
     ):
         for colleague in (admin, carl):
-            enrol(exchange, colleague)
+            enrol(exchange, colleague.name, "--key", colleague.public_key)
         cambist(exchange.home, "sandbox", "credit", ann.email, "BTC", "1")
         node.send(bob.deposit_address(), value=2 * COIN)
-        transfer = f"0xa9059cbb{bob.deposit_address()[2:]:0>64}{30 * COIN:064x}"
-        node.send(ETP, data=transfer)
+        send_etp(node, bob.deposit_address(), 30 * COIN)
         wait_for(
             "Bob's deposits", lambda: (bob.free("ETH"), bob.free("ETP")) == ("2.00000000", "30.00000000")
         )
@@ -125,15 +95,3 @@ def test_two_people_trade_and_one_takes_the_coins_home(exchange: Exchange, node:
 
 def seen(colleague: Colleague, number: int) -> Any:
     return colleague.done("GET", f"/withdrawals/{number}")["withdrawal"]
-
-
-def invited(exchange: Exchange, name: str) -> str:
-    link: str = cambist(
-        exchange.home, "staff", "invite", name, "--email", f"{name}@example.org", "--role", "reviewer"
-    )["link"]
-    return link
-
-
-def enrol(exchange: Exchange, colleague: Colleague) -> None:
-    """At the signer's own console: nothing that the exchange does makes a key count there."""
-    cambist(exchange.home, "signer", "approver", "add", colleague.name, "--key", colleague.public_key)
