@@ -84,3 +84,7 @@ class Visitor:
         self.page.locator("input[name=price]").fill(price)
         self.page.locator("input[name=quantity]").fill(quantity)
         self.page.get_by_role("button", name=re.compile("^(Buy|Sell) [A-Z]+$")).click()
+
+    def hear(self, answer: str) -> None:
+        """Waits until the order form says so."""
+        expect(self.page.locator("form .said")).to_contain_text(answer)

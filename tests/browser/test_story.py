@@ -147,11 +147,11 @@ def test_two_people_trade_and_one_takes_the_coins_home(
 
     ann.open_market("ETPBTC")
     ann.order("BUY", "0.001", "10")
-    expect(ann.page.get_by_text("Order placed: Buy 10 ETP")).to_be_visible()
+    ann.hear("Order placed: Buy 10 ETP")
     has(ann, "BTC", "0.99", "0.01")
     bob.open_market("ETPBTC")
     bob.order("SELL", "0.001", "10")
-    expect(bob.page.get_by_text("Filled: 10 ETP")).to_be_visible()
+    bob.hear("Filled: 10 ETP")
     has(ann, "ETP", "10", "0")
     has(bob, "BTC", "0.01", "0")
     has(bob, "ETP", "20", "0")
