@@ -5,7 +5,7 @@ import sys
 import time
 
 from .programme import COMMANDS, KINDS, Programme
-from .shrink import how_to_replay, shrink, with_faults
+from .shrink import chosen, how_to_replay, shrink
 from .simulation import Failure, simulate
 
 
@@ -16,7 +16,7 @@ def main() -> int:
     drawn_for = arguments.drawn_for or arguments.commands
     programme = Programme.of(arguments.seed, drawn_for, arguments.only)._replace(commands=arguments.commands)
     if arguments.faults is not None:
-        programme = with_faults(programme, arguments.faults)
+        programme = programme._replace(faults=chosen(programme.faults, arguments.faults))
     for fault in programme.faults:
         print(f"  {fault}")
     started_s = time.perf_counter()

@@ -1,16 +1,19 @@
 """Many histories at once, in a few processes."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
+from typing import TypeVar
 
 from .programme import Programme
 from .shrink import how_to_replay, shrink
 from .simulation import Failure, Outcome, simulate
 
 PROCESSES = 2
+
+T = TypeVar("T")
 
 
 class Found(AssertionError):
@@ -26,8 +29,11 @@ def outcome_of(seed: int) -> Outcome | str:
         return f"{trace}\n{failure}\nshrunk: {found}\nagain: {how_to_replay(found.programme)}"
 
 
-def outcomes(seeds: Iterator[int]) -> Iterator[Outcome]:
-    """Raises Found at the first that fails. Never has more than a few seeds in hand."""
+def outcomes(seeds: Iterator[int], outcome_of: Callable[[int], T | str]) -> Iterator[T]:
+    """Raises Found at the first that fails. Never has more than a few seeds in hand.
+
+    `outcome_of` runs one in another process; a text is what a failure tells.
+    """
     with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
         waiting = [pool.submit(outcome_of, seed) for seed in islice(seeds, 2 * PROCESSES)]
         while waiting:

@@ -27,8 +27,8 @@ Told = Callable[[bytes | ExchangeError], None]
 
 
 class Gateway(Process):
-    def __init__(self, site: "Site", nth: int) -> None:
-        super().__init__(site.world, f"gateway-{nth}")
+    def __init__(self, site: "Site", name: str) -> None:
+        super().__init__(site.world, name)
         self.site = site
         self.is_mute = False  # its bytes get lost, and nobody is told
         self.clients = {
@@ -39,14 +39,14 @@ class Gateway(Process):
         self._dice = site.world.dice(self.name)
 
     def start(self) -> None:
-        for role in ROLES:
+        for role in self.clients:
             self.later(1, self._connect, role)
         self.later(1, self._tick)
 
-    def submit(self, role: Role, command: bytearray, told: Told) -> None:
+    def submit(self, role: Role, command: bytearray, told: Told, *, is_stamped: bool = False) -> None:
         """`told` gets the record, or why there is none."""
         try:
-            self.clients[role].send(command, _Waiter(told), self.loop.time())
+            self.clients[role].send(command, _Waiter(told), self.loop.time(), is_stamped=is_stamped)
         except ExchangeError as problem:
             told(problem)
 

@@ -52,7 +52,7 @@ class Site:
         self.outside = Process(self.world, "outside")  # clients and operator: never killed
         self.exchange: Exchange | None = None  # who leads, or was the last to lead
         self.members: list[Exchange] = []
-        self.gateways = [Gateway(self, nth) for nth in range(GATEWAYS)]
+        self.gateways = [Gateway(self, f"gateway-{nth}") for nth in range(GATEWAYS)]
         self.data: Data | None = None
         self.keeper: Keeper | None = None
         self.starts = self.takeovers = self.sent = 0
@@ -180,7 +180,7 @@ class Site:
 
     def restart_gateway(self, nth: int) -> None:
         if not self.gateways[nth].is_alive:
-            self.gateways[nth] = Gateway(self, nth)
+            self.gateways[nth] = Gateway(self, f"gateway-{nth}")
             self.gateways[nth].start()
 
     def cut_power(self, *, garbage: bool = False) -> None:

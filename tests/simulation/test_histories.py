@@ -9,7 +9,7 @@ from itertools import count
 import pytest
 
 from cambist.log.journal import JournalRecord
-from tests.simulation.fleet import outcomes, tell
+from tests.simulation.fleet import outcome_of, outcomes, tell
 from tests.simulation.history import History
 from tests.simulation.programme import COMMANDS, KINDS, Programme
 from tests.simulation.shrink import how_to_replay, shrink
@@ -22,7 +22,7 @@ LONG_S = float(os.environ.get("CAMBIST_SIMULATE_S", "1800"))  # time budget of t
 @pytest.mark.timeout(1_800)
 def test_three_hundred_histories(capsys):
     started_s = time.monotonic()
-    found = list(outcomes(iter(range(SEEDS))))
+    found = list(outcomes(iter(range(SEEDS)), outcome_of))
     with capsys.disabled():
         print(f"\n{tell(found, time.monotonic() - started_s)}")
     assert sum(outcome.commands for outcome in found) >= SEEDS * COMMANDS
@@ -35,7 +35,7 @@ def test_three_hundred_histories(capsys):
 def test_histories_until_the_time_is_over(capsys):
     started_s = time.monotonic()
     found = []
-    for outcome in outcomes(count(SEEDS)):
+    for outcome in outcomes(count(SEEDS), outcome_of):
         found.append(outcome)
         if time.monotonic() - started_s > LONG_S:
             break

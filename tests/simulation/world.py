@@ -68,7 +68,7 @@ class World:
         deadline_ns = self.now_ns + within_ns
         while not until():
             if not self._queue or self._queue[0][0] > deadline_ns:
-                self.now_ns = deadline_ns
+                self.now_ns = max(self.now_ns, deadline_ns)  # a call that blocked may have ended later
                 return False
             self._step()
         return True
