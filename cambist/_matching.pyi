@@ -161,6 +161,11 @@ class PlainOrder:
 def split(output: bytes) -> list[bytes]:
     """One record per command: its RESULT and the events it caused. Raises ValueError."""
 
+def log_header(
+    kind: int, version: int, first_sequence: int, epoch: int, commands: int, previous: bytes, payload: bytes
+) -> tuple[bytes, bytes]:
+    """Header of a log record (docs/formats/log.md), and what the next one calls `previous`."""
+
 def constants() -> dict[str, dict[str, int]]: ...
 def time_each(engine: Engine, batches: list[bytes]) -> list[int]:
     """Nanoseconds of each `apply`, measured inside Rust; one command per batch."""

@@ -22,7 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{word: set() for word in VOCABULARY},
     "candles": {"money"},
     "engine": {"_matching"} | VOCABULARY,
-    "log": {"engine"} | VOCABULARY,
+    "log": {"_matching", "engine"} | VOCABULARY,
     "store": VOCABULARY,
     "feed": VOCABULARY,
     "supervisor": VOCABULARY,

@@ -13,6 +13,8 @@ from typing import NamedTuple, TypeAlias
 
 from xxhash import xxh3_64_intdigest, xxh3_128_digest
 
+from cambist._matching import log_header
+
 SECTOR = 512
 ALIGNMENT = 64  # of every record, and the size of a header
 VERSION = 1
@@ -23,8 +25,6 @@ _HEADER = Struct("<4sBBHQIIII16sQ")
 _CHECKSUM = Struct("<Q")
 # docs/formats/commands.md: first_sequence, time, epoch, count, length, reserved
 _BATCH = Struct("<QqIIII")
-_ZERO_SECTOR = bytes(SECTOR)
-_ZERO_COLUMN = bytes(SECTOR // ALIGNMENT)
 _PADDING = [b"\xff" * (ALIGNMENT - end) for end in range(ALIGNMENT)]
 
 
@@ -87,14 +87,6 @@ def chain_after(raw_header: bytes) -> bytes:
     return xxh3_128_digest(raw_header)
 
 
-def _holds_zero_sector(payload: bytes) -> bool:
-    """Whether 512 zero bytes follow each other anywhere.
-
-    Every 64th byte is looked at first, which is cheaper: a run of 512 has eight of those in a row.
-    """
-    return _ZERO_COLUMN in payload[::ALIGNMENT] and _ZERO_SECTOR in payload
-
-
 Parts: TypeAlias = tuple[bytes, bytes, bytes]  # header, payload, padding
 
 
@@ -143,21 +135,8 @@ class RecordChain:
         return self._make(Kind.SEGMENT, 0, payload)
 
     def _make(self, kind: Kind, count: int, payload: bytes) -> Parts:
-        fields = _HEADER.pack(
-            _MAGIC,
-            kind,
-            _holds_zero_sector(payload),
-            VERSION,
-            self.last_sequence + 1,
-            self.epoch,
-            count,
-            len(payload),
-            0,
-            self.chain,
-            xxh3_64_intdigest(payload),
-        )
-        header = fields + _CHECKSUM.pack(xxh3_64_intdigest(fields))
-        self.chain = chain_after(header)
+        next_sequence = self.last_sequence + 1
+        header, self.chain = log_header(kind, VERSION, next_sequence, self.epoch, count, self.chain, payload)
         return header, payload, padding(len(payload))
 
 

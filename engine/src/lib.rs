@@ -3,7 +3,7 @@
 //! `Engine::apply` takes a batch of commands (docs/formats/commands.md) and returns their events
 //! (docs/formats/events.md). It knows nothing of files, networks, clocks or Python; `python.rs` and `desk.rs` are
 //! the only files that know the latter. `plain.rs` and `decimal.rs` are beside it: they spell commands and answers for
-//! the gateway.
+//! the gateway; so is `log_record.rs`.
 #![deny(unsafe_code)]
 
 mod admin;
@@ -22,6 +22,7 @@ mod ladder;
 pub mod ledger;
 pub mod limits;
 pub mod lists;
+pub mod log_record;
 pub mod market;
 mod money;
 mod order_ids;

@@ -19,6 +19,7 @@ use crate::book::Order;
 use crate::command::Filters;
 use crate::desk::{HmacKey, PlainDesk, PlainOrder, PlainTerms};
 use crate::engine::{Broken, Engine};
+use crate::log_record;
 use crate::market::Rates;
 use crate::special::Special;
 use crate::wire::*;
@@ -413,6 +414,25 @@ fn split<'py>(output: &Bound<'py, PyBytes>) -> PyResult<Vec<Bound<'py, PyBytes>>
     }
 }
 
+/// The header of a log record, and what the next one calls `previous`.
+#[pyfunction]
+#[allow(clippy::too_many_arguments)]
+fn log_header<'py>(
+    py: Python<'py>,
+    kind: u8,
+    version: u16,
+    first_sequence: u64,
+    epoch: u32,
+    commands: u32,
+    previous: &[u8],
+    payload: &[u8],
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let previous = previous.try_into()?;
+    let place = log_record::Place { kind, version, first_sequence, epoch, commands, previous };
+    let header = log_record::header(&place, payload);
+    Ok((PyBytes::new(py, &header), PyBytes::new(py, &log_record::digest(&header))))
+}
+
 /// Every code of the formats, so that Python's enums can be held equal to them.
 #[pyfunction]
 fn constants(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
@@ -489,6 +509,7 @@ fn _matching(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PlainDesk>()?;
     module.add_class::<PlainOrder>()?;
     module.add_function(wrap_pyfunction!(split, module)?)?;
+    module.add_function(wrap_pyfunction!(log_header, module)?)?;
     module.add_function(wrap_pyfunction!(constants, module)?)?;
     module.add_function(wrap_pyfunction!(time_each, module)?)
 }
