@@ -313,7 +313,7 @@ def _come_again(db: Connection, row: Row[Any], block: Block, output: Output) -> 
     elif row.state == State.ORPHANED:
         changes |= {"state": State.SEEN}
     elif row.state == State.REVERSED:
-        # Its reference is spent: the coins are ours, and nobody has them until a person gives them to somebody.
+        # Its reference is spent: the coins are ours, and nobody has them until a person gives them away.
         changes |= {"reason": "it was reversed, and has come again"}
         networks.halt(
             db, networks.by_id(db, row.asset_network_id), f"deposit {row.id} was reversed and has come again"
