@@ -71,7 +71,7 @@ def create_app(
         markets,
         streaming.feed,
         streaming.listen_keys,
-        OrderLimits(settings.limits, neighbours),
+        OrderLimits(settings.limits, neighbours, clock),
         history,
         OfficeCalls(settings.office_file),
     )

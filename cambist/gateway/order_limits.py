@@ -10,12 +10,14 @@ when an account is at a limit, the engine is asked which of its orders from here
 Known limit: a gateway's counts live in its process and start at zero with it.
 """
 
-from collections.abc import Container
+import time
+from collections.abc import Callable, Container
 from itertools import islice
 
 from cambist.gateway import errors
 from cambist.gateway.errors import ApiError
 from cambist.gateway.neighbours import Neighbours, News
+from cambist.intervals import NS_PER_S
 from cambist.settings import Limits
 
 DAY_S = 86_400
@@ -54,8 +56,14 @@ class Tally:
 
 
 class OrderLimits:
-    def __init__(self, limits: Limits, neighbours: Neighbours | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        neighbours: Neighbours | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._neighbours = neighbours
+        self._clock = clock  # Unix nanoseconds: a fill comes without a request that would say when
         self._most_10s = limits.orders_10s or NO_LIMIT
         self._most_1d = limits.orders_1d or NO_LIMIT
         self._is_off = not (limits.orders_10s or limits.orders_1d)
@@ -66,10 +74,7 @@ class OrderLimits:
         tally = self._tallies.get(account)
         if tally is None:
             tally = self._tallies[account] = Tally(account)
-        if now_s // 10 != tally.nth_10s:
-            tally.nth_10s, tally.count_10s, tally.elsewhere_10s = now_s // 10, 0, 0
-            if now_s // DAY_S != tally.nth_1d:
-                tally.nth_1d, tally.count_1d, tally.elsewhere_1d = now_s // DAY_S, 0, 0
+        _begin_anew(tally, now_s)
         if self._neighbours is not None and not self._neighbours.is_alone:
             self._look_elsewhere(tally)
         return tally
@@ -157,6 +162,7 @@ class OrderLimits:
         return tally is not None and tally.unfilled.pop(order_id, False)
 
     def _forgive(self, tally: Tally) -> None:
+        _begin_anew(tally, self._clock() // NS_PER_S)
         self._look_elsewhere(tally)  # the counts of all are what cannot be below zero
         tally.count_10s = max(0, tally.count_10s - FORGIVEN_BY_MAKER_10S)
         tally.count_1d = max(0, tally.count_1d - FORGIVEN_BY_MAKER_1D)
@@ -197,6 +203,14 @@ class OrderLimits:
     def _tell(self, account: int, order_id: int, *, is_fill: bool) -> None:
         if self._neighbours is not None and not self._neighbours.is_alone:
             self._neighbours.tell(News(account, order_id, is_fill))
+
+
+def _begin_anew(tally: Tally, now_s: int) -> None:
+    """With each interval."""
+    if now_s // 10 != tally.nth_10s:
+        tally.nth_10s, tally.count_10s, tally.elsewhere_10s = now_s // 10, 0, 0
+        if now_s // DAY_S != tally.nth_1d:
+            tally.nth_1d, tally.count_1d, tally.elsewhere_1d = now_s // DAY_S, 0, 0
 
 
 def _end_10s(tally: Tally) -> int:

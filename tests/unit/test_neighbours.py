@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cambist.gateway import neighbours as module
@@ -13,6 +13,7 @@ from cambist.gateway.errors import ApiError
 from cambist.gateway.limits import BAN_SHORTEST_S, MINUTE_S, REFUSED_BEFORE_BAN, RequestLimits
 from cambist.gateway.neighbours import FORGOTTEN_AFTER_S, GATEWAYS_MAX, Neighbours, News, TooManyGateways
 from cambist.gateway.order_limits import OrderLimits
+from cambist.intervals import NS_PER_S
 from cambist.settings import Limits
 
 NOW = 1_700_000_040  # a minute begins
@@ -184,12 +185,20 @@ HAPPENINGS = st.lists(
 
 
 @given(happenings=HAPPENINGS)
+# The fill is seen where the account has sent nothing yet in this interval.
+@example(happenings=[("placed", 1, 0), ("later", 10, 0), ("placed", 0, 1), ("filled", 0, 0)])
 @settings(max_examples=60, deadline=None)
 def test_order_counts_are_those_of_one_gateway(tmp_path_factory, happenings):
     limits = Limits(orders_10s=1_000, orders_1d=1_000)
     with ExitStack() as stack:
-        two = [OrderLimits(limits, each) for each in joined(tmp_path_factory.mktemp("two"), stack)]
-        one, now_s = OrderLimits(limits), NOW
+        now_s = NOW
+
+        def clock() -> int:
+            return now_s * NS_PER_S
+
+        neighbours = joined(tmp_path_factory.mktemp("two"), stack)
+        two = [OrderLimits(limits, each, clock) for each in neighbours]
+        one = OrderLimits(limits, clock=clock)
         placed: set[int] = set()
         for what, number, order_id in [*happenings, ("looked at", 0, 0)]:
             if what == "later":
@@ -213,7 +222,7 @@ def test_order_counts_are_those_of_one_gateway(tmp_path_factory, happenings):
 
 
 def test_an_account_at_its_limit_is_so_at_every_gateway(two):
-    first, second = (OrderLimits(LIMITS, each) for each in two)
+    first, second = (OrderLimits(LIMITS, each, lambda: NOW * NS_PER_S) for each in two)
     for order_id in range(6):
         first.placed(first.of(ANN, NOW), order_id, is_open=True)
     for order_id in range(6, 10):
@@ -225,7 +234,7 @@ def test_an_account_at_its_limit_is_so_at_every_gateway(two):
 
 
 def test_a_fill_seen_elsewhere_takes_off_what_a_fill_takes_off(two):
-    first, second = (OrderLimits(LIMITS, each) for each in two)
+    first, second = (OrderLimits(LIMITS, each, lambda: NOW * NS_PER_S) for each in two)
     first.placed(first.of(ANN, NOW), 1, is_open=True)
     for order_id in range(2, 8):
         second.placed(second.of(ANN, NOW), order_id, is_open=True)

@@ -5,6 +5,7 @@ import pytest
 from cambist.gateway import order_limits
 from cambist.gateway.errors import ApiError
 from cambist.gateway.order_limits import DAY_S, OrderLimits
+from cambist.intervals import NS_PER_S
 from cambist.settings import Limits
 
 NOW = 1_700_000_040  # the first second of ten
@@ -16,7 +17,9 @@ class Counted:
     """An account's orders by name, and its unfilled order count."""
 
     def __init__(self, *, per_10s: int = 0, per_day: int = 0) -> None:
-        self.limits = OrderLimits(Limits(orders_10s=per_10s, orders_1d=per_day))
+        self.limits = OrderLimits(
+            Limits(orders_10s=per_10s, orders_1d=per_day), clock=lambda: self.now_s * NS_PER_S
+        )
         self._interval = 0 if per_10s else 1
         self.now_s = NOW
         self._ids: dict[str, int] = {}
