@@ -1,11 +1,18 @@
 """The attacks on the back office that the threat analysis names, each over real HTTP."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+
 import msgspec
 import pytest
 from cryptography.exceptions import InvalidSignature
 from sqlalchemy import text, update
 
+from cambist.accounts import web_sessions
 from cambist.console import changes
+from cambist.console.app import COOKIE
+from cambist.console.openapi import document
 from cambist.console.routes import PREFIX, ROUTES
 from cambist.control.exchange import Request
 from cambist.control.protocol import OwnRequest, read_request
@@ -16,8 +23,9 @@ from cambist.staff.roles import ROLES, Action, Role
 from cambist.store.records import Records
 from cambist.store.wallet_tables import withdrawals
 from cambist.wallets import review
-from tests.integration.backoffice import COIN, TWO_ABOVE_ATOMS, BackOffice, back_office, refusal
+from tests.integration.backoffice import COIN, TWO_ABOVE_ATOMS, BackOffice, Colleague, back_office, refusal
 from tests.integration.rest_market import ok
+from tests.integration.spellings import operations, other_spellings
 
 WHY = {"reason": "because it has to be"}
 SIGNED_IN = {key: route for key, route in ROUTES.items() if route.action is not None}
@@ -37,6 +45,24 @@ def inside(path: str) -> str:
 
 def refused_rows(office: BackOffice, actor: str) -> int:
     return sum(1 for each, action, _ in office.audit() if (each, action) == (f"staff:{actor}", "refused"))
+
+
+@pytest.mark.parametrize(("method", "path"), SIGNED_IN)
+def test_A01_nothing_of_the_back_office_is_answered_to_a_stranger(office, method, path):
+    stranger = office.colleague("stranger")
+    for cookie in (None, "0" * 43):  # none, and one that was made up; as a customer's as well
+        if cookie is not None:
+            stranger.http.cookies.update({COOKIE: cookie, web_sessions.COOKIE: cookie})
+        answer = stranger.ask(method, inside(path), None if method == "GET" else {})
+        assert refusal(answer) == (401, "not_signed_in")
+
+
+def test_A01_a_colleagues_key_is_as_if_it_did_not_exist(office):
+    ann, bob = office.pair(Role.ADMINISTRATOR)
+    (theirs,) = bob.done("GET", "/me")["keys"]
+    for key in (theirs["id"], 987654321):
+        assert refusal(ann.ask("DELETE", f"/keys/{key}")) == (400, "key_invalid")
+    assert bob.done("GET", "/me")["keys"] == [theirs]
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -267,6 +293,37 @@ def test_A02_another_spelling_of_a_path_leads_nowhere(office, path):
             assert answer.status_code == (401 if each is somebody else 200)
         else:
             assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_A02_no_spelling_of_a_documented_path_opens_what_a_role_does_not(office, role):
+    somebody = office.colleague("nobody") if role is None else office.one(role)
+    allowed = set() if role is None else {*ROLES[role], Action.OWN_KEYS}
+    with connected(somebody) as ask:
+        for method, path in operations(document(ROUTES)):
+            action = ROUTES[method, path].action
+            if action is None or action in allowed:
+                continue
+            for spelled in other_spellings(path):
+                assert ask(method, spelled) in (401, 403, 404, 405), (method, spelled)
+
+
+@contextmanager
+def connected(somebody: Colleague) -> Iterator[Callable[[str, str], int]]:
+    """Gives the status of an answer to a path that goes out as it is; httpx would tidy it."""
+    cookies = "; ".join(f"{name}={value}" for name, value in somebody.http.cookies.items())
+    headers = {"cookie": cookies, "x-csrf-token": somebody.csrf, "origin": str(somebody.http.base_url)}
+    headers = {name: value.rstrip("/") for name, value in headers.items()}
+    connection = HTTPConnection(somebody.http.base_url.host, somebody.http.base_url.port, timeout=60)
+
+    def ask(method: str, path: str) -> int:
+        connection.request(method, path, headers=headers | {"content-type": "application/json"})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+
+    yield ask
+    connection.close()
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import pytest
 
 from cambist.accounts.api_keys import Scope
 from cambist.gateway.api import ENDPOINTS
+from cambist.gateway.documents.openapi import document
 from cambist.gateway.documents.operations import OPERATIONS
 from tests.integration.rest_market import RestMarket, Trader, rest_market
+from tests.integration.spellings import operations, other_spellings
 from tests.integration.test_openapi import PAIR, requests
 
 ADDRESS = "192.0.2.1"
@@ -103,3 +105,15 @@ def test_A01_a_key_without_the_scope_does_nothing(market, method, path):
     without = market.trader(other)
     for wanted in requests(method, path):
         assert without.refused(method, path, **wanted)[:2] == (401, -2015)
+
+
+def test_A02_no_spelling_of_a_documented_path_opens_what_a_key_does_not(market):
+    reads, trades = market.trader(Scope.READ), market.trader(Scope.TRADE)
+    for method, path in operations(document()):
+        scope = ENDPOINTS[path][method].scope
+        if scope is None:
+            continue
+        without = trades if scope is Scope.READ else reads
+        for spelled in other_spellings(path):
+            assert market.client.request(method, spelled).status_code in (401, 404, 405), (method, spelled)
+            assert without.request(method, spelled).status_code in (401, 404, 405), (method, spelled)
