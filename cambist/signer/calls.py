@@ -13,10 +13,12 @@ from cambist.signer.payment import Approval, Payment
 
 FRAME_MAX_BYTES = 1 << 20
 INDEXES_MAX = 1_000
+INPUTS_MAX = 500
 
 UINT256_MAX = (1 << 256) - 1
 _Nonce = Annotated[int, Meta(ge=0, le=(1 << 62))]
 _Network = Annotated[str, Meta(min_length=1, max_length=16)]
+_Input = Annotated[str, Meta(min_length=1, max_length=128)]
 _Index = Annotated[int, Meta(ge=0, lt=1 << 31)]
 
 
@@ -25,12 +27,17 @@ class Call(Struct, frozen=True, kw_only=True, tag_field="call", forbid_unknown_f
 
 
 class Terms(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a transaction is to be made. It costs at most `gas` times `max_fee`."""
+    """How a transaction is to be made. It costs at most `gas` times `max_fee`.
+
+    `inputs` are the outputs that it spends, as the family of the chain writes them; none where addresses have
+    balances. `nonce` is the next of the sender's: of all transactions at one nonce a chain takes one at most.
+    """
 
     nonce: _Nonce
     gas: _Nonce
     max_fee: _Nonce
     priority_fee: _Nonce
+    inputs: Annotated[tuple[_Input, ...], Meta(max_length=INPUTS_MAX)] = ()
 
     @property
     def fee_max_units(self) -> int:

@@ -17,7 +17,7 @@ from webauthn.helpers import (
 )
 
 from cambist.errors import Refused
-from cambist.signer import approvals, ethereum, store
+from cambist.signer import approvals, families, store
 from cambist.signer.service import ORIGINS, RP_ID
 from cambist.signer.store import Limits, Network
 
@@ -52,7 +52,7 @@ def set_limits(db: Connection, limits: Limits) -> None:
     """Raises NotSetUp for a network that is unknown, ValueRefused, AddressRefused for the contract."""
     store.network(db, limits.network)
     if limits.contract:
-        ethereum.require_address(limits.contract)
+        families.of(limits.network).require_address(limits.contract)
     _require_positive(per_payment=limits.per_payment, per_hour=limits.per_hour, per_day=limits.per_day)
     if limits.two_above < 0:
         raise ValueRefused("two_above is at least 0: then every payment takes two")

@@ -7,11 +7,13 @@ that has put something else into them (an empty recipient, other units) is found
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_utils.address import is_checksum_address
 from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
-from cambist.errors import Broken, Refused
+from cambist.errors import Broken
 from cambist.signer.calls import UINT256_MAX, Signed, Terms
+from cambist.signer.family import AddressRefused, AmountRefused
 from cambist.signer.keystore import Key
 
 TRANSFER = keccak(text="transfer(address,uint256)")[:4]
@@ -21,14 +23,17 @@ _ADDRESS_LENGTH = 42
 _RESERVED_BELOW = 1 << 16
 
 
-class AddressRefused(Refused):
-    """Nobody could move what is sent there."""
-
-    code = "address_refused"
+def address(key: Key) -> str:
+    return key.address
 
 
-class AmountRefused(Refused):
-    code = "amount_refused"
+def normal_address(text: str) -> str:
+    """In lower case. Mixed case must be right by its checksum (EIP-55). Raises AddressRefused."""
+    lower = text.lower()
+    if text not in (lower, "0x" + text[2:].upper()) and not is_checksum_address(text):
+        raise AddressRefused("the address's capital letters do not fit: it was mistyped")
+    require_address(lower)
+    return lower
 
 
 def require_address(address: str, contract: str = "") -> None:
@@ -73,6 +78,11 @@ def pay(key: Key, chain_id: int, contract: str, to: str, amount_units: int, term
     raw = bytes(signed.raw_transaction)
     _require_same(raw, wanted, key)
     return Signed(raw=raw, txid="0x" + keccak(raw).hex())
+
+
+def inputs(raw: bytes) -> tuple[str, ...]:
+    """Addresses have balances here."""
+    return ()
 
 
 def _require_same(raw: bytes, wanted: dict[str, object], key: Key) -> None:

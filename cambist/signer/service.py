@@ -9,10 +9,11 @@ that has paid for one thing never pays for another. Sweeps and gas move coins am
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import Connection, Row, insert, select
 
 from cambist.errors import Conflict, Refused
-from cambist.signer import approvals, ethereum, store
+from cambist.signer import approvals, families, store
 from cambist.signer.approvals import Page
 from cambist.signer.calls import (
     AnyAnswer,
@@ -31,6 +32,7 @@ from cambist.signer.calls import (
     SignWithdrawal,
     Terms,
 )
+from cambist.signer.family import AddressRefused, Family
 from cambist.signer.keystore import Key, Keystore
 from cambist.signer.payment import Payment
 from cambist.signer.store import Network, Store
@@ -92,7 +94,7 @@ class Signer:
                 network.name: NetworkInfo(
                     chain_id=network.chain_id,
                     xpub=self._keys.deposits_xpub,
-                    hot_address=self._keys.hot.address,
+                    hot_address=families.of(network.name).address(self._keys.hot),
                 )
                 for network in store.all_networks(db)
             }
@@ -101,7 +103,8 @@ class Signer:
     def _derive(self, call: Derive) -> Derived:
         with self._store.read() as db:
             store.network(db, call.network)
-        return Derived(addresses=[self._keys.deposit(index).address for index in call.indexes])
+        address = families.of(call.network).address
+        return Derived(addresses=[address(self._keys.deposit(index)) for index in call.indexes])
 
     def _withdrawal(self, call: SignWithdrawal) -> Signed:
         payment, terms = call.payment, call.terms
@@ -109,9 +112,10 @@ class Signer:
         with self._store.write() as db:
             network = self._network_of(db, payment)
             self._require_approved(db, call, digest)
-            ethereum.require_address(payment.address, payment.contract)
-            if payment.address == self._keys.hot.address:
-                raise ethereum.AddressRefused("a withdrawal to the hot address pays nobody")
+            family = families.of(network.name)
+            family.require_address(payment.address, payment.contract)
+            if payment.address == family.address(self._keys.hot):
+                raise AddressRefused("a withdrawal to the hot address pays nobody")
             sent = store.signed.c
             earlier = _signed(db, sent.kind == WITHDRAWAL, sent.subject == payment.withdrawal)
             for row in earlier:
@@ -147,7 +151,7 @@ class Signer:
                 subject=call.index,
                 digest=b"",
                 contract=call.contract,
-                to=self._keys.hot.address,
+                to=families.of(network.name).address(self._keys.hot),
                 amount=call.amount_units,
                 terms=call.terms,
             )
@@ -165,21 +169,21 @@ class Signer:
                 subject=call.index,
                 digest=b"",
                 contract="",
-                to=self._keys.deposit(call.index).address,
+                to=families.of(network.name).address(self._keys.deposit(call.index)),
                 amount=call.amount_units,
                 terms=call.terms,
             )
 
     def _recall(self, call: Recall) -> Recalled:
-        sent = store.signed
+        sent, family = store.signed, families.of(call.network)
         with self._store.read() as db:
             rows = _signed(
                 db,
                 sent.c.network == call.network,
-                sent.c.sender == self._keys.hot.address,
+                sent.c.sender == family.address(self._keys.hot),
                 sent.c.nonce >= call.from_nonce,
             )
-        return Recalled(signed=[_remembered(row) for row in rows[:_RECALLED_MAX]])
+        return Recalled(signed=[_remembered(row, family) for row in rows[:_RECALLED_MAX]])
 
     def _network_of(self, db: Connection, payment: Payment) -> Network:
         network = store.network(db, payment.network)
@@ -221,26 +225,29 @@ class Signer:
         amount: int,
         terms: Terms,
     ) -> Signed:
-        sent = store.signed
+        sent, family = store.signed, families.of(network.name)
+        sender = family.address(key)
         at_nonce = _signed(
-            db, sent.c.network == network.name, sent.c.sender == key.address, sent.c.nonce == terms.nonce
+            db, sent.c.network == network.name, sent.c.sender == sender, sent.c.nonce == terms.nonce
         )
         same = (kind, subject, digest, contract, str(amount), terms)
         for row in at_nonce:
-            known = (row.kind, row.subject, row.digest, row.contract, row.amount, store.terms_of(row))
+            known = (row.kind, row.subject, row.digest, row.contract, row.amount, _terms(row, family))
             if known == same:
                 return Signed(raw=row.raw, txid=row.txid)
             # Whatever is swept, one of both is mined, and both go to the same place.
             if kind != SWEEP and known[:-1] != same[:-1]:
-                raise SignedOtherwise(f"nonce {terms.nonce} of {key.address} has paid for something else")
+                raise SignedOtherwise(f"nonce {terms.nonce} of {sender} has paid for something else")
+            if not _excludes(known[-1], terms):
+                raise SignedOtherwise(f"both this and what was signed at nonce {terms.nonce} could be paid")
         self._require_fee(db, network, contract, amount, terms, [] if kind == SWEEP else at_nonce)
-        made = ethereum.pay(key, network.chain_id, contract, to, amount, terms)
+        made = family.pay(key, network.chain_id, contract, to, amount, terms)
         values = {
             "network": network.name,
             "kind": kind,
             "subject": subject,
             "digest": digest,
-            "sender": key.address,
+            "sender": sender,
             "contract": contract,
             "amount": str(amount),
             "nonce": terms.nonce,
@@ -310,14 +317,23 @@ def _fees_since(db: Connection, network: str, since_ns: int) -> int:
     return sum(dearest.values())
 
 
-def _remembered(row: Row[Any]) -> Remembered:
+def _terms(row: Row[Any], family: Family) -> Terms:
+    return structs.replace(store.terms_of(row), inputs=family.inputs(row.raw))
+
+
+def _excludes(one: Terms, other: Terms) -> bool:
+    """Whether a chain takes only one of both, which have one nonce."""
+    return not one.inputs or not set(one.inputs).isdisjoint(other.inputs)
+
+
+def _remembered(row: Row[Any], family: Family) -> Remembered:
     return Remembered(
         kind=row.kind,
         subject=row.subject,
         sender=row.sender,
         contract=row.contract,
         amount_units=int(row.amount),
-        terms=store.terms_of(row),
+        terms=_terms(row, family),
         raw=row.raw,
         txid=row.txid,
     )

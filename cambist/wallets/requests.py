@@ -6,7 +6,6 @@ engine says when it holds the amount.
 
 from typing import Any, NamedTuple
 
-from eth_utils.address import is_checksum_address
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from cambist.accounts import address_book, mail, policy
@@ -17,7 +16,8 @@ from cambist.accounts.policy import SensitiveAct
 from cambist.accounts.web_sessions import WebSession
 from cambist.errors import Conflict, Refused
 from cambist.money import format_atoms
-from cambist.signer import ethereum
+from cambist.signer import families
+from cambist.signer.family import AddressRefused
 from cambist.store.wallet_tables import asset_networks, withdrawals
 from cambist.wallets import networks, review
 from cambist.wallets.networks import AssetNetwork, NotWhole
@@ -67,19 +67,12 @@ class Wanted(NamedTuple):
     via: str = "web"
 
 
-def normal_address(text: str) -> str:
-    """In the one spelling that is stored. Mixed case must be right by its checksum (EIP-55).
-
-    Raises AddressInvalid, also for one that nobody has a key to.
-    """
-    lower = text.lower()
-    if text not in (lower, "0x" + text[2:].upper()) and not is_checksum_address(text):
-        raise AddressInvalid("the address's capital letters do not fit: it was mistyped")
+def normal_address(network: str, text: str) -> str:
+    """In the one spelling that is stored. Raises AddressInvalid, also for one that nobody has a key to."""
     try:
-        ethereum.require_address(lower)
-    except ethereum.AddressRefused as problem:
+        return families.of(network).normal_address(text)
+    except AddressRefused as problem:
         raise AddressInvalid(str(problem)) from None
-    return lower
 
 
 def request(db: Connection, person: Person, wanted: Wanted, by: WebSession | Scope, now_ns: int) -> int:
@@ -90,7 +83,7 @@ def request(db: Connection, person: Person, wanted: Wanted, by: WebSession | Sco
     """
     policy.may(person, SensitiveAct.WITHDRAW, by, now_ns)
     asset = asset_on(db, wanted.asset, wanted.network)
-    address = normal_address(wanted.address)
+    address = normal_address(asset.network, wanted.address)
     known = _named(db, person, wanted.name)
     if known is not None:
         return _same(known, asset, address, wanted)

@@ -17,7 +17,7 @@ from cambist.errors import Refused
 from cambist.signer import console, ethereum, keystore, store
 from cambist.signer.approvals import NotApproved
 from cambist.signer.calls import Declined, Recall, Recalled, Signed, SignGas, SignSweep, SignWithdrawal, Terms
-from cambist.signer.ethereum import AddressRefused, AmountRefused
+from cambist.signer.family import AddressRefused, AmountRefused
 from cambist.signer.keystore import Keystore, KeystoreUnusable
 from cambist.signer.server import SignerServer
 from cambist.signer.service import DAY_NS, HOUR_NS, OverLimit, SignedOtherwise, Signer, WrongExchange

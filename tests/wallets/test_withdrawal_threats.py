@@ -149,9 +149,13 @@ def test_W16_nothing_is_sent_where_nobody_has_a_key(site: PayoutSite, address: s
 
 def test_W16_an_address_is_taken_in_either_spelling_and_its_checksum_is_checked() -> None:
     mixed = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"  # EIP-55, first example
-    assert requests.normal_address(mixed) == requests.normal_address(mixed.lower()) == mixed.lower()
+    assert (
+        requests.normal_address("ETH", mixed)
+        == requests.normal_address("ETH", mixed.lower())
+        == mixed.lower()
+    )
     with pytest.raises(AddressInvalid):
-        requests.normal_address(mixed.replace("aA", "Aa"))
+        requests.normal_address("ETH", mixed.replace("aA", "Aa"))
 
 
 def test_W16_tokens_and_our_own_hot_address_are_no_destinations(site: PayoutSite) -> None:
