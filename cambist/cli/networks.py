@@ -7,7 +7,14 @@ import click
 
 from cambist.cli.door import ask
 from cambist.cli.output import answers
-from cambist.control.networks import AddNetwork, HaltNetwork, ListNetworks, SetNetwork, TermChanges
+from cambist.control.networks import (
+    AddNetwork,
+    HaltNetwork,
+    ListNetworks,
+    ListUnexplained,
+    SetNetwork,
+    TermChanges,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,6 +69,16 @@ def add_network(network: str, asset: str, contract: str, decimals: int, **change
 def list_networks() -> Any:
     """Show which assets are on which networks, and on what terms."""
     return ask(ListNetworks())
+
+
+@network.command()
+@answers
+def unexplained() -> Any:
+    """Show transactions of our addresses that the records have not made, and what they can have paid.
+
+    Two people at the console explain them (`network.explain`); until then payouts do not go on.
+    """
+    return ask(ListUnexplained())
 
 
 @network.command("set")

@@ -10,8 +10,7 @@ from sqlalchemy.exc import DatabaseError
 
 from cambist.account_api.errors import NotSignedIn
 from cambist.control.client import running
-from cambist.control.protocol import OnBehalf, OwnRequest
-from cambist.control.records import ResumePayouts
+from cambist.control.protocol import DecidedRequest, OnBehalf, OwnRequest
 from cambist.errors import Unavailable
 from cambist.settings import Settings
 from cambist.staff.challenges import Challenges
@@ -75,7 +74,7 @@ class Call:
             yield db
             self.console.records.audit.append(db, Act(self.me().actor, action, details, self.now_ns))
 
-    def ask(self, request: OwnRequest | ResumePayouts, reason: str) -> Any:
+    def ask(self, request: OwnRequest | DecidedRequest, reason: str) -> Any:
         """What the exchange answers to an operator's request on behalf of who asks.
 
         Raises RequestFailed, or Unavailable if no exchange runs.

@@ -27,7 +27,7 @@ from cambist.control.markets import (
     SetMarketFilters,
     SetMarketState,
 )
-from cambist.control.networks import AddNetwork, HaltNetwork, SetNetwork
+from cambist.control.networks import AddNetwork, ExplainSend, HaltNetwork, SetNetwork
 from cambist.control.records import ResumePayouts
 from cambist.control.staff import InviteStaff
 from cambist.errors import Refused, Unavailable
@@ -48,10 +48,15 @@ Proposable = (
     | SetNetwork
     | HaltNetwork
     | ResumePayouts
+    | ExplainSend
     | InviteStaff
 )
 # Who may propose it, and who may decide it; everything else: CONFIGURE.
-_NEEDS: dict[type, Action] = {ResumePayouts: Action.RESUME_PAYOUTS, InviteStaff: Action.MANAGE_STAFF}
+_NEEDS: dict[type, Action] = {
+    ResumePayouts: Action.RESUME_PAYOUTS,
+    ExplainSend: Action.RESUME_PAYOUTS,
+    InviteStaff: Action.MANAGE_STAFF,
+}
 FEE_MAX = "0.02"
 
 _read = msgspec.json.Decoder[Proposable](Proposable).decode

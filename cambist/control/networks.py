@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import msgspec
 
 from cambist.control.exchange import Caller, Exchange, Request
-from cambist.engine.commands import AccountClass, AccountCreate, Permission
+from cambist.engine.commands import AccountClass, AccountCreate, Correction, Permission
+from cambist.engine.system_accounts import LOSS
 from cambist.money import format_atoms, parse_atoms
 from cambist.settings import Settings
-from cambist.wallets import chains, listing, networks
+from cambist.store.audit import Act
+from cambist.wallets import chains, listing, networks, strange
 from cambist.wallets.listing import Terms, TokenUnfit
 from cambist.wallets.networks import AssetNetwork
 
@@ -139,6 +141,54 @@ class HaltNetwork(Request, tag="network.halt"):
                 networks.halt(db, asset, self.reason)
             exchange.records.audit.append(db, caller.act(self))
             return _shown(networks.by_id(db, asset.id))
+
+
+class ListUnexplained(Request, tag="network.unexplained"):
+    def perform(self, exchange: Exchange, caller: Caller) -> list[dict[str, Any]]:
+        with exchange.records.read() as db:
+            return [each._asdict() for each in strange.unexplained(db)]
+
+
+class ExplainSend(Request, tag="network.explain"):
+    """By two people at the console: what a transaction was that these records have not made.
+
+    The payment of `withdrawal`, or, if that is None, coins that are lost: the loss account pays for them.
+    """
+
+    network: str
+    txid: str
+    withdrawal: Annotated[int, msgspec.Meta(ge=1)] | None
+
+    def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        act = caller.act(self)
+        if self.withdrawal is None:
+            self._write_off(exchange, act)
+        with exchange.records.write() as db:
+            if self.withdrawal is None:
+                strange.explain_as_lost(db, self.network, self.txid)
+            else:
+                strange.explain_as_payment(db, self.network, self.txid, self.withdrawal)
+                exchange.records.audit.append(db, act)
+            return {"unexplained": len(strange.unexplained(db))}
+
+    def _write_off(self, exchange: Exchange, act: Act) -> None:
+        """Done again after whatever came in between, it is the same command and counts once."""
+        with exchange.records.read() as db:
+            row = strange.waiting(db, self.network, self.txid)
+            asset = strange.asset_of(db, row)
+        lost_units = strange.lost_units(row)
+        if asset is None or not lost_units:
+            return
+        exchange.execute(
+            act,
+            Correction(
+                account=LOSS,
+                market=asset.asset,
+                counter_account=asset.mirror,
+                amount_atoms=asset.atoms_up(lost_units),
+                reference=f"lost:{self.network}:{self.txid}".encode(),
+            ),
+        )
 
 
 def _code(settings: Settings, network: str, contract: str, decimals: int) -> str:

@@ -15,7 +15,14 @@ from cambist.control.markets import (
     SetMarketFilters,
     SetMarketState,
 )
-from cambist.control.networks import AddNetwork, HaltNetwork, ListNetworks, SetNetwork
+from cambist.control.networks import (
+    AddNetwork,
+    ExplainSend,
+    HaltNetwork,
+    ListNetworks,
+    ListUnexplained,
+    SetNetwork,
+)
 from cambist.control.orders import CancelUserOrders
 from cambist.control.records import ResumePayouts, ShowAudit, ShowRecords
 from cambist.control.sandbox import CreditSandbox
@@ -105,6 +112,7 @@ OwnRequest: TypeAlias = (
     | ListNetworks
     | SetNetwork
     | HaltNetwork
+    | ListUnexplained
     | ShowRules
     | ActivateRules
     | CreditSandbox
@@ -118,17 +126,19 @@ OwnRequest: TypeAlias = (
 )
 
 
+# What two people have decided, and the operator alone cannot ask for.
+DecidedRequest: TypeAlias = ResumePayouts | ExplainSend
+
+
 class OnBehalf(Request, tag="on-behalf"):
     """What a member of the staff has asked for at the console, and why: the audit trail names that person.
 
-    Payouts go on by this only: two people have decided it there.
+    Payouts go on by this only, and what they wait for is explained by this only: two people have decided it.
     """
 
     of: Annotated[str, msgspec.Meta(min_length=1, max_length=ACTOR_LONGEST)]
     reason: str
-    request: (
-        OwnRequest | ResumePayouts
-    )  # which two people have decided, and the operator alone cannot ask for
+    request: OwnRequest | DecidedRequest
 
     def perform(self, exchange: Exchange, caller: Caller) -> Any:
         return self.request.perform(exchange, caller._replace(name=self.of, reason=self.reason))

@@ -12,6 +12,7 @@ from cambist.store import anchors, outbox
 from cambist.store.audit import Entry, Trail
 from cambist.store.secrets import Vault
 from cambist.store.sqlite import open_database
+from cambist.wallets import strange
 
 AUDIT_LIMIT = 1_000
 
@@ -21,6 +22,16 @@ class PayoutsStand(Refused):
 
     def __init__(self) -> None:
         super().__init__("payouts are not stopped")
+
+
+class Unexplained(Refused):
+    code = "unexplained_transactions"
+
+    def __init__(self, txid: str) -> None:
+        super().__init__(
+            f"nobody has said what {txid} was, a transaction of ours that these records have not made: "
+            "see `cambist network unexplained`"
+        )
 
 
 class ShowAudit(Request, tag="audit.show"):
@@ -54,6 +65,10 @@ class ResumePayouts(Request, tag="records.resume-payouts"):
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)]
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
+        with exchange.records.read() as db:
+            waiting = strange.unexplained(db)
+        if waiting:
+            raise Unexplained(waiting[0].txid)
         if not exchange.records.resume_payouts(caller.act(self)):
             raise PayoutsStand
         return {"payouts_stopped": None}

@@ -25,6 +25,8 @@ from cambist.match.recovery import Report
 from cambist.settings import FILE_NAME, Settings
 from cambist.store.records import Records
 
+_STOPPED = "restored from a backup: what was paid since then is not known here before people have looked"
+
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """Hashes are those at `sequence`, behind which `epoch` begins.
@@ -122,10 +124,12 @@ def _check_replay(settings: Settings, manifest: Manifest, report: Report) -> Eng
 
 
 def _check_records(settings: Settings) -> None:
-    """The records open with the restored secrets, and belong to the restored log."""
+    """The records open with the restored secrets, and belong to the restored log; nothing is paid yet."""
     records = Records.open(settings)
     try:
         records.bind_log(recovery.log_id(settings.log_directory))
         records.bind_mode(sandbox=settings.mode.sandbox)
+        with records.write() as db:
+            records.stop_payouts(db, _STOPPED)
     finally:
         records.close()

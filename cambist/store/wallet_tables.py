@@ -144,7 +144,8 @@ chain_balances = Table(
 )
 
 # Every transaction of ours, stored before it is sent. `subject` is the withdrawal's id, or the index of the
-# deposit address that is swept or funded. States: signed, sent, mined, final, replaced, failed.
+# deposit address that is swept or funded. States: signed, sent, mined, final, replaced, failed. One that was
+# found in a block and that these records have not made has no `raw`, and says who its `receiver` is.
 chain_sends = Table(
     "chain_sends",
     metadata,
@@ -157,6 +158,7 @@ chain_sends = Table(
     Column("contract", _ADDRESS, nullable=False),
     Column("amount_units", _UNITS, nullable=False),
     Column("raw", LargeBinary(8_192), nullable=False),
+    Column("receiver", _ADDRESS, nullable=False, server_default=""),
     Column("txid", _HASH, nullable=False),
     Column("state", String(16), nullable=False),
     Column("fee_units", _UNITS, nullable=False),

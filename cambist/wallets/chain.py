@@ -58,10 +58,26 @@ class Mined(NamedTuple):
     fee_units: int
 
 
+class Strange(NamedTuple):
+    """A transaction in a block that spends what is ours, and is none of those that we know.
+
+    `nonce` is the sender's; `receiver` is empty where it is no plain payment.
+    """
+
+    txid: str
+    sender: str
+    nonce: int
+    contract: str
+    receiver: str
+    amount_units: int
+    outcome: Mined
+
+
 class Block(NamedTuple):
     header: Header
     outputs: Sequence[Output]
     mined: Mapping[str, Mined]
+    strange: Sequence[Strange] = ()
 
 
 class Token(NamedTuple):
@@ -104,7 +120,8 @@ class Blocks(Protocol):
         """Of the branch that the node takes for the best. Raises NodeFailed, NodesDisagree."""
 
     def read(self, height: int, watched: Container[str], own: Container[str]) -> Block:
-        """A whole block: outputs to `watched` addresses, and what became of `own` transactions in it.
+        """A whole block: outputs to `watched` addresses, what became of `own` transactions in it, and others
+        that spend from a watched address.
 
         Raises NodeFailed unless all of it could be read, NodesDisagree.
         """
@@ -127,6 +144,9 @@ class Chain(Blocks, Protocol):
 
     def next_nonce(self, address: str) -> int:
         """The number of transactions of this address that are in blocks. Raises NodeFailed."""
+
+    def nonces_seen(self, address: str) -> int:
+        """The same with those that wait for a block at any of the nodes. Raises NodeFailed."""
 
     def terms(self, sender: str, nonce: int, contract: str, to: str, amount_units: int) -> Terms:
         """At what the network takes now. Raises NodeFailed; Refused if the chain would refuse the payment."""

@@ -77,7 +77,7 @@ class Payouts:
 
     def _recall(self, network: Network) -> None:
         """Takes in what the signer has signed and the records do not know."""
-        on_chain = self._chain.next_nonce(network.hot_address)
+        on_chain = self._chain.nonces_seen(network.hot_address)
         with self._records.read() as db:
             following = sends.following_nonce(db, network.name, network.hot_address)
         while remembered := self._signer.recall(network.name, following):
@@ -89,7 +89,7 @@ class Payouts:
             self._adopt(db, network)
         if on_chain > following:
             self._stop(
-                f"{network.name}: {on_chain} transactions of {network.hot_address} are in the chain, but the "
+                f"{network.name}: the chain has {on_chain} transactions of {network.hot_address}, but the "
                 f"records and the signer know of {following}"
             )
         self._is_recalled = True
@@ -109,7 +109,7 @@ class Payouts:
         ready = self._ready(network)
         if not ready:
             return False
-        on_chain = self._chain.next_nonce(network.hot_address)
+        on_chain = self._chain.nonces_seen(network.hot_address)
         funds = _Funds(self._records, self._chain, network)
         signed = 0
         for each in ready:

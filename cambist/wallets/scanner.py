@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from cambist.store.records import Records
 from cambist.store.wallet_tables import chain_blocks, chain_cursors
-from cambist.wallets import deposits, reconciliation, sends
+from cambist.wallets import deposits, reconciliation, sends, strange
 from cambist.wallets.chain import Block, Blocks, Header, NodesDisagree, Tip
 from cambist.wallets.watched import Watched
 
@@ -83,6 +83,7 @@ class Scanner:
         with self._records.write() as db:
             self._keep(db, block.header)
             self._move(db, height, tip.final_height)
+            strange.found(self._records, db, network, block, self._watched, self._clock())
             deposits.found(db, network, block, self._watched, self._clock())
             sends.mined(db, network, height, block.mined)
             sends.finish(db, network, min(tip.final_height, height))

@@ -4,7 +4,8 @@
                    -> failed                a block has it, but it moved nothing: its fee is gone all the same
                    -> replaced              another one with its nonce was mined
 
-A reorg takes what was in a block back to `sent`. `fee_units` counts from when it is in a block.
+A reorg takes what was in a block back to `sent`. `fee_units` counts from when it is in a block. What was
+found in a block without having been stored before has no bytes to send again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,9 @@ class Kind(StrEnum):
     WITHDRAWAL = "withdrawal"
     SWEEP = "sweep"
     GAS = "gas"
+    # Found in a block, and not made by these records: see cambist/wallets/strange.py.
+    UNKNOWN = "unknown"
+    LOST = "lost"
 
 
 class State(StrEnum):
@@ -73,7 +77,7 @@ class Stuck(NamedTuple):
 
 
 def next_nonce(db: Connection, network: str, sender: str, on_chain: int) -> int:
-    """`on_chain`: how many of the sender's transactions are in blocks, as the chain says.
+    """`on_chain`: how many of the sender's transactions the nodes have, in blocks or waiting for one.
 
     Raises SentElsewhere if that is more than were ever stored.
     """
@@ -126,6 +130,7 @@ def push(records: Records, chain: Chain, now_ns: int) -> int:
             .where(
                 chain_sends.c.network == chain.network,
                 chain_sends.c.state.in_(OPEN),
+                chain_sends.c.raw != b"",
                 or_(chain_sends.c.sent_at_ns.is_(None), chain_sends.c.sent_at_ns < now_ns - AGAIN_AFTER_NS),
             )
             .order_by(chain_sends.c.sender, chain_sends.c.nonce, chain_sends.c.id)

@@ -20,7 +20,7 @@ from cambist.settings import Wallets
 from cambist.store.records import Records
 from cambist.store.wallet_tables import chain_balances, chain_cursors
 from cambist.store.wallet_tables import networks as network_rows
-from cambist.wallets import fees, listing, networks, reconciliation, sends
+from cambist.wallets import fees, listing, networks, reconciliation, sends, strange
 from cambist.wallets.chain import Chain, Tip
 from cambist.wallets.deposits import Deposits
 from cambist.wallets.networks import Network
@@ -140,6 +140,7 @@ class NetworkService:
         with self._records.read() as db:
             cursor = db.execute(select(chain_cursors).where(chain_cursors.c.network == network)).one_or_none()
             assets = networks.all_of(db, network)
+            unexplained = [each.txid for each in strange.unexplained(db, network)]
             hot = self._network.hot_address if self._network else ""
             of_hot = (chain_balances.c.network == network, chain_balances.c.address == hot)
             held = {
@@ -148,6 +149,7 @@ class NetworkService:
             }
         problems = [self._unreachable, cursor.halted if cursor else ""]
         problems += [f"{asset.asset_name} is halted: {asset.halted}" for asset in assets if asset.halted]
+        problems += [f"{txid} is not explained, a transaction of ours" for txid in unexplained]
         problems += self._stalls(tip)
         problems += [
             f"the hot address has more {asset.asset_name} than its ceiling"

@@ -138,7 +138,7 @@ class Sweeps:
             sends.store(db, send, self._clock())
 
     def _terms(self, sender: str, contract: str, to: str, amount_units: int) -> Terms:
-        on_chain = self._chain.next_nonce(sender)
+        on_chain = self._chain.nonces_seen(sender)
         with self._records.read() as db:
             nonce = sends.next_nonce(db, self._chain.network, sender, on_chain)
         return self._chain.terms(sender, nonce, contract, to, amount_units)

@@ -4,7 +4,8 @@
               -> refused            the engine has not held the amount: too little, frozen, or suspended
                  held -> cancelled  by its owner, before the last approval
                       -> rejected   by somebody of the staff
-                                    sent -> failed    the chain took it and moved nothing
+                                    sent -> failed    the chain took it and moved nothing, or has something
+                                                      else in its place for good
 
 Cancelled, rejected and failed ones end (`ended_at_ns`) when the engine has released the hold. What was signed
 ends in no other way than the chain says: nothing is given back while it can still be paid. Whatever ends this
@@ -19,7 +20,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, select, update
 
 from cambist.accounts import mail
 from cambist.engine.commands import Hold, Release, Settle
@@ -92,9 +93,13 @@ class Withdrawals:
         """Whether there was something to do. Raises Unavailable; then the same is done again."""
         did = self._follow()
         did |= self._each((State.REQUESTED,), withdrawals.c.reason == "", self._hold)
-        unreleased = and_(withdrawals.c.ended_at_ns.is_(None), withdrawals.c.held_at_ns.is_not(None))
-        did |= self._each((State.CANCELLED, State.REJECTED, State.FAILED), unreleased, self._release)
+        if self._records.payouts_stopped() is None:  # while it is not known what was paid nothing goes back
+            did |= self._give_back()
         return self._each((State.CONFIRMED,), withdrawals.c.reason == "", self._settle) or did
+
+    def _give_back(self) -> bool:
+        unreleased = and_(withdrawals.c.ended_at_ns.is_(None), withdrawals.c.held_at_ns.is_not(None))
+        return self._each((State.CANCELLED, State.REJECTED, State.FAILED), unreleased, self._release)
 
     def _each(self, states: tuple[State, ...], wanted: Any, act: Callable[[Row[Any]], None]) -> bool:
         with self._records.read() as db:
@@ -159,7 +164,8 @@ class Withdrawals:
         with self._records.read() as db:
             sent = db.execute(_of_sends(self._network, (State.SIGNED,), _has_gone_out)).all()
             ended = db.execute(_of_sends(self._network, (State.SIGNED, State.SENT), _is_deep)).all()
-        if not sent and not ended:
+            overtaken = db.scalars(_overtaken(self._network)).all()
+        if not sent and not ended and not overtaken:
             return False
         with self._records.write() as db:
             for row in sent:
@@ -176,6 +182,9 @@ class Withdrawals:
                     height=row.sent_height,
                     confirmed_at_ns=self._clock(),
                 )
+            for number in overtaken:
+                reason = "another transaction has taken its place in the chain"
+                change(db, number, state=State.FAILED, reason=reason)
         return True
 
     def _tell_sent(self, db: Connection, row: Row[Any]) -> None:
@@ -279,6 +288,29 @@ def _of_sends(network: str, states: tuple[State, ...], wanted: ColumnElement[boo
         )
         .order_by(withdrawals.c.id, chain_sends.c.id)
         .limit(MANY)
+    )
+
+
+def _overtaken(network: str) -> Select[int]:
+    """Withdrawals that can be paid no more: for good, a block holds something else at their nonce."""
+    own, taker, other = chain_sends.alias(), chain_sends.alias(), chain_sends.alias()
+    paid = (
+        select(other.c.id)
+        .where(other.c.network == network, other.c.kind == Kind.WITHDRAWAL)
+        .where(other.c.subject == own.c.subject, other.c.state != sends.State.REPLACED)
+    )
+    at_its_nonce = and_(
+        taker.c.network == own.c.network, taker.c.sender == own.c.sender, taker.c.nonce == own.c.nonce
+    )
+    return (
+        select(withdrawals.c.id)
+        .distinct()
+        .join(own, own.c.subject == withdrawals.c.id)
+        .join(taker, at_its_nonce)
+        .join(chain_cursors, chain_cursors.c.network == own.c.network)
+        .where(own.c.network == network, own.c.kind == Kind.WITHDRAWAL)
+        .where(withdrawals.c.state.in_((State.SIGNED, State.SENT)), ~paid.exists())
+        .where(taker.c.state.in_(_MINED), taker.c.height <= chain_cursors.c.final_height)
     )
 
 

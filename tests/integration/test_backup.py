@@ -181,7 +181,7 @@ def test_an_operators_act_between_records_and_log_stops_payouts_and_nothing_else
     restore(tmp_path / "backup", tmp_path / "new", silent)
     new = Settings.load(tmp_path / "new")
     with closing(opened(new)) as exchange:
-        assert "older than the log" in str(exchange.records.payouts_stopped())
+        assert "restored from a backup" in str(exchange.records.payouts_stopped())
         assert users.find(exchange.records, "between@example.org") is None
         in_engine = exchange.query(lambda engine: engine.account_ids())
         new_account = CreateUser(email="between@example.org").perform(exchange, OPERATOR)["account"]

@@ -9,20 +9,26 @@ is the same in whichever block that is mined: `c` and the number of the call, or
 from collections.abc import Container, Iterator, Sequence
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
-from cambist.wallets.chain import NodeFailed, Output
+from cambist.wallets.chain import Mined, NodeFailed, Output, Strange
 from cambist.wallets.evm.rpc import Address, Bytes, Hash, Quantity, number
 
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 COIN = ""
+_OK = "0x1"
+# transfer(address,uint256), EIP-20, to an address without anything in its padding.
+_TRANSFER_CALL = "0xa9059cbb" + "0" * 24
 _WORD = 64  # hexadecimal digits
 _PADDING = "0x" + "0" * 24
 
 
 class Transaction(Struct):
     hash: Hash
+    sender: Address = field(name="from")
+    nonce: Quantity
     value: Quantity
+    input: Bytes
     to: Address | None = None
 
 
@@ -113,6 +119,31 @@ def sent(receipts: Sequence[Receipt], contract: str, address: str) -> int:
     """How much of the token has left the address by these."""
     transfers = (_transfer(log) for receipt in receipts for log in receipt.logs if log.address == contract)
     return sum(each[2] for each in transfers if each is not None and each[0] == address)
+
+
+def outcome(receipt: Receipt) -> Mined:
+    fee_units = number(receipt.gas_used) * number(receipt.effective_gas_price)
+    return Mined(receipt.status == _OK, fee_units)
+
+
+def strange(
+    block: FullBlock, receipts: Sequence[Receipt], watched: Container[str], own: Container[str]
+) -> Iterator[Strange]:
+    """What a watched address has signed and is none of our own. The receipts are those of this block."""
+    for each, receipt in zip(block.transactions, receipts, strict=True):
+        sender = each.sender.lower()
+        if sender in watched and each.hash not in own:
+            contract, receiver, units = _payment(each)
+            nonce = number(each.nonce)
+            yield Strange(each.hash, sender, nonce, contract, receiver, units, outcome(receipt))
+
+
+def _payment(transaction: Transaction) -> tuple[str, str, int]:
+    """Contract, receiver, amount."""
+    to, call = (transaction.to or "").lower(), transaction.input.lower()
+    if call.startswith(_TRANSFER_CALL) and len(call) == len(_TRANSFER_CALL) + 40 + _WORD:
+        return to, "0x" + call[-_WORD - 40 : -_WORD], int(call[-_WORD:], 16)
+    return COIN, to, number(transaction.value)
 
 
 def _transfer(log: Log) -> tuple[str, str, int] | None:

@@ -27,7 +27,6 @@ from cambist.wallets.evm.blocks import COIN, FullBlock, Receipt, Trace
 from cambist.wallets.evm.rpc import Bytes, Call, Hash, Quantity, Rpc, number
 
 _BALANCE_OF = "0x70a08231" + "0" * 24  # balanceOf(address), EIP-20
-_OK = "0x1"
 
 
 class _Header(msgspec.Struct, rename="camel"):
@@ -85,6 +84,9 @@ class EvmChain:
     def next_nonce(self, address: str) -> int:
         return paying.next_nonce(self._first, address)
 
+    def nonces_seen(self, address: str) -> int:
+        return max(paying.nonces_seen(node, address) for node in self._nodes())
+
     def terms(self, sender: str, nonce: int, contract: str, to: str, amount_units: int) -> Terms:
         return paying.terms(self._first, sender, nonce, contract, to, amount_units)
 
@@ -127,12 +129,13 @@ class EvmChain:
         return Header(height, found.hash, found.parent_hash)
 
     def _block(self, node: Rpc, header: Header, watched: Container[str], own: Container[str]) -> Block:
-        receipts, outputs = self._read(node, header, watched)
-        return Block(header, outputs, dict(_own(receipts, own)))
+        block, receipts, outputs = self._read(node, header, watched)
+        strange = list(blocks.strange(block, receipts, watched, own))
+        return Block(header, outputs, dict(_own(receipts, own)), strange)
 
     def _read(
         self, node: Rpc, header: Header, watched: Container[str]
-    ) -> tuple[Sequence[Receipt], Sequence[Output]]:
+    ) -> tuple[FullBlock, Sequence[Receipt], Sequence[Output]]:
         height = hex(header.height)
         block = node.find(FullBlock, "eth_getBlockByNumber", height, True)
         if block is None or block.hash != header.hash:
@@ -142,7 +145,7 @@ class EvmChain:
         traces = node.call(list[Trace], "trace_block", height)
         paid = list(blocks.coins(block, traces, watched))
         paid += self._arrived(node, header.height, receipts, list(blocks.tokens(receipts, watched)))
-        return receipts, paid
+        return block, receipts, paid
 
     def _arrived(
         self, node: Rpc, height: int, receipts: Sequence[Receipt], said: Sequence[Output]
@@ -178,5 +181,4 @@ class EvmChain:
 def _own(receipts: Sequence[Receipt], own: Container[str]) -> Iterator[tuple[str, Mined]]:
     for receipt in receipts:
         if receipt.transaction_hash in own:
-            fee_units = number(receipt.gas_used) * number(receipt.effective_gas_price)
-            yield receipt.transaction_hash, Mined(receipt.status == _OK, fee_units)
+            yield receipt.transaction_hash, blocks.outcome(receipt)

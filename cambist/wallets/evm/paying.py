@@ -25,6 +25,12 @@ def next_nonce(node: Rpc, address: str) -> int:
     return number(node.call(Quantity, "eth_getTransactionCount", address, "latest"))
 
 
+def nonces_seen(node: Rpc, address: str) -> int:
+    """In blocks, or waiting for one. A node may say less of what waits than of what is in blocks."""
+    waiting = number(node.call(Quantity, "eth_getTransactionCount", address, "pending"))
+    return max(waiting, next_nonce(node, address))
+
+
 def terms(node: Rpc, sender: str, nonce: int, contract: str, to: str, amount_units: int) -> Terms:
     """Raises NodeFailed, NodeRefused if the payment would fail now."""
     payment = {"from": sender, "to": contract or to}

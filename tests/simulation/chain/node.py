@@ -21,6 +21,7 @@ TOKEN_CODE = "0x600160025500"
 DECIMALS = 18
 TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 PRIORITY_FEE = GWEI
+OUTSIDE = "0x" + "0f" * 20
 
 # Of a method, its parameters and the true result: what is told instead.
 Lie = Callable[[str, list[Any], Any], Any]
@@ -79,7 +80,8 @@ class Node:
             case "eth_getStorageAt":
                 return "0x" + "0" * 64
             case "eth_getTransactionCount":
-                return hex(head.nonces.get(params[0], 0))
+                mined = head.nonces.get(params[0], 0)
+                return hex(self.chain.nonce_behind(params[0], mined) if params[1] == "pending" else mined)
             case "eth_maxPriorityFeePerGas":
                 return hex(PRIORITY_FEE)
             case "eth_estimateGas":
@@ -160,12 +162,26 @@ def _block(block: Block, *, whole: bool) -> dict[str, Any]:
         "baseFeePerGas": hex(block.base_fee),
     }
     transactions = [
-        {"hash": each.transaction.txid, "value": trace["action"]["value"], "to": trace["action"]["to"]}
+        {
+            "hash": each.transaction.txid,
+            "from": OUTSIDE if each.transaction.pay is None else each.transaction.pay.sender,
+            "nonce": hex(0 if each.transaction.pay is None else each.transaction.pay.nonce),
+            "value": trace["action"]["value"],
+            "input": "0x",
+            "to": trace["action"]["to"],
+        }
         for each in block.mined
         for trace in _traces(block, each)
         if not trace["traceAddress"]
     ]
     return header | {"transactions": transactions} if whole else header
+
+
+def _calldata(mined: Mined) -> str:
+    pay = mined.transaction.pay
+    if pay is None or not pay.contract:
+        return "0x"
+    return f"0xa9059cbb{pay.to[2:].rjust(64, '0')}{pay.units:064x}"
 
 
 def _receipt(block: Block, mined: Mined) -> dict[str, Any]:
