@@ -106,7 +106,7 @@ def withdraw(visitor: Visitor, asset: str, address: str, amount: str) -> None:
 def make_count(exchange: Exchange, colleague: Colleague) -> None:
     """What the console shows of a passkey is enrolled at the signer."""
     colleague.open("me")
-    key, credential = colleague.cell("public key"), colleague.cell("credential")
+    key, credential = colleague.cell("Public key"), colleague.cell("Credential")
     enrol(exchange, colleague.name, "--type", "webauthn", "--key", key, "--credential", credential)
 
 

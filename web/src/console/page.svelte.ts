@@ -1,11 +1,13 @@
 // What all parts of the console share: who is signed in, the language, and how values are shown.
 
 import { Refusal, setCsrfToken, type Me } from './api.ts';
+import * as columns from './columns.ts';
 import { en, zh, type Word } from './words.ts';
 
 export type Language = 'en' | 'zh';
 
 const CATALOGUES = { en, zh };
+const HEADINGS = { en: columns.en, zh: columns.zh };
 
 class Page {
   me = $state<Me | undefined>();
@@ -27,6 +29,11 @@ export function t(word: Word, values: Record<string, string | number> = {}): str
   return CATALOGUES[page.language][word].replace(/\{(\w+)\}/g, (place, name: string) =>
     name in values ? String(values[name]) : place,
   );
+}
+
+/** Of a column of fields with this name. */
+export function heading(name: columns.Column): string {
+  return HEADINGS[page.language][name];
 }
 
 export function moment(time: number): string {
