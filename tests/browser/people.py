@@ -55,6 +55,13 @@ class Visitor:
         inbox.close()
         return found[0]
 
+    def sign_in(self, password: str = PASSWORD) -> None:
+        """Tries to."""
+        self.open("/sign-in")
+        self.page.get_by_label("E-mail address").fill(self.email)
+        self.page.get_by_label("Password").fill(password)
+        self.press("Sign in")
+
     def sign_out(self) -> None:
         self.press("Sign out")
         expect(self.page.get_by_role("link", name="Sign in", exact=True)).to_be_visible()

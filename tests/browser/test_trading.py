@@ -5,7 +5,7 @@ from typing import Any
 from playwright.sync_api import Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Visits
-from tests.browser.people import MARKET, PASSWORD
+from tests.browser.people import MARKET
 
 # Each would show itself: by a dialog, by a broken policy, or by an element that nobody made.
 HOSTILE = [
@@ -37,6 +37,38 @@ def test_from_signing_up_to_an_order_and_its_cancellation(visits: Visits):
     expect(page.get_by_text("100,000 USDT")).to_be_visible()
     page.get_by_role("tab", name="Order history").click()
     expect(page.get_by_role("row", name="60,000.01").get_by_text("Cancelled")).to_be_visible()
+
+
+def test_orders_of_every_resting_type_are_confirmed(visits: Visits):
+    visitor = visits.visitor()
+    visitor.sign_up()
+    visitor.receive("100000", "USDT")
+    visitor.open_market()
+    page = visitor.page
+    visitor.press("Limit maker")
+    visitor.order("BUY", "60000", "0.1")
+    visitor.hear("Order placed: Buy 0.1 BTC")
+    visitor.press("Stop-limit")
+    page.locator("input[name=stopPrice]").fill("90000")
+    visitor.order("BUY", "60000", "0.2")
+    visitor.hear("Order placed: Buy 0.2 BTC")
+    expect(page.get_by_role("row", name="BTCUSDT Stop-limit Buy")).to_be_visible()
+
+
+def test_what_an_order_came_to_is_said_in_the_language_that_is_chosen_then(visits: Visits):
+    visitor = visits.visitor()
+    visitor.sign_up()
+    visitor.receive("100000", "USDT")
+    visitor.open_market()
+    visitor.order("BUY", "1000", "0.1")
+    visitor.hear("This price is too far from what is paid now.")
+    visitor.press("中文")
+    visitor.hear("该价格偏离当前市价过多。")
+    visitor.press("English")
+    visitor.order("BUY", "60000", "0.1")
+    visitor.hear("Order placed: Buy 0.1 BTC")
+    visitor.press("中文")
+    visitor.hear("已下单：买入 0.1 BTC")
 
 
 def test_a_market_order_trades_at_once_and_the_balances_follow(visits: Visits):
@@ -79,11 +111,8 @@ def test_a_second_factor_is_asked_for_from_then_on(visits: Visits):
     visitor.sign_up()
     secret = visitor.set_up_second_factor()
     visitor.sign_out()
-    visitor.open("/sign-in")
+    visitor.sign_in()
     page = visitor.page
-    page.get_by_label("E-mail address").fill(visitor.email)
-    page.get_by_label("Password").fill(PASSWORD)
-    visitor.press("Sign in")
     page.get_by_label("Code of the authenticator app").fill(visitor.factor_code(secret, 1))
     visitor.press("Sign in")
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()

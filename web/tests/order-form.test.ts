@@ -96,6 +96,7 @@ describe('what is sent', () => {
       quantity: '1',
       timeInForce: 'IOC',
       newClientOrderId: 'web-1',
+      newOrderRespType: 'RESULT',
     });
   });
 
@@ -107,7 +108,9 @@ describe('what is sent', () => {
   ])('only what the type takes: %o', (fields, names) => {
     const sent = Object.keys(parametersOf(draft(fields), MARKET, 'web-1'));
     expect(
-      sent.filter((each) => !['symbol', 'side', 'type', 'newClientOrderId'].includes(each)).sort(),
+      sent
+        .filter((each) => !['symbol', 'side', 'type', 'newClientOrderId', 'newOrderRespType'].includes(each))
+        .sort(),
     ).toEqual(names);
   });
 });

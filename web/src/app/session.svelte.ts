@@ -9,12 +9,15 @@ import {
   type Holdings,
   type Session,
 } from '../exchange/index.ts';
+import { failureOf, type Failure } from './explain.ts';
 
 // Orders do not keep a session alive, only requests to the account API do.
 const ALIVE_EVERY_MS = 5 * 60_000;
+const ASK_AGAIN_MS = 2_000;
 
 let session = $state.raw<Session>();
 let isKnown = $state(false);
+let isAway = $state(false);
 let holdings = $state.raw<Holdings>();
 let following: Following | undefined;
 
@@ -27,6 +30,11 @@ export function isSessionKnown(): boolean {
   return isKnown;
 }
 
+/** True while whoever knows about sessions does not answer: it starts, or there is no way to it. */
+export function isOfficeAway(): boolean {
+  return isAway;
+}
+
 export function currentHoldings(): Holdings | undefined {
   return holdings;
 }
@@ -35,29 +43,46 @@ export function setSession(found: Session | undefined): void {
   const isSame = session?.account === found?.account && session?.csrfToken === found?.csrfToken;
   session = found;
   isKnown = true;
+  isAway = false;
   setCsrfToken(found?.csrfToken ?? '');
   if (isSame) return;
   following?.stop();
   following = undefined;
   holdings = undefined;
-  if (found && found.account !== null) following = new Following((now) => (holdings = now));
+  if (found && found.account !== null) following = new Following(hold);
+}
+
+function hold(now: Holdings): void {
+  // A session that was ended elsewhere takes its stream with it.
+  if (holdings?.isCurrent && !now.isCurrent) void loadSession();
+  holdings = now;
 }
 
 export async function loadSession(): Promise<void> {
   try {
     setSession(await currentSession());
   } catch (problem) {
-    if (problem instanceof Refusal && problem.status === 401) setSession(undefined);
-    else isKnown = true;
+    const failure = failureOf(problem);
+    leaveIfEnded(failure);
+    isAway = !isEnd(failure);
   }
+}
+
+function isEnd(failure: Failure): boolean {
+  return failure instanceof Refusal && failure.reason === 'not_signed_in';
+}
+
+export function leaveIfEnded(failure: Failure): void {
+  if (isEnd(failure)) setSession(undefined);
 }
 
 /** Says who is signed in, now and as long as the page is open. */
 export function followSession(): void {
-  void loadSession();
-  setInterval(() => {
-    if (session) void loadSession();
-  }, ALIVE_EVERY_MS);
+  const look = async () => {
+    if (session || !isKnown) await loadSession();
+    setTimeout(() => void look(), isAway ? ASK_AGAIN_MS : ALIVE_EVERY_MS);
+  };
+  void look();
 }
 
 export async function signOut(): Promise<void> {

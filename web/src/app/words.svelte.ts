@@ -3,6 +3,8 @@
 import { en, type Key } from '../words/en.ts';
 import { zh } from '../words/zh.ts';
 
+export type { Key };
+
 export type Language = 'en' | 'zh';
 
 const CATALOGUES = { en, zh };

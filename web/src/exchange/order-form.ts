@@ -144,6 +144,7 @@ export function parametersOf(draft: Draft, market: Market, clientOrderId: string
     side: draft.side,
     type: draft.kind,
     newClientOrderId: clientOrderId,
+    newOrderRespType: 'RESULT', // of some types the exchange says by itself no more than that it has them
   };
   if (draft.kind === 'MARKET') {
     return draft.side === 'BUY'

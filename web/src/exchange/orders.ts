@@ -94,8 +94,10 @@ export async function balances(): Promise<Balance[]> {
   }));
 }
 
-export function placeOrder(parameters: Record<string, string>): Promise<OrderRow> {
-  return askOwn<OrderRow>('POST', 'order', parameters);
+/** By parameters that ask for the result. */
+export async function placeOrder(parameters: Record<string, string>): Promise<Order> {
+  const placed = await askOwn<Omit<OrderRow, 'time'> & { transactTime: number }>('POST', 'order', parameters);
+  return orderOf({ ...placed, time: placed.transactTime });
 }
 
 export function cancelOrder(order: Order): Promise<unknown> {
