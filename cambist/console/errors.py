@@ -38,6 +38,7 @@ REFUSALS: dict[str, Refusal] = {name: account_errors.REFUSALS[name] for name in 
     "withdrawal_not_held": Refusal(409, -7121),
     "said_already": Refusal(403, -7122),
     "payment_changed": Refusal(409, -7123),
+    "own_withdrawal": Refusal(403, -7124),
     "audit_broken": Refusal(500, -7130),
 }
 BUG = account_errors.BUG

@@ -7,12 +7,14 @@ once more, so whoever changes a row afterwards has a withdrawal that nobody has 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 from webauthn.helpers import base64url_to_bytes
 
 from cambist.errors import Conflict, Refused
 from cambist.signer.payment import Approval, Payment
-from cambist.store.tables import meta
+from cambist.store.account_tables import addresses
+from cambist.store.console_tables import staff
+from cambist.store.tables import meta, users
 from cambist.store.wallet_tables import approvals, withdrawals
 from cambist.wallets import networks
 from cambist.wallets.networks import AssetNetwork
@@ -40,6 +42,13 @@ class SaidAlready(Refused):
 
     def __init__(self) -> None:
         super().__init__("you have had your say on this one; the other word has to be somebody else's")
+
+
+class OwnWithdrawal(Refused):
+    code = "own_withdrawal"
+
+    def __init__(self) -> None:
+        super().__init__("this withdrawal is yours, or goes to an address of yours: somebody else decides")
 
 
 class PaymentChanged(Refused):
@@ -78,10 +87,13 @@ def needed(asset: AssetNetwork, amount_atoms: int) -> int:
 def approve(db: Connection, withdrawal_id: int, word: Word, now_ns: int) -> str:
     """The state after it: `held` while another word is missing.
 
-    Raises WithdrawalUnknown, NotHeld, SaidAlready, PaymentChanged. Whoever calls has verified the evidence.
+    Raises WithdrawalUnknown, NotHeld, SaidAlready, OwnWithdrawal, PaymentChanged. Whoever calls has verified
+    the evidence.
     """
     row = _row(db, withdrawal_id)
     _require_open(db, row, word)
+    if _is_own(db, row, word.staff_id):
+        raise OwnWithdrawal
     if _payment(db, row).digest() != row.digest:
         raise PaymentChanged
     _say(db, row, word, now_ns, is_approval=True, reason="")
@@ -148,6 +160,16 @@ def _require_open(db: Connection, row: Row[Any], word: Word) -> None:
         raise SaidAlready
     if row.state != HELD:
         raise NotHeld(row.state)
+
+
+def _is_own(db: Connection, row: Row[Any], staff_id: int) -> bool:
+    """Whether a user of the same mailbox has asked for it, or has its address in the address book."""
+    mine = select(users.c.id).join(staff, staff.c.email_canonical == users.c.email_canonical)
+    user_ids = db.scalars(mine.where(staff.c.id == staff_id)).all()
+    in_book = select(addresses.c.id).where(
+        addresses.c.user_id.in_(user_ids), func.lower(addresses.c.address) == row.address.lower()
+    )
+    return row.user_id in user_ids or db.scalar(in_book.limit(1)) is not None
 
 
 def _say(db: Connection, row: Row[Any], word: Word, now_ns: int, *, is_approval: bool, reason: str) -> None:
