@@ -15,7 +15,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-VOCABULARY = {"candles", "money", "ids", "errors", "frames", "histogram", "intervals", "settings", "site"}
+VOCABULARY = {
+    "candles",
+    "errors",
+    "frames",
+    "histogram",
+    "ids",
+    "intervals",
+    "money",
+    "settings",
+    "site",
+    "wallet_calls",
+}
 BELOW_SERVICES = {"_matching", "engine", "log", "store"} | VOCABULARY
 # A part of the package, and what it may import beside itself. Neighbours meet through events or in app.py.
 MAY_IMPORT: dict[str, set[str]] = {

@@ -7,6 +7,17 @@ from typing import Any, NamedTuple
 from cambist.account_api import book, entry, faucet, inbox, keys, openapi, security, wallet
 from cambist.account_api.bodies import Body
 from cambist.account_api.call import Call
+from cambist.wallet_calls import (
+    AddressOfAccount,
+    DepositAddress,
+    DepositShown,
+    Everything,
+    HistoryOfAccount,
+    NetworkShown,
+    Question,
+    WithdrawalOfAccount,
+    WithdrawalShown,
+)
 
 PREFIX = "/api/account/v1"
 
@@ -25,7 +36,7 @@ class Route(NamedTuple):
     summary: str
     handle: Callable[..., Any]
     answer: Any
-    takes: type[Body] | None = None
+    takes: type[Body] | type[Question] | None = None
     access: Access = Access.OWNER
 
 
@@ -112,37 +123,56 @@ ROUTES: dict[tuple[str, str], Route] = {
     ),
     ("DELETE", f"{PREFIX}/addresses/{{id}}"): Route("Remove one", book.remove_address, entry.Done),
     ("GET", f"{PREFIX}/wallet/networks"): Route(
-        "What can be paid in and out, and how", wallet.list_networks, list[wallet.NetworkShown]
+        "What can be paid in and out, and how", wallet.list_networks, list[NetworkShown]
     ),
     ("POST", f"{PREFIX}/wallet/deposit-addresses"): Route(
-        "The address to pay to on a network", wallet.give_address, wallet.DepositAddress, wallet.AddressWanted
+        "The address to pay to on a network",
+        wallet.give_address,
+        DepositAddress,
+        wallet.AddressWanted,
     ),
     ("GET", f"{PREFIX}/wallet/deposits"): Route(
-        "The newest deposits", wallet.list_deposits, list[wallet.DepositShown]
+        "The newest deposits", wallet.list_deposits, list[DepositShown]
     ),
     ("GET", f"{PREFIX}/wallet/withdrawals"): Route(
-        "The newest withdrawals", wallet.list_withdrawals, list[wallet.WithdrawalShown]
+        "The newest withdrawals", wallet.list_withdrawals, list[WithdrawalShown]
     ),
     ("POST", f"{PREFIX}/wallet/withdrawals"): Route(
-        "Ask for a withdrawal", wallet.withdraw, wallet.WithdrawalShown, wallet.NewWithdrawal
+        "Ask for a withdrawal", wallet.withdraw, WithdrawalShown, wallet.NewWithdrawal
     ),
     ("DELETE", f"{PREFIX}/wallet/withdrawals/{{id}}"): Route(
         "Cancel one that waits for approval", wallet.cancel_withdrawal, entry.Done
     ),
     ("POST", "/internal/wallet/networks"): Route(
-        "", wallet.networks_for_all, list[wallet.NetworkShown], wallet.Everything, Access.INTERNAL
+        "", wallet.networks_for_all, list[NetworkShown], Everything, Access.INTERNAL
     ),
     ("POST", "/internal/wallet/deposit-address"): Route(
-        "", wallet.address_of_account, wallet.DepositAddress, wallet.AddressOfAccount, Access.INTERNAL
+        "",
+        wallet.address_of_account,
+        DepositAddress,
+        AddressOfAccount,
+        Access.INTERNAL,
     ),
     ("POST", "/internal/wallet/deposits"): Route(
-        "", wallet.deposits_of_account, list[wallet.DepositShown], wallet.OfAccount, Access.INTERNAL
+        "",
+        wallet.deposits_of_account,
+        list[DepositShown],
+        HistoryOfAccount,
+        Access.INTERNAL,
     ),
     ("POST", "/internal/wallet/withdrawals"): Route(
-        "", wallet.withdrawals_of_account, list[wallet.WithdrawalShown], wallet.OfAccount, Access.INTERNAL
+        "",
+        wallet.withdrawals_of_account,
+        list[WithdrawalShown],
+        HistoryOfAccount,
+        Access.INTERNAL,
     ),
     ("POST", "/internal/wallet/withdraw"): Route(
-        "", wallet.withdraw_of_account, wallet.WithdrawalShown, wallet.WithdrawalOfAccount, Access.INTERNAL
+        "",
+        wallet.withdraw_of_account,
+        WithdrawalShown,
+        WithdrawalOfAccount,
+        Access.INTERNAL,
     ),
     ("POST", f"{PREFIX}/faucet"): Route(
         "Coins of the demo's own chain", faucet.pay, faucet.FaucetPaid, faucet.FaucetAsked

@@ -1,18 +1,14 @@
-"""The wallet's part of the account API: networks, addresses to pay to, deposits, and withdrawals.
-
-Amounts are decimal text in the asset, as it is kept in the ledger. What a withdrawal names leaves the
-account; the network's fee is taken off it, and the rest arrives.
-"""
+"""The wallet's part of the account API: networks, addresses to pay to, deposits, and withdrawals."""
 
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import select
 
-from cambist.account_api.bodies import Body, Shown
+from cambist.account_api import wallet_history
+from cambist.account_api.bodies import Body
 from cambist.account_api.call import Call
 from cambist.account_api.entry import Done
-from cambist.account_api.shown import milliseconds
 from cambist.accounts import address_book, people
 from cambist.accounts.api_keys import Scope
 from cambist.accounts.policy import SensitiveAct
@@ -22,16 +18,23 @@ from cambist.money import AmountInvalid, format_atoms, parse_atoms
 from cambist.store.audit import Act
 from cambist.store.records import Records
 from cambist.store.tables import users
-from cambist.store.wallet_tables import deposits as deposit_rows
-from cambist.store.wallet_tables import withdrawals as withdrawal_rows
+from cambist.store.wallet_tables import withdrawals
+from cambist.wallet_calls import (
+    AddressOfAccount,
+    DepositAddress,
+    DepositShown,
+    Everything,
+    HistoryOfAccount,
+    NetworkShown,
+    WithdrawalOfAccount,
+    WithdrawalShown,
+)
 from cambist.wallets import networks, requests
-from cambist.wallets.deposits import confirmations
 from cambist.wallets.networks import AssetNetwork
 from cambist.wallets.requests import Wanted
 from cambist.wallets.review import WithdrawalUnknown
 from cambist.wallets.withdrawals import State
 
-NEWEST = 200
 # How long whoever asks for a withdrawal waits to hear whether the amount was there.
 HELD_WITHIN_S = 3.0
 _LOOK_EVERY_S = 0.02
@@ -41,66 +44,8 @@ class AccountUnknown(Refused):
     code = "account_unknown"
 
 
-class NetworkShown(Shown):
-    """An asset on a network. `haltedReason` is empty if nothing stops it; no daily maximum is null."""
-
-    asset: str
-    network: str
-    contract: str
-    confirmations: int
-    deposit_min: str
-    withdrawal_fee: str
-    withdrawal_min: str
-    withdrawal_daily_max: str | None
-    is_deposit_open: bool
-    is_withdrawal_open: bool
-    halted_reason: str
-    decimals: int
-
-
 class AddressWanted(Body):
     network: str
-
-
-class DepositAddress(Shown):
-    network: str
-    address: str
-    tag: str
-
-
-class DepositShown(Shown):
-    """`asset` is empty for a token that is not listed."""
-
-    id: int
-    asset: str
-    network: str
-    amount: str
-    address: str
-    txid: str
-    state: str
-    confirmations: int
-    confirmations_needed: int
-    time: int
-    credited_at: int | None
-
-
-class WithdrawalShown(Shown):
-    """`amount` arrives, `fee` was taken off. `name` is the one that a program gave it."""
-
-    id: int
-    asset: str
-    network: str
-    amount: str
-    fee: str
-    address: str
-    tag: str
-    state: str
-    reason: str
-    txid: str | None
-    requested_at: int
-    settled_at: int | None
-    name: str | None
-    confirmations: int
 
 
 class NewWithdrawal(Body):
@@ -110,32 +55,6 @@ class NewWithdrawal(Body):
     network: str
     address_id: int
     amount: str
-
-
-class Everything(Body):
-    """No more to ask: all of it."""
-
-
-class OfAccount(Body):
-    """What a gateway asks for an account whose key it has checked."""
-
-    account: int
-
-
-class AddressOfAccount(OfAccount):
-    network: str
-
-
-class WithdrawalOfAccount(OfAccount):
-    """`scopes` are the key's."""
-
-    scopes: int
-    asset: str
-    network: str
-    address: str
-    tag: str
-    amount: str
-    name: str | None
 
 
 # For the owner, in a page.
@@ -152,12 +71,12 @@ def give_address(call: Call, wanted: AddressWanted) -> DepositAddress:
 
 def list_deposits(call: Call) -> list[DepositShown]:
     with call.read() as (db, person):
-        return _deposits(db, person.user.id)
+        return wallet_history.newest_deposits(db, person.user.id)
 
 
 def list_withdrawals(call: Call) -> list[WithdrawalShown]:
     with call.read() as (db, person):
-        return _withdrawals(db, person.user.id)
+        return wallet_history.newest_withdrawals(db, person.user.id)
 
 
 def withdraw(call: Call, wanted: NewWithdrawal) -> WithdrawalShown:
@@ -189,16 +108,16 @@ def address_of_account(call: Call, wanted: AddressOfAccount) -> DepositAddress:
     return _address(call, wanted.network, _user_of(call.office.records, wanted.account))
 
 
-def deposits_of_account(call: Call, wanted: OfAccount) -> list[DepositShown]:
+def deposits_of_account(call: Call, wanted: HistoryOfAccount) -> list[DepositShown]:
     user_id = _user_of(call.office.records, wanted.account)
     with call.office.records.read() as db:
-        return _deposits(db, user_id)
+        return wallet_history.deposits_like(db, user_id, wanted)
 
 
-def withdrawals_of_account(call: Call, wanted: OfAccount) -> list[WithdrawalShown]:
+def withdrawals_of_account(call: Call, wanted: HistoryOfAccount) -> list[WithdrawalShown]:
     user_id = _user_of(call.office.records, wanted.account)
     with call.office.records.read() as db:
-        return _withdrawals(db, user_id)
+        return wallet_history.withdrawals_like(db, user_id, wanted)
 
 
 def withdraw_of_account(call: Call, wanted: WithdrawalOfAccount) -> WithdrawalShown:
@@ -250,9 +169,9 @@ def _when_held(records: Records, number: int) -> WithdrawalShown:
     deadline_s = time.monotonic() + HELD_WITHIN_S
     while True:
         with records.read() as db:
-            row = db.execute(select(withdrawal_rows).where(withdrawal_rows.c.id == number)).one()
+            row = db.execute(select(withdrawals).where(withdrawals.c.id == number)).one()
             if row.state != State.REQUESTED or time.monotonic() > deadline_s:
-                return _withdrawal(db, row)
+                return wallet_history.withdrawal(row, networks.by_id(db, row.asset_network_id))
         time.sleep(_LOOK_EVERY_S)
 
 
@@ -269,67 +188,6 @@ def _user_of(records: Records, account: int) -> int:
     if found is None:
         raise AccountUnknown("this account is nobody's")
     return int(found)
-
-
-def _deposits(db: Connection, user_id: int) -> list[DepositShown]:
-    rows = db.execute(
-        select(deposit_rows)
-        .where(deposit_rows.c.user_id == user_id)
-        .order_by(deposit_rows.c.id.desc())
-        .limit(NEWEST)
-    )
-    return [_deposit(db, row) for row in rows]
-
-
-def _deposit(db: Connection, row: Row[Any]) -> DepositShown:
-    asset = None if row.asset_network_id is None else networks.by_id(db, row.asset_network_id)
-    return DepositShown(
-        id=row.id,
-        asset="" if asset is None else asset.asset_name,
-        network=row.network,
-        amount=row.amount_units if asset is None else format_atoms(int(row.amount_atoms), asset.scale),
-        address=row.address,
-        txid=row.txid,
-        state=row.state,
-        confirmations=confirmations(db, row),
-        confirmations_needed=0 if asset is None else asset.confirmations,
-        time=milliseconds(row.seen_at_ns),
-        credited_at=None if row.credited_at_ns is None else milliseconds(row.credited_at_ns),
-    )
-
-
-def _withdrawals(db: Connection, user_id: int) -> list[WithdrawalShown]:
-    rows = db.execute(
-        select(withdrawal_rows)
-        .where(withdrawal_rows.c.user_id == user_id)
-        .order_by(withdrawal_rows.c.id.desc())
-        .limit(NEWEST)
-    )
-    return [_withdrawal(db, row) for row in rows]
-
-
-def _withdrawal(db: Connection, row: Row[Any]) -> WithdrawalShown:
-    asset = networks.by_id(db, row.asset_network_id)
-    return WithdrawalShown(
-        id=row.id,
-        asset=asset.asset_name,
-        network=asset.network,
-        amount=format_atoms(int(row.amount_atoms), asset.scale),
-        fee=format_atoms(int(row.fee_atoms), asset.scale),
-        address=row.address,
-        tag=row.tag,
-        state=row.state,
-        # While it is under way a reason is for the operator: which cap it waits for is nobody's business.
-        reason=row.reason if row.ended_at_ns is not None or row.state in _DECIDED else "",
-        txid=row.txid,
-        requested_at=milliseconds(row.requested_at_ns),
-        settled_at=None if row.ended_at_ns is None else milliseconds(row.ended_at_ns),
-        name=row.client_id,
-        confirmations=asset.confirmations,
-    )
-
-
-_DECIDED = (State.REFUSED, State.REJECTED, State.FAILED)
 
 
 def _network(asset: AssetNetwork) -> NetworkShown:

@@ -5,21 +5,32 @@ the owner's address book can be paid to, and only by keys that may withdraw, fro
 bound to.
 """
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from msgspec import UNSET, UnsetType
 
+from cambist import wallet_calls
 from cambist.gateway import errors
 from cambist.gateway.calls import NS_PER_MS, Call
 from cambist.gateway.errors import ApiError
 from cambist.gateway.schemas import Answer, encode
+from cambist.wallet_calls import (
+    ROWS_MAX,
+    AddressOfAccount,
+    DepositShown,
+    Everything,
+    HistoryOfAccount,
+    NetworkShown,
+    WithdrawalOfAccount,
+    WithdrawalShown,
+)
 
-ROWS_DEFAULT, ROWS_MAX = 1_000, 1_000
-_PENDING, _DONE = 0, 1
-# docs of `capital/deposit/hisrec` and `capital/withdraw/history`, "status".
-_DEPOSIT_STATUS = {"credited": _DONE, "reversed": 7, "quarantined": 7, "suspense": 7}
+_ID = re.compile("[0-9]{1,18}")
+_IDS_MAX = 45
+# docs of `capital/deposit/hisrec` and `capital/withdraw/history`, "status". An orphaned deposit is none.
+_DEPOSIT_STATUS = {"seen": 0, "credited": 1, "reversed": 7, "quarantined": 7, "suspense": 7}
 _WITHDRAWAL_STATUS = {
     "cancelled": 1,
     "requested": 2,
@@ -33,58 +44,6 @@ _WITHDRAWAL_STATUS = {
     "failed": 5,
     "settled": 6,
 }
-
-
-class Network(Answer):
-    """What the office says of an asset on a network."""
-
-    asset: str
-    network: str
-    contract: str
-    confirmations: int
-    deposit_min: str
-    withdrawal_fee: str
-    withdrawal_min: str
-    withdrawal_daily_max: str | None
-    is_deposit_open: bool
-    is_withdrawal_open: bool
-    decimals: int
-
-
-class _Address(Answer):
-    address: str
-    tag: str
-
-
-class _Deposit(Answer):
-    id: int
-    asset: str
-    network: str
-    amount: str
-    address: str
-    txid: str
-    state: str
-    confirmations: int
-    confirmations_needed: int
-    time: int
-    credited_at: int | None
-
-
-class _Withdrawal(Answer):
-    id: int
-    asset: str
-    network: str
-    amount: str
-    fee: str
-    address: str
-    tag: str
-    state: str
-    reason: str
-    txid: str | None
-    requested_at: int
-    settled_at: int | None
-    name: str | None
-    confirmations: int
 
 
 class DepositAddress(Answer):
@@ -136,13 +95,10 @@ class Applied(Answer):
     id: str
 
 
-T = TypeVar("T", DepositRow, WithdrawalRow)
-
-
-async def networks(call: Call) -> list[Network]:
+async def networks(call: Call) -> list[NetworkShown]:
     """All assets on all networks; none while the office is away, so that clients can start."""
     try:
-        return await call.services.office.ask("networks", {}, list[Network])
+        return await call.services.office.ask("networks", Everything(), list[NetworkShown])
     except ApiError:
         return []
 
@@ -152,95 +108,89 @@ async def deposit_address(call: Call) -> bytes:
     network = await _network(call, coin)
     if not network.is_deposit_open:
         raise ApiError(errors.NO_DEPOSITS)
-    question = {"account": call.account, "network": network.network}
-    given = await call.services.office.ask("deposit-address", question, _Address)
+    question = AddressOfAccount(call.account, network.network)
+    given = await call.services.office.ask("deposit-address", question, wallet_calls.DepositAddress)
     return encode(DepositAddress(coin, given.address, given.tag, ""))
 
 
 async def deposit_history(call: Call) -> bytes:
-    found = await call.services.office.ask("deposits", {"account": call.account}, list[_Deposit])
-    rows = [_deposit_row(call, each) for each in found if each.state != "orphaned" and each.asset]
-    return encode(_chosen(call, rows, lambda row: row.insert_time, lambda row: row.tx_id, "txId"))
+    wanted = _wanted(call, _DEPOSIT_STATUS, "txId")
+    found = await call.services.office.ask("deposits", wanted, list[DepositShown])
+    return encode([_deposit_row(call, each) for each in found])
 
 
 async def withdrawal_history(call: Call) -> bytes:
-    found = await call.services.office.ask("withdrawals", {"account": call.account}, list[_Withdrawal])
-    asked_at = {str(each.id): each.requested_at for each in found}
+    wanted = _wanted(call, _WITHDRAWAL_STATUS, "withdrawOrderId")
     ids = call.params.get("idList")
-    wanted = None if ids is None else ids.split(",")
-    rows = [_withdrawal_row(each) for each in found if wanted is None or str(each.id) in wanted]
-    chosen = _chosen(
-        call,
-        rows,
-        lambda row: asked_at[row.id] * NS_PER_MS // call.unit_ns,
-        lambda row: row.withdraw_order_id or "",
-        "withdrawOrderId",
-    )
-    return encode(chosen)
+    if ids is not None:
+        wanted.ids = _ids(ids)
+    found = await call.services.office.ask("withdrawals", wanted, list[WithdrawalShown])
+    return encode([_withdrawal_row(each) for each in found])
 
 
 async def withdraw(call: Call) -> bytes:
     if call.key is None or not call.key.ip_allow:
         raise ApiError(errors.KEY_REJECTED)
     coin = call.params.require("coin")
-    question = {
-        "account": call.account,
-        "scopes": call.key.scopes.value,
-        "asset": coin,
-        "address": call.params.require("address"),
-        "amount": call.params.require("amount"),
-        "tag": call.params.get("addressTag") or "",
-        "name": call.params.get("withdrawOrderId"),
-        "network": (await _network(call, coin)).network,
-    }
-    made = await call.services.office.ask("withdraw", question, _Withdrawal)
+    question = WithdrawalOfAccount(
+        account=call.account,
+        scopes=call.key.scopes.value,
+        asset=coin,
+        address=call.params.require("address"),
+        tag=call.params.get("addressTag") or "",
+        amount=call.params.require("amount"),
+        name=call.params.get("withdrawOrderId"),
+        network=(await _network(call, coin)).network,
+    )
+    made = await call.services.office.ask("withdraw", question, WithdrawalShown)
     if made.state == "refused":
         is_short = made.reason == "insufficient balance"
         raise ApiError(errors.INSUFFICIENT_FOR_WITHDRAWAL if is_short else errors.NO_WITHDRAWALS)
     return encode(Applied(str(made.id)))
 
 
-async def _network(call: Call, coin: str) -> Network:
+async def _network(call: Call, coin: str) -> NetworkShown:
     """The one that is named, or the asset's first. Raises ApiError."""
     wanted = call.params.get("network")
-    for each in await call.services.office.ask("networks", {}, list[Network]):
+    for each in await call.services.office.ask("networks", Everything(), list[NetworkShown]):
         if each.asset == coin and wanted in (None, each.network):
             return each
     raise ApiError(errors.NO_SUCH_ASSET)
 
 
-def _chosen(
-    call: Call,
-    rows: Iterable[T],
-    time_of: Callable[[T], int],
-    name_of: Callable[[T], str],
-    name: str,
-) -> list[T]:
-    """Newest first, as the parameters want them."""
+def _wanted(call: Call, statuses: Mapping[str, int], name: str) -> HistoryOfAccount:
+    """What the parameters ask for. What is in no status is not shown."""
     params = call.params
-    coin, status, named = params.get("coin"), params.integer("status"), params.get(name)
+    status, limit = params.integer("status"), params.integer("limit")
     since_ns, until_ns = params.time_ns("startTime"), params.time_ns("endTime")
-    found = [
-        row
-        for row in rows
-        if (coin is None or row.coin == coin)
-        and (status is None or row.status == status)
-        and (named is None or name_of(row) == named)
-        and (since_ns is None or time_of(row) * call.unit_ns >= since_ns)
-        and (until_ns is None or time_of(row) * call.unit_ns <= until_ns)
-    ]
-    offset, limit = params.integer("offset") or 0, params.integer("limit")
-    return found[offset:][: ROWS_DEFAULT if limit is None else min(limit, ROWS_MAX)]
+    return HistoryOfAccount(
+        account=call.account,
+        states=[state for state, number in statuses.items() if status in (None, number)],
+        asset=params.get("coin"),
+        name=params.get(name),
+        since_ms=None if since_ns is None else -(-since_ns // NS_PER_MS),
+        until_ms=None if until_ns is None else until_ns // NS_PER_MS,
+        offset=params.integer("offset") or 0,
+        limit=ROWS_MAX if limit is None else min(limit, ROWS_MAX),
+    )
 
 
-def _deposit_row(call: Call, row: _Deposit) -> DepositRow:
+def _ids(text: str) -> list[int]:
+    """What is no id is nobody's. Raises ApiError for more than may be asked at once."""
+    ids = text.split(",")
+    if len(ids) > _IDS_MAX:
+        raise ApiError(errors.invalid("idList"))
+    return [int(each) for each in ids if _ID.fullmatch(each)]
+
+
+def _deposit_row(call: Call, row: DepositShown) -> DepositRow:
     credited_at = row.credited_at
     return DepositRow(
         id=str(row.id),
         amount=row.amount,
         coin=row.asset,
         network=row.network,
-        status=_DEPOSIT_STATUS.get(row.state, _PENDING),
+        status=_DEPOSIT_STATUS[row.state],
         address=row.address,
         tx_id=row.txid,
         insert_time=row.time * NS_PER_MS // call.unit_ns,
@@ -250,7 +200,7 @@ def _deposit_row(call: Call, row: _Deposit) -> DepositRow:
     )
 
 
-def _withdrawal_row(row: _Withdrawal) -> WithdrawalRow:
+def _withdrawal_row(row: WithdrawalShown) -> WithdrawalRow:
     return WithdrawalRow(
         id=str(row.id),
         amount=row.amount,

@@ -9,6 +9,7 @@ import msgspec
 
 from cambist.gateway import errors
 from cambist.gateway.errors import ApiError, Refusal
+from cambist.wallet_calls import Question
 
 ANSWERED_WITHIN_S = 20.0
 CONNECTIONS_MAX = 32
@@ -48,7 +49,7 @@ class OfficeCalls:
             uds=str(socket), limits=httpx.Limits(max_connections=CONNECTIONS_MAX)
         )
 
-    async def ask(self, what: str, question: Mapping[str, object], answer: type[T]) -> T:
+    async def ask(self, what: str, question: Question, answer: type[T]) -> T:
         """Raises ApiError: what the office refuses, or that it is away."""
         asked = httpx.Request(
             "POST",

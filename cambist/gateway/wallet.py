@@ -6,9 +6,9 @@ from cambist.engine.commands import AssetStatus
 from cambist.engine.views import AssetView
 from cambist.gateway import capital
 from cambist.gateway.calls import Call
-from cambist.gateway.capital import Network
 from cambist.gateway.schemas import Answer, encode
 from cambist.match.queries import Account, Assets, Balances, BalanceView
+from cambist.wallet_calls import NetworkShown
 
 _UNLIMITED = "9999999999"  # where nothing but the balance limits a withdrawal
 
@@ -166,7 +166,7 @@ async def _balances(call: Call) -> list[BalanceView]:
     return await call.services.core.query(Balances(call.account))
 
 
-def _coin(networks: list[Network], asset: AssetView, available: int, held: int) -> Coin:
+def _coin(networks: list[NetworkShown], asset: AssetView, available: int, held: int) -> Coin:
     zero = money.format_atoms(0, asset.scale)
     of_it = [each for each in networks if each.asset == asset.name]
     return Coin(
@@ -186,7 +186,7 @@ def _coin(networks: list[Network], asset: AssetView, available: int, held: int) 
     )
 
 
-def _coin_network(network: Network, *, is_default: bool) -> CoinNetwork:
+def _coin_network(network: NetworkShown, *, is_default: bool) -> CoinNetwork:
     return CoinNetwork(
         coin=network.asset,
         network=network.network,
@@ -206,7 +206,7 @@ def _coin_network(network: Network, *, is_default: bool) -> CoinNetwork:
     )
 
 
-def _detail(networks: list[Network], asset: AssetView) -> AssetDetail:
+def _detail(networks: list[NetworkShown], asset: AssetView) -> AssetDetail:
     """Of the asset's first network."""
     of_it = next((each for each in networks if each.asset == asset.name), None)
     if of_it is None:

@@ -98,12 +98,19 @@ ADDRESS = "192.0.2.1"
 # What the office says; tests/integration/test_rest_capital.py has a real one.
 _TOLD = {"id": 1, "asset": "BTC", "network": "ETH", "address": "a", "tag": "", "txid": "t", "amount": "1"}
 _NETWORK = {"asset": "BTC", "network": "ETH", "contract": "", "confirmations": 12, "depositMin": "0.1"}
-_OPEN = {"isDepositOpen": True, "isWithdrawalOpen": True, "decimals": 8, "withdrawalDailyMax": None}
+_NETWORK |= {"haltedReason": ""}
+_OPEN = {
+    "isDepositOpen": True,
+    "isWithdrawalOpen": True,
+    "decimals": 8,
+    "withdrawalDailyMax": None,
+    "haltedReason": "",
+}
 _DEPOSIT = {"state": "credited", "confirmations": 12, "confirmationsNeeded": 12, "time": 1, "creditedAt": 2}
 _PAID = {"fee": "0.1", "state": "settled", "reason": "", "requestedAt": 1, "settledAt": 2, "name": None}
 OFFICE: dict[str, Any] = {
     "networks": [_NETWORK | _OPEN | {"withdrawalFee": "0.1", "withdrawalMin": "0.2"}],
-    "deposit-address": {"address": "a", "tag": ""},
+    "deposit-address": {"network": "ETH", "address": "a", "tag": ""},
     "deposits": [_TOLD | _DEPOSIT],
     "withdrawals": [_TOLD | _PAID | {"confirmations": 12}],
     "withdraw": _TOLD | _PAID | {"confirmations": 12},

@@ -12,11 +12,14 @@ from sqlalchemy import insert, update
 from cambist.accounts import address_book, people
 from cambist.accounts.api_keys import Scope
 from cambist.engine.commands import Role
+from cambist.gateway import capital
 from cambist.match.courier import Courier, LocalDesk, results
 from cambist.settings import Accounts
 from cambist.store.tables import users
 from cambist.store.wallet_tables import asset_networks, deposits, networks
+from cambist.store.wallet_tables import withdrawals as withdrawal_rows
 from cambist.wallets import withdrawals
+from cambist.wallets.deposits import State as DepositState
 from cambist.wallets.withdrawals import Withdrawals
 from tests.integration.browsers import Browser, Street, street
 from tests.integration.rest_market import Trader
@@ -223,6 +226,49 @@ def test_deposits_are_listed_with_their_confirmations(town: Street) -> None:
     assert found[0]["confirmTimes"] == "0/12"
     assert [each["txId"] for each in ann.get("/sapi/v1/capital/deposit/hisrec", txId="0xa")] == ["0xa"]
     assert ann.get("/sapi/v1/capital/deposit/hisrec", offset=1, limit=5)[0]["txId"] == "0xa"
+
+
+MANY = 1_250
+
+
+def test_a_history_reaches_back_to_its_first_row(town: Street) -> None:
+    ann = trader(town)
+    first_ms = 1_700_000_000_000
+    with town.market.records.write() as db:
+        user_id = db.scalar(
+            users.select().with_only_columns(users.c.id).where(users.c.account == ann.account)
+        )
+        of_ann = {"user_id": user_id, "account": ann.account, "asset_network_id": 1, "address": ADDRESS}
+        deposit: dict[str, Any] = of_ann | {"network": "ETH", "output": "0", "contract": "", "reason": ""}
+        deposit |= {"amount_units": "1", "amount_atoms": "1", "state": "credited", "height": 7, "block": "b"}
+        paid: dict[str, Any] = of_ann | {"tag": "", "amount_atoms": "1", "fee_atoms": "1", "reason": ""}
+        paid |= {"amount_units": "1", "digest": b"", "state": "settled", "via": "api", "risk": []}
+        for number in range(MANY):
+            time_ns = (first_ms + number) * 1_000_000 + 999_999
+            said: dict[str, Any] = {"txid": f"{ann.account}-{number}"}
+            db.execute(insert(deposits).values(deposit | said | {"seen_at_ns": time_ns}))
+            said |= {"client_id": f"n{number}", "requested_at_ns": time_ns}
+            db.execute(insert(withdrawal_rows).values(paid | said))
+    for path in ("/sapi/v1/capital/deposit/hisrec", HISTORY):
+        newest, rest = ann.get(path), ann.get(path, offset=1_000, limit=1_000)
+        ids = [each["txId"] for each in newest + rest]
+        assert ids == [f"{ann.account}-{number}" for number in reversed(range(MANY))]
+        assert ann.get(path, limit=2, offset=5)[0]["txId"] == ids[5]
+        span = ann.get(path, startTime=first_ms + 7, endTime=first_ms + 9)
+        assert [each["txId"] for each in span] == ids[-10:-7]
+        assert ann.get(path, startTime=first_ms + 7, endTime=first_ms + 9, offset=2) == span[2:]
+        assert ann.get(path, endTime=first_ms, coin="BTC")[0]["txId"] == ids[-1]
+        assert ann.get(path, coin="ETP") == ann.get(path, status=0) == ann.get(path, offset=10**18) == []
+    (named,) = ann.get(HISTORY, withdrawOrderId="n3")
+    assert named["txId"] == f"{ann.account}-3"
+    numbers = [each["id"] for each in ann.get(HISTORY, limit=3)]
+    assert [each["id"] for each in ann.get(HISTORY, idList=f"{numbers[2]},{numbers[0]},x")] == numbers[::2]
+    assert ann.refused("GET", HISTORY, idList=",".join(["1"] * 46))[:2] == (400, -1130)
+
+
+def test_every_state_has_its_status() -> None:
+    assert capital._DEPOSIT_STATUS.keys() == {*DepositState} - {DepositState.ORPHANED}
+    assert capital._WITHDRAWAL_STATUS.keys() == {*withdrawals.State}
 
 
 def test_an_address_to_pay_to_needs_the_signer(town: Street) -> None:
