@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
+from webauthn.helpers import base64url_to_bytes
 
+from cambist.signer.console import read_key
 from cambist.site import BUILT
 from cambist.staff.roles import Role
 from cambist.store.account_tables import addresses, sign_ins
@@ -64,6 +66,13 @@ def test_two_people_approve_a_withdrawal_with_passkeys(office, desks):
         expect(colleague.page.get_by_text(f"{approved} of 2 approvals")).to_be_visible()
     expect(colleague.page.get_by_role("heading", name="· approved")).to_be_visible()
     expect(colleague.page.get_by_role("button", name="Approve")).to_be_hidden()
+
+
+def test_a_passkey_is_shown_as_the_signer_is_told_of_it(desks):
+    ida = desks.hire("ida", Role.REVIEWER)
+    ida.open("me")
+    assert read_key("webauthn", ida.cell("Public key"))
+    assert base64url_to_bytes(ida.cell("Credential"))
 
 
 def test_somebody_signs_out_and_in_again_with_the_passkey_and_rejects(office, desks):
