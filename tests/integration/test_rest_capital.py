@@ -1,13 +1,15 @@
 """Deposits and withdrawals as programs and pages ask for them, over a gateway and the office behind it."""
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from cambist.accounts import address_book, people
 from cambist.accounts.api_keys import Scope
@@ -22,7 +24,7 @@ from cambist.wallets import withdrawals
 from cambist.wallets.deposits import State as DepositState
 from cambist.wallets.withdrawals import Withdrawals
 from tests.integration.browsers import Browser, Street, street
-from tests.integration.rest_market import Trader
+from tests.integration.rest_market import Trader, limit_order
 
 ADDRESS = "0x" + "5b" * 20
 APPLY = "/sapi/v1/capital/withdraw/apply"
@@ -168,6 +170,36 @@ def test_W10_a_key_withdraws_only_with_its_scope_from_its_address_to_the_address
     stranger = wanted | {"address": "0x" + "6c" * 20}
     assert ann.refused("POST", APPLY, **stranger)[:2] == (400, -4035)
     assert ann.post(APPLY, **wanted)["id"]
+
+
+def test_W01_of_two_hundred_at_once_on_a_balance_for_one_exactly_one_gets_it(town: Street) -> None:
+    """Withdrawals and orders, each of them for all there is."""
+    ann = trader(town, WITHDRAWS | Scope.TRADE, btc="0.01")
+
+    def ask(nth: int) -> None:
+        if nth % 4:
+            ann.request("POST", APPLY, coin="BTC", network="ETH", address=ADDRESS, amount="0.01")
+        else:
+            ann.request("POST", "/api/v3/order", **limit_order("BUY", "1", "0.01", "ETPBTC"))
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(ask, range(200)))
+    deadline = time.monotonic() + 120
+    while "requested" in states_of(town, ann):  # whoever waited three seconds was told so
+        assert time.monotonic() < deadline, "the wallets do not ask the ledger"
+        time.sleep(0.05)
+    states, orders = states_of(town, ann), ann.get("/api/v3/openOrders", symbol="ETPBTC")
+    assert len(states) > 100, "hardly any withdrawal came as far as the ledger"
+    assert set(states) <= {"held", "refused"}
+    assert states.count("held") + len(orders) == 1
+    (btc,) = ann.post("/sapi/v3/asset/getUserAsset", asset="BTC")
+    assert (btc["free"], btc["locked"]) == ("0.00000000", "0.01000000")
+
+
+def states_of(town: Street, ann: Trader) -> list[str]:
+    wanted = select(withdrawal_rows.c.state).where(withdrawal_rows.c.account == ann.account)
+    with town.market.records.read() as db:
+        return list(db.scalars(wanted))
 
 
 def test_W11_no_way_out_while_withdrawals_wait(town: Street) -> None:
