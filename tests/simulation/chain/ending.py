@@ -9,6 +9,8 @@ from .ethereum import COIN
 from .oracle import ENDED, Oracle
 from .start import ASSETS, UNITS, UNITS_IN_ATOM, hot_address
 
+BOOKED_WITHIN = 4  # blocks behind the one that makes a transaction final: fees are booked one by one
+
 
 def what_waits(oracle: Oracle) -> str:
     """Of what ends by itself, something that has not; empty if everything has."""
@@ -22,8 +24,9 @@ def what_waits(oracle: Oracle) -> str:
     for reference in oracle.credited:
         if reference not in on_chain:
             return f"deposit {reference!r} is credited and not on the chain"
-    for mined in oracle.ours():
-        if mined.transaction.txid not in oracle.booked:
+    booked_at = oracle.place.chain.height - oracle.place.programme.final_lag - BOOKED_WITHIN
+    for block, mined in oracle.ours():
+        if mined.transaction.txid not in oracle.booked and block.height <= booked_at:
             return f"the fee of {mined.transaction.txid} is not booked"
     for held in oracle.held:
         number = int(held.split(b":")[1])
@@ -44,12 +47,14 @@ def check(oracle: Oracle) -> None:
             for reference, each in oracle.coming()
             if each.contract == contract
         )
-        rounded = sum(
-            oracle.booked[each.transaction.txid] * UNITS_IN_ATOM - each.fee_units for each in oracle.ours()
+        # Booked in whole atoms, or not yet.
+        fees = sum(
+            oracle.booked.get(each.transaction.txid, 0) * UNITS_IN_ATOM - each.fee_units
+            for _, each in oracle.ours()
         )
-        expected = oracle.owed_atoms(contract) * UNITS_IN_ATOM + below + (rounded if contract == COIN else 0)
+        expected = oracle.owed_atoms(contract) * UNITS_IN_ATOM + below + (fees if contract == COIN else 0)
         oracle.must(has == expected, f"20: the chain has {has}, and there should be {expected}")
-    paid = {oracle.promise_of(mined.transaction) for mined in oracle.ours() if mined.is_ok} - {None}
+    paid = {oracle.promise_of(mined.transaction) for _, mined in oracle.ours() if mined.is_ok} - {None}
     settled = {number for number, promise in oracle.promises.items() if promise.state == "settled"}
     oracle.must(paid == settled == set(oracle.settled), f"21: {paid} paid, {settled} settled")
     ceiling = oracle.place.programme.hot_max_coins * UNITS

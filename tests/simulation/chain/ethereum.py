@@ -58,6 +58,10 @@ class Transaction(NamedTuple):
     pay: Pay | None = None
     is_ok: bool = True
 
+    @property
+    def sender(self) -> str:
+        return self.moves[0].sender if self.pay is None else self.pay.sender
+
 
 class Mined(NamedTuple):
     transaction: Transaction
@@ -158,6 +162,12 @@ class Ethereum:
             del self.pool[rival.txid]
         self.pool[txid] = transaction
         return txid
+
+    def nonce_behind(self, sender: str, nonce: int) -> int:
+        """The next one if what waits from this one on is mined."""
+        while self._waiting_at(sender, nonce) is not None:
+            nonce += 1
+        return nonce
 
     def _waiting_at(self, sender: str, nonce: int) -> Transaction | None:
         for each in self.pool.values():

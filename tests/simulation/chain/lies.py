@@ -9,7 +9,18 @@ from .start import UNITS, deposit_address, hot_address
 
 def lie_of(dice: Random) -> Lie:
     return dice.choice(
-        [_hashes, _phantom_coins, _phantom_tokens, _nothing_happened, _failures, _other_chain, _final]
+        [
+            _hashes,
+            _phantom_coins,
+            _phantom_tokens,
+            _nothing_happened,
+            _failures,
+            _other_chain,
+            _final,
+            _balances,
+            _one_more_sent,
+            _one_less_sent,
+        ]
     )
 
 
@@ -63,3 +74,17 @@ def _final(method: str, params: list[Any], result: Any) -> Any:
     if method == "eth_getBlockByNumber" and params[0] == "finalized":
         return result | {"number": hex(int(result["number"], 16) + 5)}
     return result
+
+
+def _balances(method: str, params: list[Any], result: Any) -> Any:
+    """Half of the coins that there are."""
+    return hex(int(result, 16) // 2) if method == "eth_getBalance" else result
+
+
+def _one_more_sent(method: str, params: list[Any], result: Any) -> Any:
+    """Transactions of ours that nobody has signed."""
+    return hex(int(result, 16) + 1) if method == "eth_getTransactionCount" else result
+
+
+def _one_less_sent(method: str, params: list[Any], result: Any) -> Any:
+    return hex(max(0, int(result, 16) - 1)) if method == "eth_getTransactionCount" else result

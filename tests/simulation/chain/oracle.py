@@ -333,6 +333,7 @@ class Oracle:
             number = self.promise_of(mined.transaction)
             self.must(number is not None, f"21: {pay} is nobody's withdrawal")
             assert number is not None
+            self.must(number not in self.released, f"21: withdrawal {number} is given back, and paid")
             paid[number] += 1
         self.must(all(times == 1 for times in paid.values()), f"21: paid twice: {paid}")
 
@@ -341,8 +342,8 @@ class Oracle:
         head = self.place.chain.head
         has = sum(head.balances.get((contract, address), 0) for address in self.owners)
         come = sum(each.units for _, each in self.coming() if each.contract == contract)
-        left = sum(mined.fee_units for mined in self.ours()) if contract == COIN else 0
-        for mined in self.ours():
+        left = sum(mined.fee_units for _, mined in self.ours()) if contract == COIN else 0
+        for _, mined in self.ours():
             number = self.promise_of(mined.transaction)
             if number is not None and mined.is_ok and self.promises[number].contract == contract:
                 left += self.promises[number].units
@@ -357,10 +358,11 @@ class Oracle:
         fees = sum(self.booked.values()) if contract == COIN else 0
         self.must(owed == credited - paid - fees, f"20: {owed} owed, but {credited} - {paid} - {fees} moved")
 
-    def ours(self) -> Iterator[Mined]:
-        for _, mined in self._place_of.values():
+    def ours(self) -> Iterator[tuple[Block, Mined]]:
+        """Our own transactions on the branch that counts."""
+        for block, mined in self._place_of.values():
             if mined.transaction.pay is not None:
-                yield mined
+                yield block, mined
 
     def owed_atoms(self, contract: str) -> int:
         rows = self.place.site.history.engine.balances(MIRRORS[contract])

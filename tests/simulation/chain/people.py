@@ -58,11 +58,11 @@ class People:
     def act(self) -> None:
         """Between two blocks."""
         dice = self._dice
-        if dice.random() < 0.5:
-            self._deposit()
         if dice.random() < 0.7:
+            self._deposit()
+        if dice.random() < 0.8:
             self._withdraw()
-        if dice.random() < 0.6:
+        for _ in range(dice.randrange(4)):
             self._trade()
         if dice.random() < 0.05:
             self._cancel()
@@ -73,7 +73,7 @@ class People:
     # Customers.
 
     def begin(self) -> None:
-        """Everybody has something; the hot address has coins for fees."""
+        """Everybody gets something; the hot address coins for fees."""
         for to in (hot_address(), *map(deposit_address, range(CUSTOMERS))):
             for contract in (COIN, TOKEN):
                 self.place.lasting.add(self._pay(to, contract))
@@ -144,7 +144,7 @@ class People:
             side=dice.choice([Side.BUY, Side.SELL]),
             order_type=OrderType.LIMIT,
             time_in_force=TimeInForce.GTC,
-            price_ticks=dice.randrange(95, 106),
+            price_ticks=dice.randrange(98, 103),
             quantity_lots=dice.randrange(1, 5),
         )
         if gateway.is_alive:

@@ -25,8 +25,8 @@ from .programme import Programme
 from .start import ASSETS, ETHEREUM, copy_into, terms
 from .wallets import SignerProcess, Wallets
 
-# The wallets' clock runs faster than that of the exchange: a block comes every twelve seconds of it.
-SPEED = 120
+# The wallets' clock runs faster than that of the exchange: a block comes every minute of it.
+SPEED = 600
 BLOCK_NS = 100 * MS
 BLOCK_S = SPEED * BLOCK_NS // 10**9
 
@@ -63,7 +63,7 @@ class Place:
         self.wallets: Wallets | None = None
         self.lasting: set[str] = set()  # what every branch has, soon or late
         self.starts = self.blocks = self.crossed = 0
-        self.share, self.rest_share = programme.share, programme.rest_share
+        self.share, self.rest_share = 1.0, programme.rest_share
         self._miner: Random = self.world.dice("miner")
 
     def clock(self) -> int:
@@ -171,7 +171,7 @@ class Place:
             each.transaction for block in old.branch() if block.height > parent.height for each in block.mined
         ]
         spent_twice = [each for each in lost if each.pay is None and each.txid not in self.lasting]
-        forgets = {each.txid for each in spent_twice if dice.random() < 0.4}
+        forgets = {each.txid for each in spent_twice if dice.random() < 0.6}
         again = {each.txid: each for each in lost if each.txid not in forgets}
         head = parent
         self.chain.pool |= again

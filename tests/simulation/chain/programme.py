@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-BLOCKS = 10
+BLOCKS = 7
 
 # How often each kind is drawn where a seed has it.
 KINDS = {
@@ -16,7 +16,7 @@ KINDS = {
     "cut the power": 2,
     "cut the wallets off": 3,
     "reorg": 6,
-    "deep reorg": 2,
+    "deep reorg": 4,
     "a node lags": 3,
     "a node lies": 4,
     "a node forks off": 2,
@@ -61,14 +61,14 @@ class Programme(NamedTuple):
             kind = dice.choices(kinds, weights=[KINDS[each] for each in kinds])[0]
             faults.append(Fault(at, kind, dice.getrandbits(32)))
             at += dice.randrange(1, 2 * gap)
-        confirmations = dice.choice([1, 2, 3])
+        confirmations = dice.choice([1, 2, 2, 3])
         return cls(
             seed=seed,
             blocks=blocks,
             only=tuple(only),
             faults=tuple(faults),
             confirmations=confirmations,
-            final_lag=confirmations + dice.choice([1, 2, 3]),
+            final_lag=confirmations + dice.choice([1, 2]),
             waits_for_final=dice.random() < 0.3,
             share=dice.choice([0.5, 0.9, 1.0]),
             hot_max_coins=dice.choice([0, 0, 30]),

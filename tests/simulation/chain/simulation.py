@@ -134,6 +134,9 @@ class Simulation:
         place.start_wallets()
         self._until(lambda: place.has_cursor(), "the wallets read nothing")
         place.people.begin()
+        for _ in range(self.programme.confirmations + 1):
+            self._block()
+        self.mined, place.share = 0, self.programme.share
 
     def _until(self, holds: Any, otherwise: str) -> None:
         self.place.oracle.must(self.place.world.run(holds, OPENED_NS), otherwise)

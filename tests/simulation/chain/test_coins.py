@@ -25,8 +25,8 @@ def test_many_histories_with_coins(capsys):
     found = list(outcomes(iter(range(SEEDS)), outcome_of))
     with capsys.disabled():
         print(f"\n{tell(found, time.monotonic() - started_s)}")
-    assert all(outcome.deposits and outcome.sent for outcome in found), "a history in which nothing happens"
-    for what in ("withdrawals", "given_back", "reversed", "trades", "reorgs", "lies"):
+    assert all(outcome.deposits for outcome in found), "a history in which nothing happens"
+    for what in ("withdrawals", "given_back", "sent", "trades", "reorgs", "lies"):
         assert sum(getattr(outcome, what) for outcome in found) >= SEEDS // 25, f"hardly any {what}"
     struck = set().union(*(outcome.faults for outcome in found))
     assert struck == set(KINDS), "a kind of fault never strikes"
@@ -64,7 +64,7 @@ def test_a_seed_is_one_history_with_coins_byte_for_byte(seed):
 
 def test_a_failure_with_coins_is_shrunk_to_what_leads_to_it(monkeypatch):
     def breaks_late(self: Oracle) -> None:
-        self.must(self.place.chain.height < 8, "it breaks here")
+        self.must(self.place.chain.height < 7, "it breaks here")
 
     monkeypatch.setattr(Oracle, "check", breaks_late)
     with pytest.raises(Failure, match="it breaks here") as failed:
@@ -73,5 +73,5 @@ def test_a_failure_with_coins_is_shrunk_to_what_leads_to_it(monkeypatch):
     found = shrink(failed.value).programme
     assert found.faults == ()
     replay = how_to_replay(found)
-    assert replay.startswith("python -m tests.simulation.chain 3 --blocks 10 ")
+    assert replay.startswith("python -m tests.simulation.chain 3 --blocks 7 ")
     assert '--only "reorg" --only "kill the wallets"' in replay and replay.endswith("--faults ,")
