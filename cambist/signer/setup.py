@@ -4,6 +4,7 @@ Whoever owns the directory is the user that the signer and its console run as. W
 keys nor store can be read by the exchange's processes, which run as somebody else.
 """
 
+import ctypes
 import os
 import pwd
 import resource
@@ -19,6 +20,7 @@ from cambist.signer import keystore, service, store
 from cambist.signer.keystore import Keystore
 from cambist.signer.store import Store
 
+_PR_SET_DUMPABLE = 4  # prctl(2)
 _PRIVATE, _REACHABLE = 0o700, 0o711
 
 
@@ -82,20 +84,25 @@ def become_owner(settings: Settings) -> None:
     Raises SetupRefused if the directory is missing or another user's.
     """
     os.umask(0o077)
-    # A core dump would hold the keys.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     directory = settings.signer_directory
     try:
         owner = directory.stat()
     except FileNotFoundError:
         raise SetupRefused("there is no signer yet: `cambist signer init`") from None
-    if os.geteuid() == owner.st_uid:
-        return
-    if os.geteuid() != 0:
-        raise SetupRefused(f"{directory} is another user's; run this as that user")
-    os.setgroups([])
-    os.setgid(owner.st_gid)
-    os.setuid(owner.st_uid)
+    if os.geteuid() != owner.st_uid:
+        if os.geteuid() != 0:
+            raise SetupRefused(f"{directory} is another user's; run this as that user")
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)
+    _keep_memory_private()  # last: a change of user sets back what the system has as its default
+
+
+def _keep_memory_private() -> None:
+    """A core dump would hold the keys; nor may another process of the same user attach and read them."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "the signer's memory cannot be kept from others")
 
 
 def allowed_users(settings: Settings) -> frozenset[int]:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -451,6 +453,21 @@ def test_W23_no_secret_is_readable_on_disk_or_shown(bench: Bench, tmp_path: Path
     assert words.encode() not in content
     assert (tmp_path / "keystore.json").stat().st_mode & 0o077 == 0
     assert (tmp_path / "keystore.key").stat().st_mode & 0o077 == 0
+
+
+def test_W23_a_process_with_keys_leaves_no_core_and_lets_nobody_attach(tmp_path: Path) -> None:
+    (tmp_path / "signer").mkdir()
+    asked = """
+import ctypes, resource, sys
+from pathlib import Path
+from cambist.settings import Settings
+from cambist.signer.setup import become_owner
+become_owner(Settings(home=Path(sys.argv[1])))
+print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))  # PR_GET_DUMPABLE
+"""
+    command = [sys.executable, "-P", "-c", asked, str(tmp_path)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert said == "(0, 0) 0\n"
 
 
 # Half of the group's order (SEC 2, secp256k1): the larger of both values of s is refused by nodes (EIP-2).
