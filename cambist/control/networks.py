@@ -196,8 +196,8 @@ def _code(settings: Settings, network: str, contract: str, decimals: int) -> str
     with chains.opened(settings, network) as chain:
         if contract:
             return listing.require_fit(chain, contract, decimals).code
-    if decimals != chains.COIN_DECIMALS[network]:
-        raise TokenUnfit(f"the coin of {network} has {chains.COIN_DECIMALS[network]} decimals")
+    if decimals != chains.NETWORKS[network].coin_decimals:
+        raise TokenUnfit(f"the coin of {network} has {chains.NETWORKS[network].coin_decimals} decimals")
     return ""
 
 

@@ -6,8 +6,8 @@ transaction ids are text in one spelling only (EVM: lower case with 0x). `contra
 empty for the chain's own coin. Everything here blocks, within the times that the chain was made with.
 """
 
-from collections.abc import Container, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
 
 from cambist.errors import Refused, Unavailable
 
@@ -37,7 +37,7 @@ class Header(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What came to an address that is watched.
+    """What came to an address that is watched, and not from itself: change is none.
 
     `name` tells it from the other outputs of its transaction, in whichever block that is. `doubt` says why
     the amount may not be what it seems; it is empty as a rule.
@@ -95,17 +95,24 @@ class Token(NamedTuple):
 class Terms(NamedTuple):
     """How a transaction is to be made: what the signer gets beside what is to be paid.
 
-    `nonce` is the sender's next, and says nothing where a chain has none. The fee is at most `fee_max_units`.
+    `nonce` is the sender's next: of all transactions at one nonce the chain takes one at most. A chain that
+    has none sees to it by `inputs`, the outputs that are spent: what is made anew at a nonce spends again
+    what was spent there. The fee is at most `fee_max_units`.
     """
 
     nonce: int
     gas: int
     max_fee: int
     priority_fee: int
+    inputs: tuple[str, ...] = ()
 
     @property
     def fee_max_units(self) -> int:
         return self.gas * self.max_fee
+
+
+# Gives what the sender has signed at other nonces and no block holds yet, if it is asked.
+Waiting: TypeAlias = Callable[[], Sequence[bytes]]
 
 
 class Blocks(Protocol):
@@ -148,8 +155,13 @@ class Chain(Blocks, Protocol):
     def nonces_seen(self, address: str) -> int:
         """The same with those that wait for a block at any of the nodes. Raises NodeFailed."""
 
-    def terms(self, sender: str, nonce: int, contract: str, to: str, amount_units: int) -> Terms:
-        """At what the network takes now. Raises NodeFailed; Refused if the chain would refuse the payment."""
+    def terms(
+        self, sender: str, nonce: int, contract: str, to: str, amount_units: int, waiting: Waiting
+    ) -> Terms:
+        """At what the network takes now, and of nothing that `waiting` spends.
+
+        Raises NodeFailed; Refused if the chain would refuse the payment.
+        """
 
     def dearer(self, terms: Terms) -> Terms:
         """The same transaction at a fee that replaces the one before, at least."""

@@ -9,8 +9,10 @@ an older copy, and payouts stop until a person has looked.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+from msgspec import structs
 from sqlalchemy import Connection, Row, func, or_, select
 
 from cambist.errors import Refused
@@ -131,8 +133,10 @@ class Payouts:
         if not funds.has(payment.contract, payment.amount_units):
             self._wait(each, "the hot wallet has too little of it")
             return False
+        hot = network.hot_address
+        waiting = partial(sends.waiting, self._records, network.name, hot, nonce)
         terms = self._chain.terms(
-            network.hot_address, nonce, payment.contract, payment.address, payment.amount_units
+            hot, nonce, payment.contract, payment.address, payment.amount_units, waiting
         )
         if not funds.has("", terms.fee_max_units + (0 if payment.contract else payment.amount_units)):
             self._wait(each, "the hot wallet has too little of the network's coin")
@@ -184,7 +188,7 @@ class Payouts:
         if not at_nonce:
             self._stop(f"{network.name}: the signer does not know nonce {oldest.nonce}, which waits")
             return False
-        terms = self._chain.dearer(Terms(*_fields(at_nonce[-1].terms)))
+        terms = self._chain.dearer(Terms(**structs.asdict(at_nonce[-1].terms)))
         try:
             signed = self._sign_again(network, oldest, SignerTerms(**terms._asdict()))
         except Refused as problem:
@@ -333,7 +337,3 @@ def _of_payment(network: Network, payment: Payment, nonce: int, signed: Signed) 
         signed.raw,
         signed.txid,
     )
-
-
-def _fields(terms: SignerTerms) -> tuple[int, int, int, int]:
-    return terms.nonce, terms.gas, terms.max_fee, terms.priority_fee

@@ -143,6 +143,18 @@ def push(records: Records, chain: Chain, now_ns: int) -> int:
     return len(sent)
 
 
+def waiting(records: Records, network: str, sender: str, but_nonce: int) -> list[bytes]:
+    """What the sender has signed at other nonces, and no block holds."""
+    with records.read() as db:
+        found = (
+            select(chain_sends.c.raw)
+            .where(*_of(network, sender), chain_sends.c.nonce != but_nonce)
+            .where(chain_sends.c.state.in_(OPEN), chain_sends.c.raw != b"")
+            .order_by(chain_sends.c.id)
+        )
+        return list(db.scalars(found))
+
+
 def own(db: Connection, network: str) -> set[str]:
     """Ids of those that a block may still hold."""
     found = select(chain_sends.c.txid).where(

@@ -117,7 +117,7 @@ class Sweeps:
         """The same coins at the same nonce; of the network's coin what the higher fee leaves of them."""
         hot, amount_units = network.hot_address, stuck.amount_units
         terms = self._chain.dearer(
-            self._chain.terms(stuck.sender, stuck.nonce, stuck.contract, hot, amount_units)
+            self._terms_at(stuck.nonce, stuck.sender, stuck.contract, hot, amount_units)
         )
         if not stuck.contract:
             held_units = self._chain.balance(COIN, stuck.sender, self._chain.tip().height)
@@ -141,7 +141,11 @@ class Sweeps:
         on_chain = self._chain.nonces_seen(sender)
         with self._records.read() as db:
             nonce = sends.next_nonce(db, self._chain.network, sender, on_chain)
-        return self._chain.terms(sender, nonce, contract, to, amount_units)
+        return self._terms_at(nonce, sender, contract, to, amount_units)
+
+    def _terms_at(self, nonce: int, sender: str, contract: str, to: str, amount_units: int) -> Terms:
+        waiting = partial(sends.waiting, self._records, self._chain.network, sender, nonce)
+        return self._chain.terms(sender, nonce, contract, to, amount_units, waiting)
 
 
 def _to_sweep(db: Connection, network: Network) -> list[_Holding]:

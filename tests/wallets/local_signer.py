@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from cambist.signer import console, store
+from cambist.signer import console, families, store
 from cambist.signer.calls import (
     AnyCall,
     Derive,
@@ -32,20 +32,21 @@ T = TypeVar("T")
 
 
 class LocalSigner:
-    """Has the network ETH, and limits for the coin and the tokens it is told of."""
+    """Has one network, and limits for the coin and the tokens it is told of."""
 
-    def __init__(self, directory: Path, chain_id: int) -> None:
+    def __init__(self, directory: Path, chain_id: int, network: str = "ETH") -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.store = Store(directory)
-        keys = Keystore(bytes(range(32)))
-        self.hot_address = keys.hot.address
+        self.keys = Keystore(bytes(range(32)))
+        self.hot_address = families.of(network).address(self.keys.hot)
+        self._network = network
         with self.store.write() as db:
-            console.set_network(db, store.Network("ETH", chain_id, COIN // 10, COIN, COIN // 10))
-        self._signer = Signer(keys, self.store, lambda: 1)
+            console.set_network(db, store.Network(network, chain_id, COIN // 10, COIN, COIN // 10))
+        self._signer = Signer(self.keys, self.store, lambda: 1)
 
     def trust(self, contract: str) -> None:
         with self.store.write() as db:
-            console.set_limits(db, store.Limits("ETH", contract, PLENTY, PLENTY, PLENTY, PLENTY))
+            console.set_limits(db, store.Limits(self._network, contract, PLENTY, PLENTY, PLENTY, PLENTY))
 
     def describe(self) -> Description:
         return self._ask(Describe(), Description)

@@ -40,9 +40,15 @@ OUTSIDE = "0x" + "0d" * 20
 class PayoutSite(ChainSite):
     """`late_ns` is how far its clock is ahead of the world's."""
 
+    outside = OUTSIDE
+
     def __init__(self, home: Path, node: Node) -> None:
         self.late_ns = 0
         super().__init__(home, node)
+        self.open_payouts()
+
+    def open_payouts(self) -> None:
+        """Two people may approve; Ann has the address outside in her book."""
         self.reviewers = [Person("rita"), Person("sam")]
         with self.signer.store.write() as db:
             store.set_value(db, service.EXCHANGE, self.exchange_id())
@@ -50,7 +56,7 @@ class PayoutSite(ChainSite):
                 console.add_approver(db, person.name, approvals.ED25519, person.public_key)
         with self.records.write() as db:
             db.execute(update(users).values(sealed_totp=b"there is one"))
-        self.enter(OUTSIDE)
+        self.enter(self.outside)
         self.change_terms(withdrawal_fee_atoms=str(FEE), is_withdrawal_open=True)
 
     def exchange_id(self) -> str:
@@ -90,7 +96,7 @@ class PayoutSite(ChainSite):
             SignerDoor(signer),
             self,
             self.exchange.settings.wallets,
-            ledger_parts=[Withdrawals(self.records, self.courier, "ETH", clock).step],
+            ledger_parts=[Withdrawals(self.records, self.courier, self.network, clock).step],
             payouts=[Payouts(self.records, chain, signer, clock).step],
             clock=clock,
         )
@@ -108,7 +114,7 @@ class PayoutSite(ChainSite):
             address_book.add(
                 db,
                 person,
-                network="ETH",
+                network=self.network,
                 address=address,
                 tag="",
                 label="",
@@ -124,7 +130,12 @@ class PayoutSite(ChainSite):
 
     def ask(self, *, atoms: int = ATOMS, email: str = ANN, **wanted: Any) -> int:
         """A withdrawal that its owner has asked for; `atoms` leave the account."""
-        plain: dict[str, Any] = {"asset": "ETH", "network": "ETH", "address": OUTSIDE, "tag": ""}
+        plain: dict[str, Any] = {
+            "asset": self.network,
+            "network": self.network,
+            "address": self.outside,
+            "tag": "",
+        }
         asked = Wanted(**plain | wanted, debit_atoms=atoms)
         with self.records.write() as db:
             person = people.find(db, email)
@@ -171,9 +182,9 @@ class PayoutSite(ChainSite):
     def state(self, number: int) -> str:
         return str(self.withdrawal(number).state)
 
-    def held(self, email: str = ANN, asset: str = "ETH") -> int:
+    def held(self, email: str = ANN, asset: str | None = None) -> int:
         account = self.account(email)
-        named = self.exchange.assets().named(asset).asset
+        named = self.exchange.assets().named(asset or self.network).asset
         found = self.exchange.query(lambda engine: engine.balances(account))
         return next((held for held_asset, _, held in found if held_asset == named), 0)
 

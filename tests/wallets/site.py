@@ -40,6 +40,8 @@ TOKEN = Path(__file__).resolve().parents[2] / "nodes" / "contracts" / "Token.sol
 class ChainSite:
     """Ann and Bob have addresses; ETH and the token ETP are listed on the node's network."""
 
+    network = "ETH"  # its coin is called the same
+
     def __init__(self, home: Path, node: Node) -> None:
         self.node = node
         self.exchange = app.open_exchange(app.create_exchange(home, sandbox=True), lambda done, total: None)
@@ -62,7 +64,9 @@ class ChainSite:
 
     def list_on_chain(self, name: str, contract: str, decimals: int = 18, deposit_min: str = "0.001") -> Any:
         terms = TermChanges(confirmations=CONFIRMATIONS, deposit_min=deposit_min)
-        listed = AddNetwork(network="ETH", asset=name, contract=contract, decimals=decimals, terms=terms)
+        listed = AddNetwork(
+            network=self.network, asset=name, contract=contract, decimals=decimals, terms=terms
+        )
         return listed.perform(self.exchange, OPERATOR)
 
     def start(self, chain: Chain | None = None, *, clock: Callable[[], int] = time.time_ns) -> None:
@@ -99,16 +103,16 @@ class ChainSite:
 
     def address(self, email: str) -> str:
         door = SignerDoor(self.signer)
-        return Addresses(self.records, door).of("ETH", users.get(self.records, email).id)
+        return Addresses(self.records, door).of(self.network, users.get(self.records, email).id)
 
     def owed_atoms(self, mirror: int, asset: int) -> int:
         rows = self.exchange.query(lambda engine: engine.balances(mirror))
         return -sum(available + held for held_asset, available, held in rows if held_asset == asset)
 
-    def balance(self, who: str | int, asset: str = "ETH") -> int:
+    def balance(self, who: str | int, asset: str | None = None) -> int:
         """Available, in atoms."""
         account = who if isinstance(who, int) else account_of(users.get(self.records, who))
-        named = self.exchange.assets().named(asset).asset
+        named = self.exchange.assets().named(asset or self.network).asset
         rows = self.exchange.query(lambda engine: engine.balances(account))
         return next((available for held_asset, available, _ in rows if held_asset == named), 0)
 
@@ -129,15 +133,16 @@ class ChainSite:
     def unbooked(self) -> int:
         """Transactions of ours whose fees the ledger does not know of."""
         with self.records.read() as db:
-            return len(db.execute(select(chain_sends.c.id).where(*sends.unbooked("ETH"))).all())
+            return len(db.execute(select(chain_sends.c.id).where(*sends.unbooked(self.network))).all())
 
     def drifts(self) -> set[str]:
         with self.records.read() as db:
             return set(db.scalars(select(reconciliations.c.drift_units)))
 
-    def halted(self, asset: str = "ETH") -> str:
+    def halted(self, asset: str | None = None) -> str:
         with self.records.read() as db:
-            found = db.scalar(select(asset_networks.c.halted).where(asset_networks.c.asset_name == asset))
+            of_it = asset_networks.c.asset_name == (asset or self.network)
+            found = db.scalar(select(asset_networks.c.halted).where(of_it))
         return str(found)
 
     def not_read_because(self) -> str:

@@ -21,6 +21,7 @@ from cambist.wallets.chain import (
     Terms,
     Tip,
     Token,
+    Waiting,
 )
 from cambist.wallets.evm import blocks, paying, tokens
 from cambist.wallets.evm.blocks import COIN, FullBlock, Receipt, Trace
@@ -87,7 +88,9 @@ class EvmChain:
     def nonces_seen(self, address: str) -> int:
         return max(paying.nonces_seen(node, address) for node in self._nodes())
 
-    def terms(self, sender: str, nonce: int, contract: str, to: str, amount_units: int) -> Terms:
+    def terms(
+        self, sender: str, nonce: int, contract: str, to: str, amount_units: int, waiting: Waiting
+    ) -> Terms:
         return paying.terms(self._first, sender, nonce, contract, to, amount_units)
 
     def dearer(self, terms: Terms) -> Terms:
