@@ -1,8 +1,9 @@
 """A copy of the product with one fault in it, and whether anything there notices.
 
 A patch begins with what is wrong, then "Caught by: " and either the file of tests that fails, or `simulation`
-with the seed that showed it and the kinds of faults under which it shows soonest. Where that seed no longer
-does (the simulation draws other histories when it changes) others are tried.
+(`coins`: the one with coins) with the seed that showed it and the kinds of faults under which it shows
+soonest. Where that seed no longer does (the simulation draws other histories when it changes) others
+are tried.
 """
 
 import os
@@ -19,6 +20,10 @@ FILES = ("engine/Cargo.toml", "engine/Cargo.lock", "pyproject.toml")
 SEEDS = 100  # that are tried where the named one shows nothing
 COMMANDS = 600
 WITHIN_S = 1_500
+SIMULATIONS = {
+    "simulation": ["tests.simulation", f"--commands={COMMANDS}"],
+    "coins": ["tests.simulation.chain"],
+}
 
 # The crate built for a test run: quick to compile; arithmetic is checked as it is in a release.
 QUICK_BUILD = {
@@ -75,12 +80,13 @@ def plant(fault: Planted, product: Path) -> None:
 def caught_by(fault: Planted, product: Path, more_seeds: int = SEEDS) -> str | None:
     """What noticed it, in words; None if nothing did."""
     checker, _, hint = fault.caught_by.partition(" ")
-    if checker != "simulation":
+    if checker not in SIMULATIONS:
         return _by_tests(checker, product)
+    simulation = SIMULATIONS[checker]
     seed, _, kinds = hint.partition(": ")
     only = [f"--only={kind}" for kind in kinds.split(", ") if kind]
-    noticed = _by_simulation(int(seed), 1, only, product)
-    return noticed or (_by_simulation(0, more_seeds, only, product) if more_seeds else None)
+    noticed = _by_simulation(simulation, int(seed), 1, only, product)
+    return noticed or (_by_simulation(simulation, 0, more_seeds, only, product) if more_seeds else None)
 
 
 def _by_tests(checker: str, product: Path) -> str | None:
@@ -93,9 +99,11 @@ def _by_tests(checker: str, product: Path) -> str | None:
     return failed[0]
 
 
-def _by_simulation(first: int, seeds: int, only: list[str], product: Path) -> str | None:
-    command = [sys.executable, "-m", "tests.simulation", str(first), f"--seeds={seeds}", *only]
-    done = _run([*command, f"--commands={COMMANDS}"], product, check=False)
+def _by_simulation(
+    simulation: list[str], first: int, seeds: int, only: list[str], product: Path
+) -> str | None:
+    command = [sys.executable, "-m", *simulation, str(first), f"--seeds={seeds}", *only]
+    done = _run(command, product, check=False)
     if done.returncode == 0:
         return None
     found = [line for line in done.stdout.splitlines() if line.startswith("seed ")]
