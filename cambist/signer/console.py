@@ -35,7 +35,8 @@ class ValueRefused(Refused):
 
 
 def set_network(db: Connection, network: Network) -> None:
-    """Added, or changed in everything but its chain. Raises ValueRefused."""
+    """Added, or changed in everything but its chain. Raises ValueRefused; NoFamily for an unknown one."""
+    families.of(network.name)
     _require_positive(fee_max=network.fee_max, fee_day_max=network.fee_day_max)
     known = {each.name: each for each in store.all_networks(db)}.get(network.name)
     if known is not None and known.chain_id != network.chain_id:

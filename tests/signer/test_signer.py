@@ -16,7 +16,7 @@ from eth_keys.datatypes import PrivateKey
 from hexbytes import HexBytes
 
 from cambist.errors import Refused
-from cambist.signer import console, ethereum, keystore, store
+from cambist.signer import console, ethereum, families, keystore, store
 from cambist.signer.approvals import NotApproved
 from cambist.signer.calls import Declined, Recall, Recalled, Signed, SignGas, SignSweep, SignWithdrawal, Terms
 from cambist.signer.family import AddressRefused, AmountRefused
@@ -510,3 +510,8 @@ def test_a_network_keeps_its_chain_and_what_has_no_limits_is_not_signed(bench: B
         console.set_network(db, store.network(db, "ETH")._replace(chain_id=1))
     with pytest.raises(NotSetUp):
         bench.sign(payment(contract="0x" + "66" * 20), bench.ann)
+
+
+def test_a_network_of_which_nothing_is_known_is_not_entered(bench: Bench) -> None:
+    with bench.own.write() as db, pytest.raises(families.NoFamily):
+        console.set_network(db, store.network(db, "ETH")._replace(name="OTHER"))
