@@ -6,7 +6,6 @@ them are skipped and say so; what a chain in memory can show is tested without (
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from tests.ports import free_port
 
 NODES = Path(__file__).resolve().parents[1] / "nodes"
 ANVIL = NODES / "node_modules" / "@foundry-rs" / "anvil-linux-amd64" / "bin" / "anvil"
@@ -95,8 +96,7 @@ def hardhat() -> Iterator[Node]:
 
 @contextmanager
 def _started(command: list[str], folder: Path = NODES) -> Iterator[Node]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [*command, "--port", str(port)],
         cwd=folder,

@@ -20,7 +20,8 @@ from cambist._matching import Engine
 from cambist.flow.rest import Client
 from cambist.settings import Settings
 from cambist.supervisor.child import Child, Program
-from tests.e2e.harness import WAIT_SECONDS, Patient, environment, free_port
+from tests.e2e.harness import WAIT_SECONDS, Patient, environment
+from tests.ports import free_port
 
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["pytest", "cambist.app_exchange"])

@@ -6,9 +6,7 @@ a real one. Waiting is bounded, so that a hang fails; nothing here says how fast
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,9 +20,10 @@ from typing import Any, NamedTuple
 from cambist.flow.rest import ApiError, Client, Credentials
 from cambist.settings import MIB
 from cambist.supervisor.client import supervisor
+from tests.ports import HOST as HOST
+from tests.ports import free_port
 
 CAMBIST = Path(sys.executable).with_name("cambist")
-HOST = "127.0.0.1"
 WAIT_SECONDS = 120
 OUTCOME_UNKNOWN = -1007
 # No request limits, and log segments so small that a test fills several.
@@ -42,8 +41,6 @@ SETTINGS = {
     "CAMBIST_CONSOLE_PORT": "0",
     "CAMBIST_MODE_DEMO_CHAIN": "false",
 }
-# Below the ports that the kernel hands out to connections, or one of those could take it during a restart.
-_PORTS = range(15_000, 30_000)
 
 
 class Answer(NamedTuple):
@@ -199,14 +196,3 @@ def environment(home: Path, port: int) -> dict[str, str]:
     """Of an exchange that knows nothing of the one that whoever runs the tests may have."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CAMBIST_")}
     return {**inherited, **SETTINGS, "CAMBIST_HOME": str(home), "CAMBIST_PORT": str(port)}
-
-
-def free_port() -> int:
-    while True:
-        port = random.choice(_PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port

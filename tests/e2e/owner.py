@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from cambist.flow.rest import Credentials
 from tests.e2e.customer import API, Customer
-from tests.e2e.harness import HOST, Exchange, cambist, free_port
+from tests.e2e.harness import HOST, Exchange, cambist
 from tests.e2e.staff import Colleague
 from tests.e2e.test_demo import wait_for
+from tests.ports import free_port
 
 ASSET, NETWORK = "ETP", "ETH"
 OUTSIDE = "0x" + "d0" * 20

@@ -32,11 +32,12 @@ from cambist.supervisor.client import supervisor
 from cambist.supervisor.messages import ProcessStatus
 from cambist.wallets import networks as listed
 from tests.e2e.customer import Customer
-from tests.e2e.harness import SETTINGS, Exchange, cambist, environment, free_port
+from tests.e2e.harness import SETTINGS, Exchange, cambist, environment
 from tests.e2e.market import report
 from tests.e2e.staff import Colleague
 from tests.e2e.test_demo import wait_for
 from tests.nodes import Node, anvil
+from tests.ports import free_port
 from tests.wallets.liar import Door, Silence, ajar, door, honest
 
 COIN = 10**18

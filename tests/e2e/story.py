@@ -10,9 +10,10 @@ from cambist.demo.node import ETP
 from cambist.settings import Settings
 from cambist.store.records import Records
 from cambist.store.wallet_tables import reconciliations
-from tests.e2e.harness import Exchange, cambist, free_port
+from tests.e2e.harness import Exchange, cambist
 from tests.e2e.test_demo import wait_for
 from tests.nodes import Node
+from tests.ports import free_port
 
 COIN = 10**18
 OUTSIDE = "0x" + "d0" * 20

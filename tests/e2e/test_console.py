@@ -12,8 +12,9 @@ import pytest
 from cambist.settings import Settings
 from cambist.staff.roles import Role
 from cambist.store.records import Records
-from tests.e2e.harness import WAIT_SECONDS, Exchange, cambist, free_port, running
+from tests.e2e.harness import WAIT_SECONDS, Exchange, cambist, running
 from tests.integration.backoffice import Clock, Colleague
+from tests.ports import free_port
 
 Desk = tuple[Exchange, str]  # the exchange, and where its console is
 

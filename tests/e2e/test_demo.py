@@ -16,7 +16,8 @@ import pytest
 from cambist.flow.rest import Credentials
 from cambist.log.file import verify
 from tests.conftest import CHECKOUT
-from tests.e2e.harness import HOST, WAIT_SECONDS, Exchange, cambist, environment, free_port, running
+from tests.e2e.harness import HOST, WAIT_SECONDS, Exchange, cambist, environment, running
+from tests.ports import free_port
 
 FUNDS = {"BTC": "1.00000000", "ETH": "20.00000000", "ETP": "1000.00000000", "USDT": "50000.00000000"}
 

@@ -9,9 +9,10 @@ from contextlib import closing
 import pytest
 
 from tests.e2e.customer import Customer
-from tests.e2e.harness import CAMBIST, WAIT_SECONDS, Exchange, cambist, environment, free_port, running
+from tests.e2e.harness import CAMBIST, WAIT_SECONDS, Exchange, cambist, environment, running
 from tests.e2e.test_demo import balances, wait_for
 from tests.nodes import ANVIL, Node
+from tests.ports import free_port
 
 # The demo keeps a chain only where npm could bring one; without it there is none to pay over.
 pytestmark = pytest.mark.skipif(not ANVIL.exists(), reason="anvil is not installed: npm was missing at setup")

@@ -36,11 +36,11 @@ from tests.e2e.harness import (
     Exchange,
     Patient,
     environment,
-    free_port,
     running,
 )
 from tests.e2e.market import SYMBOL, Owner, create_exchange, settings_of
 from tests.e2e.websocket import Account, Socket
+from tests.ports import free_port
 
 ORDER = "/api/v3/order"
 SETTINGS = {

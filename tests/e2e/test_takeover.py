@@ -31,9 +31,10 @@ from cambist.log.leadership import Condition, epoch_file, leader_of, newest_epoc
 from cambist.settings import Settings
 from cambist.store.secrets import Vault
 from cambist.supervisor.client import supervisor
-from tests.e2e.harness import HOST, WAIT_SECONDS, Exchange, cambist, environment, free_port, running
+from tests.e2e.harness import HOST, WAIT_SECONDS, Exchange, cambist, environment, running
 from tests.e2e.market import SYMBOL, Owner, create_exchange, place, report, settings_of
 from tests.leading import holder_of
+from tests.ports import free_port
 
 FENCED = 4
 STANDBYS = 2

@@ -25,10 +25,10 @@ from tests.e2e.harness import (
     Exchange,
     cambist,
     environment,
-    free_port,
     running,
 )
 from tests.e2e.market import SYMBOL, create_exchange
+from tests.ports import free_port
 
 PROCESSES = ["exchange", "data", "snapshotter"]
 TRADERS = 4

@@ -32,10 +32,10 @@ from cambist.staff.roles import Role
 from cambist.store.tables import users
 from cambist.store.wallet_tables import asset_networks, networks, withdrawals
 from cambist.wallets import review
-from tests.integration.operator import free_port
 from tests.integration.rest_market import RestMarket, Trader, rest_market
 from tests.journals import LOG_ID
 from tests.passkeys import Passkey
+from tests.ports import free_port
 
 NS_PER_S = 1_000_000_000
 COIN = 10**8

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 from click.testing import CliRunner
 
 from cambist.cli import main
+from tests.ports import free_port
 
 CAMBIST = Path(sys.executable).with_name("cambist")
 
@@ -84,9 +84,3 @@ class Operator:
                 process.send_signal(signal.SIGTERM)
             _, stderr = process.communicate(timeout=120)
         assert process.returncode == ends_with, stderr
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cambist.cli.flow import replay_flow
+from tests.ports import free_port
 
 CAMBIST = Path(sys.executable).with_name("cambist")
 UNLIMITED = {
@@ -70,10 +70,7 @@ def test_a_replay_is_the_same_every_time(bitstamp):
 @contextmanager
 def running_sandbox(home):
     """`cambist run` on an exchange of its own; the environment in which others find it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, **UNLIMITED, "CAMBIST_HOME": str(home), "CAMBIST_PORT": str(port)}
+    environment = {**os.environ, **UNLIMITED, "CAMBIST_HOME": str(home), "CAMBIST_PORT": str(free_port())}
     environment["CAMBIST_OPS_PORT"] = "0"  # it would be the same one for all
     subprocess.run([CAMBIST, "init", "--sandbox"], env=environment, check=True)
     exchange = subprocess.Popen([CAMBIST, "run", "--json"], env=environment, stdout=subprocess.PIPE)
