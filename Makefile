@@ -14,6 +14,8 @@ BIN := $(VENV)/bin
 CARGO := cargo --quiet
 CRATE := --manifest-path engine/Cargo.toml --locked
 STARTED := $(shell date +%s)
+# Files of tests are shared out between two processes, in the order of their folders: those that take long come early.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 SECONDS_SO_FAR = $$(( $$(date +%s) - $(STARTED) ))
 
 # One interpreter for every build of the crate, or cargo would compile the bindings again for each.
@@ -40,12 +42,12 @@ setup:
 
 test: check
 	@$(CARGO) test $(CRATE)
-	@$(BIN)/python -m pytest
+	@$(PYTEST)
 	@echo "make test: everything passed in $(SECONDS_SO_FAR) s"
 
 test-long: check
 	@$(CARGO) test $(CRATE)
-	@$(BIN)/python -m pytest -m 'long or not long'
+	@$(PYTEST) -m 'long or not long'
 	@echo "make test-long: everything passed in $(SECONDS_SO_FAR) s"
 
 chaos: setup

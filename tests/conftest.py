@@ -13,6 +13,7 @@ settings.load_profile("any machine")
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SAID_CHARS = 240  # of one failure
+REASON_CHARS = 120  # of what broke the run: the reason comes last
 SAID_MOST = 12  # failures: with the limit above, the last 4 kB of the output hold them
 
 
@@ -44,7 +45,8 @@ class LastWords:
 
     def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """The test run itself has broken, at the latest test or behind it."""
-        self._failed.append(f"BROKEN {self._running}: {excinfo.value!r}")
+        problem = f"{type(excinfo.value).__name__}: {excinfo.value}"  # of another process a whole traceback
+        self._failed.append(f"BROKEN {self._running}: {problem[-REASON_CHARS:]}")
 
     def say(self) -> None:
         for line in self._failed[:SAID_MOST]:
@@ -60,6 +62,8 @@ class LastWords:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # one of several processes, whose output nobody sees: the one that started it is told all
     words = LastWords()
     config.pluginmanager.register(words)
     atexit.register(words.say)  # behind whatever pytest and its plugins say at their end

@@ -1,6 +1,7 @@
 """Each planted fault is caught; so a check that says nothing has looked."""
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_a_planted_fault_is_caught(fault: Planted, product: Path, capsys):
     noticed = caught_by(fault, product)
     assert noticed, f"nobody notices: {fault.what}"
     with capsys.disabled():
-        print(f"\nplanted: {fault.name}: caught by {noticed[:160]}")
+        print(f"\nplanted: {fault.name}: caught by {noticed[:160]}", file=sys.stderr)
 
 
 @pytest.mark.timeout(1_200)

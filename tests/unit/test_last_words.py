@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import CHECKOUT
 
 # What is left behind is found at the end: in the midst of parsing, CPython 3.11 may break of it.
@@ -39,11 +41,15 @@ def pytest_runtest_makereport(item, call):
         raise SystemError("the printer of failures failed")
 """
 
+in_one_or_two_processes = pytest.mark.parametrize(
+    "options", [(), ("-p", "xdist", "-n", "2", "--dist", "loadfile")], ids=["one", "two"]
+)
 
-def last_lines(folder: Path, count: int) -> list[str]:
+
+def last_lines(folder: Path, count: int, options: tuple[str, ...]) -> list[str]:
     (folder / "test_it.py").write_text(TESTS)
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", os.devnull, folder],
+        [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", os.devnull, *options, folder],
         cwd=CHECKOUT,
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         stdout=subprocess.PIPE,
@@ -54,8 +60,9 @@ def last_lines(folder: Path, count: int) -> list[str]:
     return run.stdout.splitlines()[-count:]
 
 
-def test_what_failed_is_said_last_in_a_line_each(tmp_path):
-    summed, lost = last_lines(tmp_path, 2)
+@in_one_or_two_processes
+def test_what_failed_is_said_last_in_a_line_each(tmp_path, options):
+    summed, lost = last_lines(tmp_path, 2, options)
     assert summed.startswith("FAILED ") and "test_it.py::test_sum (call): line 13: " in summed
     assert "AssertionError: two lines" in summed
     assert lost.startswith("FAILED ") and lost.endswith(
@@ -63,8 +70,10 @@ def test_what_failed_is_said_last_in_a_line_each(tmp_path):
     )
 
 
-def test_a_run_that_breaks_says_so_behind_what_had_failed(tmp_path):
+@in_one_or_two_processes
+def test_a_run_that_breaks_says_so_behind_what_had_failed(tmp_path, options):
     (tmp_path / "conftest.py").write_text(BREAKS)
-    summed, lost, broken = last_lines(tmp_path, 3)
+    summed, lost, broken = last_lines(tmp_path, 3, options)
     assert "test_sum" in summed and "test_of_what_is_lost" in lost
-    assert broken.startswith("BROKEN ") and "test_that_leaves_something: SystemError" in broken
+    assert broken.startswith("BROKEN ") and "test_that_leaves_something: " in broken
+    assert "SystemError: the printer of failures failed" in broken
