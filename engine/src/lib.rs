@@ -19,6 +19,8 @@ pub mod event;
 mod hash;
 pub mod index;
 mod ladder;
+#[cfg(target_os = "linux")]
+mod large_pages;
 pub mod ledger;
 pub mod limits;
 pub mod lists;
@@ -44,3 +46,7 @@ pub mod wire;
 mod working;
 
 pub use engine::{Broken, Engine};
+
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: large_pages::LargePages = large_pages::LargePages;
