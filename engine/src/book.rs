@@ -33,11 +33,11 @@ pub struct Order {
     pub accepted_ns: i64,
     pub updated_ns: i64,
     pub seat: u32,
-    level: u32,
-    prev: u32,
-    next: u32,
-    seat_prev: u32,
-    seat_next: u32,
+    pub(crate) level: u32,
+    pub(crate) prev: u32,
+    pub(crate) next: u32,
+    pub(crate) seat_prev: u32,
+    pub(crate) seat_next: u32,
     client: u32,
     pub side: u8,
     pub order_type: u8,
@@ -107,7 +107,7 @@ pub struct Level {
     pub price: Ticks,
     pub quantity: Lots,
     pub head: u32,
-    tail: u32,
+    pub(crate) tail: u32,
 }
 
 impl Level {
@@ -119,8 +119,8 @@ impl Level {
 /// One side of a market. Keys grow from the best price to the worst: asks by price, bids by its complement.
 #[derive(Default)]
 pub struct Side {
-    levels: Ladder,
-    best: u32,
+    pub(crate) levels: Ladder,
+    pub(crate) best: u32,
     best_price: Ticks,
     /// All that rests here; bounded so that no sum of levels overflows.
     pub lots: Lots,
@@ -158,7 +158,7 @@ pub fn accepts(taker_side: u8, limit: Ticks, price: Ticks) -> bool {
 }
 
 #[inline]
-fn key(side: u8, price: Ticks) -> u64 {
+pub(crate) fn key(side: u8, price: Ticks) -> u64 {
     if side == side::BUY {
         u64::MAX - price
     } else {
@@ -173,7 +173,7 @@ pub struct Seat {
     pub base_row: u32,
     pub quote_row: u32,
     pub head: u32,
-    tail: u32,
+    pub(crate) tail: u32,
     pub open_orders: u32,
     pub next_of_account: u32,
 }
@@ -207,14 +207,14 @@ pub struct Marks {
 }
 
 pub struct Book {
-    orders: Vec<Order>,
+    pub(crate) orders: Vec<Order>,
     free_orders: Vec<u32>,
-    ids: OrderIds,
-    levels: Vec<Level>,
+    pub(crate) ids: OrderIds,
+    pub(crate) levels: Vec<Level>,
     free_levels: Vec<u32>,
-    sides: Vec<Sides>,
+    pub(crate) sides: Vec<Sides>,
     pub seats: Vec<Seat>,
-    by_seat: Index,
+    pub(crate) by_seat: Index,
     client_ids: Vec<ClientId>,
     free_client_ids: Vec<u32>,
     by_client_id: Index,

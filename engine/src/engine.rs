@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::mem::MaybeUninit;
 
+use crate::ahead::Ahead;
 use crate::book::Book;
 use crate::command::{self, Header, BATCH_HEADER, HEADER};
 use crate::deadlines::Deadlines;
@@ -80,10 +81,14 @@ impl Engine {
         // SAFETY: the room is borrowed for longer than the batch runs.
         unsafe { self.events.begin_batch(room) };
         let mut commands = &batch[BATCH_HEADER..];
+        let mut ahead = self.is_large().then(|| Ahead::new(self, commands));
         while !commands.is_empty() {
             let header = Header::of(commands);
             let (command, rest) = commands.split_at(header.length as usize);
-            self.foresee(rest);
+            match &mut ahead {
+                Some(ahead) => ahead.step(self),
+                None => self.foresee(rest),
+            }
             self.run(header, command);
             self.events.roll_many();
             commands = rest;

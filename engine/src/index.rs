@@ -4,6 +4,8 @@
 //! opens a table of twice the size and moves a few entries with every later insertion, so no single command pays for
 //! the whole move. Nothing ever iterates over an index: its order is not part of the state.
 
+use crate::prefetch::prefetch;
+
 /// Buckets of the old table that one insertion moves. A table is at most 3/4 full and the next one twice its
 /// size, so the move is finished long before the new table fills.
 const MOVED_PER_INSERT: usize = 16;
@@ -174,6 +176,18 @@ impl Index {
             None if self.old.is_some() => self.find_old(tag, is_it),
             found => found,
         }
+    }
+
+    /// Has the place fetched where `guess` looks first.
+    #[inline(always)]
+    pub fn foresee(&self, tag: u32) {
+        prefetch(&self.live.entries[self.live.home(tag)]);
+    }
+
+    /// The slot of a key with this tag: most likely what `find` comes to, and nothing to rely on.
+    #[inline(always)]
+    pub fn guess(&self, tag: u32) -> Option<u32> {
+        self.live.find(tag, |_| true)
     }
 
     #[inline(never)]

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::prefetch::prefetch;
+
 const WIDTH: u64 = 16;
 /// Blocks that are found without the map, by their number modulo this.
 const HINTS: usize = 128;
@@ -79,10 +81,37 @@ impl Ladder {
         })
     }
 
+    /// Has fetched what finds the block of a key.
+    #[inline(always)]
+    pub fn foresee(&self, key: u64) {
+        prefetch(&self.blocks);
+        prefetch(self.hint(key / WIDTH));
+    }
+
+    /// Has fetched the block of a key, if it is one that was used lately.
+    #[inline(always)]
+    pub fn foresee_block(&self, key: u64) {
+        if let Some(block) = self.blocks.get(*self.hint(key / WIDTH) as usize) {
+            prefetch(block);
+            prefetch(&block.levels[WIDTH as usize - 1]);
+        }
+    }
+
+    /// The level at a key: most likely what `get` comes to, and nothing to rely on.
+    #[inline(always)]
+    pub fn guess(&self, key: u64) -> u32 {
+        self.blocks.get(*self.hint(key / WIDTH) as usize).map_or(NONE, |block| block.levels[(key % WIDTH) as usize])
+    }
+
+    #[inline(always)]
+    fn hint(&self, number: u64) -> &u32 {
+        &self.hints[number as usize % HINTS]
+    }
+
     #[inline]
     fn find_block(&self, key: u64) -> Option<u32> {
         let number = key / WIDTH;
-        let hint = self.hints[number as usize % HINTS];
+        let hint = *self.hint(number);
         match self.blocks.get(hint as usize) {
             Some(block) if block.number == number && block.bits != 0 => Some(hint),
             _ => self.map.get(&number).copied(),

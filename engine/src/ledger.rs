@@ -143,7 +143,7 @@ pub struct Ledger {
     /// Of the same accounts.
     pub estates: Vec<Estate>,
     pub rows: Vec<Row>,
-    index: Index,
+    pub(crate) index: Index,
     touched: Vec<Touched>,
     /// What the command under way has posted, by asset: all zero before and after.
     sums: Vec<Atoms>,

@@ -7,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod admin;
+mod ahead;
 pub mod book;
 pub mod command;
 mod deadlines;

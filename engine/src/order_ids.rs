@@ -6,6 +6,7 @@
 
 use crate::book::NO_ORDER;
 use crate::index::{tag_of_counter, Index};
+use crate::prefetch::prefetch;
 
 const RING: usize = 1 << 14;
 
@@ -41,6 +42,22 @@ impl OrderIds {
     #[inline(always)]
     pub fn guess(&self, id: u64) -> u32 {
         self.newest[place(id)]
+    }
+
+    /// Has the places fetched where `guess_any` looks.
+    #[inline(always)]
+    pub fn foresee(&self, id: u64) {
+        prefetch(&self.newest[place(id)]);
+        self.older.foresee(tag_of_counter(id));
+    }
+
+    /// As `guess`, and among the older orders if that is not the one.
+    #[inline(always)]
+    pub fn guess_any(&self, id: u64) -> u32 {
+        match self.older.guess(tag_of_counter(id)) {
+            Some(slot) => slot,
+            None => self.guess(id),
+        }
     }
 
     #[inline(never)]
