@@ -269,13 +269,14 @@ impl Shelves<'_> {
 
     /// Takes an order out of its level's queue; returns what the level still holds.
     #[inline(always)]
-    fn step_out(&mut self, order: &Order) -> Lots {
-        let level = &mut self.levels[order.level as usize];
-        level.quantity -= order.remaining;
-        level.head = choose(order.prev == NO_ORDER, order.next, level.head);
-        level.tail = choose(order.next == NO_ORDER, order.prev, level.tail);
-        self.orders[order.prev as usize].next = order.next;
-        self.orders[order.next as usize].prev = order.prev;
+    fn step_out(&mut self, slot: u32) -> Lots {
+        let Order { level, remaining, prev, next, .. } = self.orders[slot as usize];
+        let level = &mut self.levels[level as usize];
+        level.quantity -= remaining;
+        level.head = choose(prev == NO_ORDER, next, level.head);
+        level.tail = choose(next == NO_ORDER, prev, level.tail);
+        self.orders[prev as usize].next = next;
+        self.orders[next as usize].prev = prev;
         level.quantity
     }
 
@@ -292,13 +293,14 @@ impl Shelves<'_> {
 
     /// Takes an order out of its seat. What its slot holds stays readable.
     #[inline(always)]
-    fn give_up_place(&mut self, order: &Order) {
-        let seat = &mut self.seats[order.seat as usize];
+    fn give_up_place(&mut self, slot: u32) {
+        let Order { seat, seat_prev, seat_next, .. } = self.orders[slot as usize];
+        let seat = &mut self.seats[seat as usize];
         seat.open_orders -= 1;
-        seat.head = choose(order.seat_prev == NO_ORDER, order.seat_next, seat.head);
-        seat.tail = choose(order.seat_next == NO_ORDER, order.seat_prev, seat.tail);
-        self.orders[order.seat_prev as usize].seat_next = order.seat_next;
-        self.orders[order.seat_next as usize].seat_prev = order.seat_prev;
+        seat.head = choose(seat_prev == NO_ORDER, seat_next, seat.head);
+        seat.tail = choose(seat_next == NO_ORDER, seat_prev, seat.tail);
+        self.orders[seat_prev as usize].seat_next = seat_next;
+        self.orders[seat_next as usize].seat_prev = seat_prev;
     }
 }
 
@@ -543,7 +545,7 @@ impl Book {
     pub fn refill(&mut self, slot: u32, lots: Lots) {
         let mut order = self.orders[slot as usize];
         let mut shelves = self.shelves();
-        shelves.step_out(&order);
+        shelves.step_out(slot);
         order.quantity += lots;
         order.remaining = lots;
         shelves.line_up(slot, &mut order);
@@ -599,17 +601,15 @@ impl Book {
         level
     }
 
-    /// Executes `quantity` of the order at the head of a level, which stays where it is. Returns it as it is then.
+    /// Executes `quantity` of the order at the head of a level, which stays where it is.
     #[inline(always)]
-    pub fn fill(&mut self, market: u32, slot: u32, quantity: Lots, quote: Atoms, time_ns: i64) -> Order {
+    pub fn fill(&mut self, market: u32, slot: u32, quantity: Lots, quote: Atoms, time_ns: i64) {
         let order = &mut self.orders[slot as usize];
         order.remaining -= quantity;
         order.executed_quote += quote;
         order.updated_ns = time_ns;
-        let order = *order;
         self.levels[order.level as usize].quantity -= quantity;
         self.sides[place_of(market)].of_mut(order.side).lots -= quantity;
-        order
     }
 
     /// Lessens what an order asks for; it keeps its place.
@@ -658,53 +658,54 @@ impl Book {
         self.by_client_id.remove(tag, slot);
     }
 
-    /// Takes the `order` in a slot out of its queue, its seat and every index; an empty level goes too. Returns what the
-    /// level still holds. The slot's contents stay readable until it is reused.
+    /// Takes an order out of its queue, its seat and every index; an empty level goes too. Returns what the level still
+    /// holds. The slot's contents stay readable until it is reused.
     #[inline(always)]
-    pub fn remove(&mut self, market: u32, slot: u32, order: &Order) -> Lots {
+    pub fn remove(&mut self, market: u32, slot: u32) -> Lots {
         let mut shelves = self.shelves();
-        let left = shelves.step_out(order);
-        shelves.give_up_place(order);
+        let left = shelves.step_out(slot);
+        shelves.give_up_place(slot);
         if left == 0 {
-            self.drop_level(market, order.side, order.level);
+            self.drop_level(market, slot);
         }
-        self.forget(market, slot, order);
+        self.forget(market, slot);
         left
     }
 
     /// Takes an order out of its queue; an empty level goes too. Returns what the level still holds.
     pub fn leave_queue(&mut self, market: u32, slot: u32) -> Lots {
-        let order = self.orders[slot as usize];
-        let left = self.shelves().step_out(&order);
+        let left = self.shelves().step_out(slot);
         if left == 0 {
-            self.drop_level(market, order.side, order.level);
+            self.drop_level(market, slot);
         }
         left
     }
 
     /// Takes an order that is in no queue out of its seat and every index.
     pub fn leave(&mut self, market: u32, slot: u32) {
-        let order = self.orders[slot as usize];
-        self.shelves().give_up_place(&order);
-        self.forget(market, slot, &order);
+        self.shelves().give_up_place(slot);
+        self.forget(market, slot);
     }
 
     /// Takes an order out of every index, and its slot is free.
     #[inline(always)]
-    fn forget(&mut self, market: u32, slot: u32, order: &Order) {
-        if order.client != NIL {
+    fn forget(&mut self, market: u32, slot: u32) {
+        let Order { id, side, remaining, client, .. } = self.orders[slot as usize];
+        if client != NIL {
             self.unname(slot);
         }
-        self.side_mut(market, order.side).lots -= order.remaining;
-        self.ids.remove(order.id, slot);
+        self.side_mut(market, side).lots -= remaining;
+        self.ids.remove(id, slot);
         if !self.marks.is_empty() {
-            self.marks.remove(&order.id);
+            self.marks.remove(&id);
         }
         self.free_orders.push(slot);
     }
 
+    /// Drops the level of an order that was the last there.
     #[inline(never)]
-    fn drop_level(&mut self, market: u32, side: u8, level: u32) {
+    fn drop_level(&mut self, market: u32, slot: u32) {
+        let Order { side, level, .. } = self.orders[slot as usize];
         let book_side = self.sides[place_of(market)].of_mut(side);
         book_side.levels.remove(key(side, self.levels[level as usize].price));
         if book_side.best == level {

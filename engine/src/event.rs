@@ -221,16 +221,16 @@ impl Events {
 
     /// Texts after one another, padded with zeros to whole words. Most orders have none.
     #[inline]
-    fn put_texts(&mut self, texts: [&[u8]; 2]) {
-        if !texts[0].is_empty() || !texts[1].is_empty() {
-            self.put_bytes(texts);
+    fn put_texts(&mut self, first: &[u8], second: &[u8]) {
+        if !first.is_empty() || !second.is_empty() {
+            self.put_bytes(first, second);
         }
     }
 
     #[inline(never)]
-    fn put_bytes(&mut self, texts: [&[u8]; 2]) {
+    fn put_bytes(&mut self, first: &[u8], second: &[u8]) {
         let (mut word, mut filled) = (0, 0);
-        for &byte in texts.into_iter().flatten() {
+        for &byte in first.iter().chain(second) {
             word |= (byte as u64) << (8 * filled);
             filled += 1;
             if filled == 8 {
@@ -269,7 +269,7 @@ impl Events {
         if by_budget {
             self.put([low(budget), high(budget)]);
         }
-        self.put_texts([client_id, &[]]);
+        self.put_texts(client_id, &[]);
     }
 
     /// ORDER_ACCEPTED of an order that is more than its price and quantity.
@@ -285,7 +285,7 @@ impl Events {
             special.hold_price,
             pair(special.delta, special.state as u32),
         ]);
-        self.put_texts([client_id, &[]]);
+        self.put_texts(client_id, &[]);
     }
 
     /// A parked order that begins to work, or to wait for its trigger.
@@ -306,7 +306,7 @@ impl Events {
         self.put([head(length, event::ORDER_LIST, list.contingency, list.market), id]);
         self.put([pair(list.account, u32::from_le_bytes(codes))]);
         list.orders.iter().for_each(|&order| self.put([order]));
-        self.put_texts([&list.client_id, &[]]);
+        self.put_texts(&list.client_id, &[]);
     }
 
     #[inline]
@@ -345,9 +345,8 @@ impl Events {
     #[inline(always)]
     pub fn closed(&mut self, closed: &Closed) {
         let order = closed.order;
-        let texts = [closed.client_id, closed.request_id];
-        let [client_length, request_length] = texts.map(|text| text.len() as u8);
-        let length = 10 + padded(closed.client_id.len() + closed.request_id.len()) / 8;
+        let (client_length, request_length) = (closed.client_id.len(), closed.request_id.len());
+        let length = 10 + padded(client_length + request_length) / 8;
         let codes = [order.order_type, order.time_in_force(), order.stp, closed.reason];
         self.put([
             head(length, event::ORDER_CLOSED, order.side | (closed.rested as u8) << 1, closed.market),
@@ -359,9 +358,9 @@ impl Events {
             low(order.executed_quote),
             high(order.executed_quote),
             order.accepted_ns as u64,
-            bytes([client_length, request_length, closed.by_quote as u8, 0, 0, 0, 0, 0]),
+            bytes([client_length as u8, request_length as u8, closed.by_quote as u8, 0, 0, 0, 0, 0]),
         ]);
-        self.put_texts(texts);
+        self.put_texts(closed.client_id, closed.request_id);
     }
 
     pub fn amended(
@@ -382,7 +381,7 @@ impl Events {
             order.executed(),
             old_quantity,
         ]);
-        self.put_texts([client_id, old_client_id]);
+        self.put_texts(client_id, old_client_id);
     }
 
     #[inline(always)]
@@ -420,7 +419,7 @@ impl Events {
         let length = 2 + padded(asset.name.len()) / 8;
         let codes = [asset.scale, asset.state, asset.name.len() as u8, 0, 0, 0, 0, 0];
         self.put([head(length, event::ASSET, 0, id), bytes(codes)]);
-        self.put_texts([asset.name.as_bytes(), &[]]);
+        self.put_texts(asset.name.as_bytes(), &[]);
     }
 
     pub fn market(&mut self, id: u32, market: &crate::market::Market) {
@@ -435,7 +434,7 @@ impl Events {
             self.put([u64_at(word, 0)]);
         }
         self.put([bytes([market.state, market.symbol.len() as u8, 0, 0, 0, 0, 0, 0])]);
-        self.put_texts([market.symbol.as_bytes(), &[]]);
+        self.put_texts(market.symbol.as_bytes(), &[]);
     }
 
     pub fn fees(&mut self, market: u32, component: u8, tier: u8, rates: &[u32; 4]) {
@@ -463,7 +462,7 @@ impl Events {
         text[0] = name.len() as u8;
         text[1..1 + name.len()].copy_from_slice(name);
         self.put([head(5, event::SESSION, role, id)]);
-        self.put_texts([&text, &[]]);
+        self.put_texts(&text, &[]);
     }
 
     pub fn hold(&mut self, tag: u8, asset: u32, account: u32, amount: Atoms, digest: u128) {

@@ -186,8 +186,7 @@ impl Market {
     /// The same for an order whose value at its limit price is known.
     #[inline]
     pub fn hold_of_value(&self, side: u8, value: Atoms, lots: Lots) -> Atoms {
-        let buys = ((side == side::BUY) as Atoms).wrapping_neg();
-        value & buys | product(lots, self.lot_atoms) & !buys
+        std::hint::select_unpredictable(side == side::BUY, value, product(lots, self.lot_atoms))
     }
 
     /// The filters of the public API that look at nothing but the order and the last price. Returns what the order is

@@ -2,7 +2,7 @@
 //!
 //! An order's funds are held before it can match; a fill moves base, quote and fees in the same step.
 
-use crate::book::{accepts, Book, Order, Seat, NIL, NO_ORDER};
+use crate::book::{accepts, Book, Order, NIL, NO_ORDER};
 use crate::command::{self, CancelReplace, Header, Target, Terms, Wanted};
 use crate::deadlines::pause_of;
 use crate::dry_run::{market_hold, walk};
@@ -180,7 +180,10 @@ impl Engine {
         let update_id = market.update_id;
         let (_, total) = self.book.rest(header.market, order, terms.client_id);
         self.events.level(header.market, terms.side, terms.price, total, update_id);
-        let payer = payer.unwrap_or_else(|| self.book.seats[seat as usize].paid_row(terms.side));
+        let payer = match payer {
+            Some(row) => row,
+            None => self.book.seats[seat as usize].paid_row(terms.side),
+        };
         if let Some(payer) = self.ledger.hold_last(payer, hold) {
             self.events.balance_held(payer);
         }
@@ -373,7 +376,8 @@ impl Engine {
                 }
                 continue;
             }
-            let maker = self.fill(taker, slot, quantity, lot_value);
+            self.fill(taker, slot, quantity, lot_value);
+            let maker = self.book.order(slot);
             let is_filled = maker.remaining == 0;
             if maker.is_special() && self.goes_on(slot, is_filled) {
                 if !taker.by_quote && taker.order.remaining == 0 {
@@ -412,7 +416,11 @@ impl Engine {
             self.tell_prevented(taker, &maker, taker_lots, maker_lots);
         }
         let left = if maker_lots == maker_rest {
-            let gone = self.take_out(slot, close_reason::EXPIRED_STP, &[]);
+            let gone = if maker.is_special() {
+                self.take_out_special(slot, close_reason::EXPIRED_STP, &[])
+            } else {
+                self.take_out(slot, close_reason::EXPIRED_STP, &[])
+            };
             self.ledger.release(gone.row, gone.held);
             self.leave_list(gone.list, close_reason::EXPIRED_STP, &[]);
             gone.left
@@ -477,13 +485,13 @@ impl Engine {
         }
     }
 
-    /// One fill: base, quote and fees move between taker, maker and the fee account, and nothing else does. Returns the
-    /// maker as it is then.
+    /// One fill: base, quote and fees move between taker, maker and the fee account, and nothing else does.
     #[inline(always)]
-    fn fill(&mut self, taker: &mut Taker, slot: u32, quantity: Lots, lot_value: Atoms) -> Order {
+    fn fill(&mut self, taker: &mut Taker, slot: u32, quantity: Lots, lot_value: Atoms) {
         let quote = lot_value.wrapping_mul(quantity as Atoms); // at most the maker's notional
-        let maker = self.book.fill(taker.market, slot, quantity, quote, self.time_ns);
-        let maker_seat = self.book.seats[maker.seat as usize];
+        self.book.fill(taker.market, slot, quantity, quote, self.time_ns);
+        let maker = self.book.order(slot);
+        let maker_seat = &self.book.seats[maker.seat as usize];
         let maker_tier = self.ledger.accounts[maker_seat.account as usize].tier;
         let market = &mut self.markets[place_of(taker.market)];
         let base = market.base_atoms(quantity);
@@ -536,38 +544,35 @@ impl Engine {
             maker_fee,
             taker_fee,
         });
-        maker
     }
 
     /// A maker that is executed to the end: it holds nothing any more.
     #[inline(always)]
     fn close_filled(&mut self, market: u32, slot: u32) {
-        let maker = *self.book.order(slot);
-        let seat = self.book.seats[maker.seat as usize];
-        self.tell_closed(&maker, &seat, close_reason::FILLED, &[]);
-        self.book.remove(market, slot, &maker);
-        if maker.is_special() {
+        self.tell_closed(slot, close_reason::FILLED, &[]);
+        self.book.remove(market, slot);
+        if self.book.order(slot).is_special() {
             self.special_is_filled(slot);
         }
     }
 
-    /// Takes an order out of the book before it is filled. The caller tells its level and frees what it held.
+    /// Takes a plain order out of the book before it is filled. The caller tells its level and frees what it held.
     #[inline(always)]
-    pub(crate) fn take_out(&mut self, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
-        let order = *self.book.order(slot);
-        if order.is_special() {
-            return self.take_out_special(slot, reason, request_id);
-        }
-        let seat = self.book.seats[order.seat as usize];
-        let held = self.markets[place_of(seat.market)].hold_of(order.side, order.price, order.remaining);
-        self.tell_closed(&order, &seat, reason, request_id);
-        let left = self.book.remove(seat.market, slot, &order);
-        Gone { id: order.id, row: seat.paid_row(order.side), held, left, list: 0 }
+    fn take_out(&mut self, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
+        let order = self.book.order(slot);
+        let seat = &self.book.seats[order.seat as usize];
+        let (id, row, market) = (order.id, seat.paid_row(order.side), seat.market);
+        let held = self.markets[place_of(market)].hold_of(order.side, order.price, order.remaining);
+        self.tell_closed(slot, reason, request_id);
+        let left = self.book.remove(market, slot);
+        Gone { id, row, held, left, list: 0 }
     }
 
     /// Tells the end of an order that rested.
     #[inline(always)]
-    fn tell_closed(&mut self, order: &Order, seat: &Seat, reason: u8, request_id: &[u8]) {
+    fn tell_closed(&mut self, slot: u32, reason: u8, request_id: &[u8]) {
+        let order = self.book.order(slot);
+        let seat = &self.book.seats[order.seat as usize];
         self.events.closed(&Closed {
             order,
             market: seat.market,
@@ -643,7 +648,7 @@ impl Engine {
         Ok(Outcome::ok(gone.id))
     }
 
-    /// Closes one order and tells its level. The caller frees what it held.
+    /// Closes one plain order and tells its level. The caller frees what it held.
     #[inline(always)]
     fn cancel_slot(&mut self, market: u32, slot: u32, reason: u8, request_id: &[u8]) -> Gone {
         let order = self.book.order(slot);
