@@ -124,12 +124,16 @@ def _check_replay(settings: Settings, manifest: Manifest, report: Report) -> Eng
 
 
 def _check_records(settings: Settings) -> None:
-    """The records open with the restored secrets, and belong to the restored log; nothing is paid yet."""
+    """The records open with the restored secrets, and belong to the restored log.
+
+    Nothing is paid yet, and no address is given that may have been given since the backup.
+    """
     records = Records.open(settings)
     try:
         records.bind_log(recovery.log_id(settings.log_directory))
         records.bind_mode(sandbox=settings.mode.sandbox)
         with records.write() as db:
             records.stop_payouts(db, _STOPPED)
+            records.skip_addresses(db, time.time_ns())
     finally:
         records.close()

@@ -24,6 +24,10 @@ from cambist.store.tables import meta
 
 _VAULT_PLACE = "records database"
 _PAYOUTS = "payouts"
+_ADDRESSES = "addresses from"
+# From 2026 on, in all lives of an exchange together; 2**31 numbers last for 34 years.
+_ADDRESSES_A_SECOND = 2
+_ADDRESSES_SINCE_NS = 1_767_225_600 * 10**9
 CONTENT_LONGEST = 255
 _LOOK_EVERY_NS = 20_000_000
 _REMEMBERED_MAX = 65_536
@@ -184,6 +188,20 @@ class Records:
             if resumed:
                 self.audit.append(db, act)
         return resumed
+
+    def skip_addresses(self, db: Connection, now_ns: int) -> None:
+        """These are restored: what was given since the backup is not known here and is not given again.
+
+        Numbers go on where the clock is, so that two restores of one backup do not meet either.
+        """
+        begin = max(0, (now_ns - _ADDRESSES_SINCE_NS) * _ADDRESSES_A_SECOND // 10**9)
+        db.execute(delete(meta).where(meta.c.name == _ADDRESSES))
+        db.execute(insert(meta).values(name=_ADDRESSES, content=str(begin).encode()))
+
+    def addresses_from(self, db: Connection) -> int:
+        """The lowest number of a deposit address that may be given now."""
+        begin = db.scalar(select(meta.c.content).where(meta.c.name == _ADDRESSES))
+        return 0 if begin is None else int(begin)
 
     def close(self) -> None:
         if self._watch is not None:

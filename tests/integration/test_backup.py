@@ -115,6 +115,8 @@ def test_a_restored_exchange_begins_a_new_epoch(settings, tmp_path):
     new = Settings.load(tmp_path / "new")
     with closing(opened(new)) as exchange:
         assert exchange.query(lambda engine: engine.epoch) == restored.epoch
+        with exchange.records.read() as db:
+            assert exchange.records.addresses_from(db) > 0  # none that was given since is given again
     last = segments(new.log_directory)[-1]
     assert (last.epoch, last.first_sequence) == (restored.epoch, made.sequence + 1)
     at_rest(new, tmp_path / "again")

@@ -1,10 +1,16 @@
 """Which deposit address is whose, and that nobody else's is ever shown."""
 
+import shutil
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, update
 
+from cambist.settings import Settings
 from cambist.store.records import Records
 from cambist.store.tables import users
 from cambist.store.wallet_tables import deposit_addresses, networks
@@ -63,12 +69,83 @@ def test_each_user_keeps_the_address_that_was_given_first(records):
     assert given(records) == [(FIRST, ANN), (SECOND, BOB)]
 
 
-def test_D32_no_address_is_given_to_two_users_however_many_ask_at_once(records):
+def sign_up(records: Records, count: int) -> None:
+    """Users from number 10 on."""
+    rows = [
+        {
+            "id": number,
+            "email": f"{number}@example.org",
+            "email_canonical": f"{number}@example.org",
+            "account": 2_000 + number,
+            "reference": str(number),
+            "created_at_ns": 0,
+            "created_by": "",
+        }
+        for number in range(10, 10 + count)
+    ]
     with records.write() as db:
-        for number in range(10, 10 + USERS):
-            row = {"id": number, "email": f"{number}@example.org", "email_canonical": f"{number}@example.org"}
-            row |= {"account": 2_000 + number, "reference": str(number), "created_at_ns": 0, "created_by": ""}
-            db.execute(insert(users).values(row))
+        db.execute(insert(users), rows)
+
+
+def give(home: Path, *shares: tuple[int, int]) -> list[tuple[int, str]]:
+    """What each of several processes has shown to its share of the users, (first, count), all at once."""
+    command = [sys.executable, "-m", "tests.wallets.giving", str(home)]
+    at_work = [
+        subprocess.Popen([*command, str(first), str(count)], stdout=subprocess.PIPE, text=True)
+        for first, count in shares
+    ]
+    shown = [process.communicate()[0] for process in at_work]
+    assert [process.returncode for process in at_work] == [0] * len(at_work)
+    lines = [line.split() for output in shown for line in output.splitlines()]
+    return [(int(user), address) for user, address in lines]
+
+
+@pytest.mark.timeout(7_200)
+@pytest.mark.parametrize("count", [150, pytest.param(100_000, marks=pytest.mark.long)])
+def test_D32_processes_restarts_and_a_restored_database_never_share_an_address(tmp_path, count):
+    home, old = tmp_path / "home", tmp_path / "old"
+    home.mkdir()
+    records = open_records(home)
+    sign_up(records, count)
+    records.close()
+    third = count // 3
+    # Shares overlap, so that processes give to the same user at once; then all begin anew for the next ones.
+    shown = give(home, (10, third), (10, third))
+    shutil.copytree(home, old)
+    shown += give(home, (10, 2 * third), (10 + third, count - third))
+    addresses = dict(shown)
+    assert len(addresses) == len({*addresses.values()}) == len({*shown}) == count
+    # The backup knows nothing of what was given since, and gives to others than before.
+    restored = Records.open(Settings(home=old))
+    known = {user: address for address, user in given(restored)}
+    with restored.write() as db:
+        restored.skip_addresses(db, time.time_ns())
+    restored.close()
+    again = dict(give(old, (10, count)))
+    assert again.keys() == addresses.keys() and len({*again.values()}) == count
+    anew = {user: address for user, address in again.items() if user not in known}
+    assert len(anew) == count - len(known) > 0
+    assert {*anew.values()}.isdisjoint(addresses.values())
+    assert all(again[user] == addresses[user] == known[user] for user in known)
+
+
+def test_D32_two_restores_of_one_backup_do_not_give_the_same(records):
+    day_ns = 86_400 * 10**9
+    sign_up(records, 3)
+    began = []
+    for number, now_ns in enumerate((time.time_ns(), time.time_ns() + day_ns)):
+        with records.write() as db:
+            records.skip_addresses(db, now_ns)
+        address = Addresses(records, Signer()).of(NETWORK, 10 + number)
+        with records.read() as db:
+            began.append(records.addresses_from(db))
+        assert address == xpub.address(XPUB, began[-1])
+    assert began[1] - began[0] >= 2 * 86_400
+    assert Addresses(records, Signer()).of(NETWORK, 12) == xpub.address(XPUB, began[1] + 1)
+
+
+def test_D32_no_address_is_given_to_two_users_however_many_ask_at_once(records):
+    sign_up(records, USERS)
     doors = [Addresses(records, Signer()) for _ in range(4)]
     asked = [(door, number) for number in range(10, 10 + USERS) for door in doors]
     with ThreadPoolExecutor(8) as pool:
