@@ -21,7 +21,10 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).parent
 BUILT = HERE / "built"
+# Recorded input lies beside a checkout, and is not the project's own.
+RECORDED = Path(os.environ.get("CAMBIST_SHARED_DATA", HERE.parents[1] / "shared" / "data"))
 CAMBIST = Path(sys.executable).with_name("cambist")
+ANVIL = HERE.parent / "nodes/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
 RUSTC = ["rustc", "--edition", "2021", "-C", "opt-level=3", "-C", "target-cpu=native"]
 GROWN = 1_000_000  # resting orders of the large book
 GROWN_BOOK = 100_000  # resting orders where accounts or markets grow
@@ -215,6 +218,40 @@ def views(options: Options) -> Iterator[Goal]:
     yield Goal("seconds that the views lag, at most", [found["lag_max_s"]], 2, 0.5, at_most=True)
 
 
+def gateways(options: Options) -> Iterator[Goal]:
+    """what an order costs through a gateway in a process of its own, against one in the exchange's"""
+    if shutil.which("wrk") is None:
+        print("  skipped: wrk is missing (Debian package wrk)")
+        return
+    found = run_json([sys.executable, "-m", "bench.gateways", str(options.rest_seconds)])
+    costs = []
+    for inside, apart in zip(found["inside"], found["apart"], strict=True):
+        costs.append(sum(apart["cpu_us"].values()) / sum(inside["cpu_us"].values()))
+        print(f"  inside {inside}\n  apart  {apart}")
+    yield Goal("CPU time of an order, gateway apart / inside", costs, 2, 1.25, at_most=True)
+
+
+def scan(options: Options) -> Iterator[Goal]:
+    """blocks of Ethereum's main network read for deposits, with a million addresses watched"""
+    folder = RECORDED / "blocks"
+    if not folder.is_dir():
+        print(f"  skipped: no recorded blocks in {folder}; CAMBIST_SHARED_DATA may name another folder")
+        return
+    found = run_json([sys.executable, "-m", "bench.scan", folder, str(options.rest_seconds)])
+    print(f"  {found}")
+    yield Goal("blocks of Ethereum read in a CPU second", [found["blocks_a_second"]], 30, 60)
+
+
+def withdrawals(options: Options) -> Iterator[Goal]:
+    """a thousand approved withdrawals until a node of Ethereum has taken the last one"""
+    if not ANVIL.exists():
+        print("  skipped: anvil is missing (npm was missing at setup)")
+        return
+    found = run_json([sys.executable, "-m", "bench.withdrawals"])
+    print(f"  {found}")
+    yield Goal("seconds to sign and send 1,000 withdrawals", [found["seconds"]], 60, 20, at_most=True)
+
+
 def market_data(options: Options) -> Iterator[Goal]:
     """the events of ten recorded peak seconds in one second, with every kind of stream watched"""
     shares = []
@@ -236,6 +273,10 @@ PARTS: dict[str, Part] = {
     "sockets": sockets,
     "fanout": fanout,
     "market_data": market_data,
+    "gateways": gateways,
+    "scan": scan,
+    "withdrawals": withdrawals,
+    "views": views,
 }
 
 

@@ -20,7 +20,6 @@ from tests.wallets.payout_site import PayoutSite
 from tests.wallets.site import ATOMS, CHAIN_ID, CONFIRMATIONS
 
 COUNT = 1_000
-SECONDS_REQUIRED = 60
 EACH_ATOMS = ATOMS // 100
 
 
@@ -56,7 +55,7 @@ def main() -> None:
         site.fund(100)
         took_s = measure(site, count)
         site.close()
-    told = {"withdrawals": count, "seconds": round(took_s, 1), "required": SECONDS_REQUIRED}
+    told = {"withdrawals": count, "seconds": round(took_s, 1)}
     print(json.dumps(told | {"per_second": round(count / took_s, 1)}))
 
 
