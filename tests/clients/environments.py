@@ -75,6 +75,7 @@ def run(
         env={
             **inherited,
             "PYTHONPATH": f"{GUARD}{os.pathsep}{CHECKOUT}",
+            "PYTHONUNBUFFERED": "1",  # so that what was said until a time-out is known
             "CAMBIST_TEST_ELSEWHERE": str(elsewhere),
             **(variables or {}),
         },
