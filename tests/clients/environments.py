@@ -69,21 +69,25 @@ def run(
     assert python.exists(), f"{python} is missing: run `make setup`"
     elsewhere = folder / "elsewhere"
     inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    done = subprocess.run(
-        [python, *arguments],
-        cwd=folder,
-        env={
-            **inherited,
-            "PYTHONPATH": f"{GUARD}{os.pathsep}{CHECKOUT}",
-            "PYTHONUNBUFFERED": "1",  # so that what was said until a time-out is known
-            "CAMBIST_TEST_ELSEWHERE": str(elsewhere),
-            **(variables or {}),
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-    )
+    try:
+        done = subprocess.run(
+            [python, *arguments],
+            cwd=folder,
+            env={
+                **inherited,
+                "PYTHONPATH": f"{GUARD}{os.pathsep}{CHECKOUT}",
+                "PYTHONUNBUFFERED": "1",  # so that what was said until a time-out is known
+                "CAMBIST_TEST_ELSEWHERE": str(elsewhere),
+                **(variables or {}),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+        )
+    except subprocess.TimeoutExpired as late:
+        said = (late.output or b"")[-2_000:].decode(errors="replace")
+        raise AssertionError(f"not done after {timeout} s; said at last:\n{said}") from late
     assert not elsewhere.exists(), f"looked for another machine: {elsewhere.read_text()}"
     return Finished(done.returncode, done.stdout)
 

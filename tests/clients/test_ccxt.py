@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,12 +37,7 @@ def test_ccxt_is_content_with_rest(exchange: Exchange, tmp_path: Path, library: 
 
 def test_ccxt_pro_is_content_with_streams(exchange: Exchange, tmp_path: Path) -> None:
     with trading(exchange, "alice"):
-        try:
-            output = run_tests(exchange, tmp_path, "--ws")
-        except subprocess.TimeoutExpired as late:
-            # Open defect: now and then a run waits for a message that never comes: said, tried once more.
-            print(f"ccxt.pro waited in vain: {(late.output or b'')[-2_000:]!r}", file=sys.stderr)
-            output = run_tests(exchange, tmp_path, "--ws")
+        output = run_tests(exchange, tmp_path, "--ws")
     assert failures(output) == []
     assert methods_tested(output) >= STREAMS
 
