@@ -66,6 +66,23 @@ def test_a_stream_is_watched_from_its_first_listener_to_its_last(hub, feed):
     assert feed.said == ["watch btcusdt@trade", "unwatch btcusdt@trade"]
 
 
+def test_of_two_listeners_each_hears_first_every_other_time(hub):
+    heard: list[Listener] = []
+
+    class Noted(Listener):
+        def put(self, kind: WSMsgType, buffer: bytearray, start: int) -> None:
+            heard.append(self)
+
+    ann, bob = Noted(), Noted()
+    for each in (ann, bob):
+        hub.add(TRADES, "btcusdt@trade", each, combined=False)
+    for _ in range(4):
+        hub.on_market("btcusdt@trade", FEED_BODY)
+        hub.flush()
+    firsts = heard[::2]
+    assert firsts in ([ann, bob, ann, bob], [bob, ann, bob, ann])
+
+
 def test_one_frame_is_written_to_all_raw_listeners_and_one_to_all_combined_ones(hub):
     raw, combined = [Listener() for _ in range(3)], [Listener() for _ in range(2)]
     for each in raw:

@@ -53,6 +53,7 @@ class StreamHub:
         self._feed = feed
         self._soon = soon
         self._ready: dict[Listener, list[Message]] = {}
+        self._backwards = False
         self._streams: dict[str, dict[str, _Spelling]] = {}  # by watched name, then by spelling
 
     def add(self, stream: StreamName, spelling: str, listener: Listener, *, combined: bool) -> None:
@@ -89,10 +90,15 @@ class StreamHub:
                 self._hand_out(group.combined, Message(group.prefix, body, b"}"))
 
     def flush(self) -> None:
-        """Sends what was handed out in this turn. Listeners who get the same share its bytes."""
+        """Sends what was handed out in this turn. Listeners who get the same share its bytes.
+
+        Of two listeners each is served first every other time: to hear first must not be anyone's for long.
+        """
         ready, self._ready = self._ready, {}
+        in_turn = reversed(ready.items()) if self._backwards else ready.items()
+        self._backwards = not self._backwards
         joined: dict[tuple[int, ...], bytes] = {}
-        for listener, messages in ready.items():
+        for listener, messages in in_turn:
             if len(messages) == 1:
                 listener.put(_TEXT, messages[0].buffer, ROOM_BYTES)
                 continue
