@@ -57,12 +57,17 @@ class WithdrawalOfAccount(Question):
 
 
 class NetworkShown(Told):
-    """An asset on a network. `haltedReason` is empty if nothing stops it; no daily maximum is null."""
+    """An asset on a network. `haltedReason` is empty if nothing stops it; no daily maximum is null.
+
+    A deposit above `largeAbove` needs `largeConfirmations`; where that is null, all need `confirmations`.
+    """
 
     asset: str
     network: str
     contract: str
     confirmations: int
+    large_above: str | None
+    large_confirmations: int
     deposit_min: str
     withdrawal_fee: str
     withdrawal_min: str

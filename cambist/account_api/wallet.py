@@ -191,12 +191,14 @@ def _user_of(records: Records, account: int) -> int:
 
 
 def _network(asset: AssetNetwork) -> NetworkShown:
-    most = asset.withdrawal_daily_max_atoms
+    most, large_above = asset.withdrawal_daily_max_atoms, asset.large_above_atoms
     return NetworkShown(
         asset=asset.asset_name,
         network=asset.network,
         contract=asset.contract,
         confirmations=asset.confirmations,
+        large_above=format_atoms(large_above, asset.scale) if large_above else None,
+        large_confirmations=asset.large_confirmations if large_above else asset.confirmations,
         deposit_min=format_atoms(asset.deposit_min_atoms, asset.scale),
         withdrawal_fee=format_atoms(asset.withdrawal_fee_atoms, asset.scale),
         withdrawal_min=requests.least(asset),

@@ -10,7 +10,7 @@ from cambist.money import format_atoms
 from cambist.store.wallet_tables import deposits, withdrawals
 from cambist.wallet_calls import ROWS_MAX, DepositShown, HistoryOfAccount, WithdrawalShown
 from cambist.wallets import networks
-from cambist.wallets.deposits import confirmations
+from cambist.wallets.depth import Depth
 from cambist.wallets.networks import AssetNetwork
 from cambist.wallets.withdrawals import State
 
@@ -100,8 +100,12 @@ def _rows(wanted: HistoryOfAccount) -> tuple[int, int]:
 
 
 def _deposits(db: Connection, wanted: Select[Any]) -> list[DepositShown]:
-    assets = _assets(db)
-    return [_deposit(db, row, assets.get(row.asset_network_id)) for row in db.execute(wanted)]
+    """Of one user."""
+    assets, rows = _assets(db), db.execute(wanted).all()
+    depths = {
+        name: Depth(db, name, account) for name, account in {(row.network, row.account) for row in rows}
+    }
+    return [_deposit(row, assets.get(row.asset_network_id), depths[row.network]) for row in rows]
 
 
 def _withdrawals(db: Connection, wanted: Select[Any]) -> list[WithdrawalShown]:
@@ -113,7 +117,7 @@ def _assets(db: Connection) -> Mapping[int | None, AssetNetwork]:
     return {each.id: each for each in networks.every(db)}
 
 
-def _deposit(db: Connection, row: Row[Any], asset: AssetNetwork | None) -> DepositShown:
+def _deposit(row: Row[Any], asset: AssetNetwork | None, depth: Depth) -> DepositShown:
     return DepositShown(
         id=row.id,
         asset="" if asset is None else asset.asset_name,
@@ -122,8 +126,8 @@ def _deposit(db: Connection, row: Row[Any], asset: AssetNetwork | None) -> Depos
         address=row.address,
         txid=row.txid,
         state=row.state,
-        confirmations=confirmations(db, row),
-        confirmations_needed=0 if asset is None else asset.confirmations,
+        confirmations=0 if row.block is None else depth.confirmations(row),
+        confirmations_needed=depth.needed(row),
         time=milliseconds(row.seen_at_ns),
         credited_at=None if row.credited_at_ns is None else milliseconds(row.credited_at_ns),
     )

@@ -41,11 +41,15 @@ def terms(command: F) -> F:
         ("withdrawal-min", "Smallest withdrawal."),
         ("withdrawal-fee", "What a withdrawal costs its user."),
         ("deposit-min", "Smallest deposit that is credited."),
+        ("large-above", "Deposits above this need --large-confirmations; 0: all need the same."),
     ):
         command = click.option(f"--{name}", help=meaning)(command)
-    return click.option(
-        "--confirmations", type=click.IntRange(1), help="Blocks before a deposit is credited."
-    )(command)
+    for name, meaning in (
+        ("large-confirmations", "Blocks before a large deposit is credited."),
+        ("confirmations", "Blocks before a deposit is credited."),
+    ):
+        command = click.option(f"--{name}", type=click.IntRange(1), help=meaning)(command)
+    return command
 
 
 @network.command("add")

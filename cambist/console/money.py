@@ -102,6 +102,8 @@ class AssetOnNetwork(Shown):
     network: str
     contract: str
     confirmations: int
+    large_above: str
+    large_confirmations: int
     deposit_min: str
     withdrawal_fee: str
     withdrawal_min: str
@@ -244,6 +246,8 @@ def _asset(db: Connection, asset: AssetNetwork) -> AssetOnNetwork:
         network=asset.network,
         contract=asset.contract,
         confirmations=asset.confirmations,
+        large_above=amount(asset.large_above_atoms),
+        large_confirmations=asset.large_confirmations,
         deposit_min=amount(asset.deposit_min_atoms),
         withdrawal_fee=amount(asset.withdrawal_fee_atoms),
         withdrawal_min=amount(asset.withdrawal_min_atoms),

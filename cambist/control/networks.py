@@ -21,9 +21,14 @@ _Confirmations = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
 class TermChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Amounts in the asset; None leaves a term as it is. 0 is no limit for the daily and the hot maximum."""
+    """Amounts in the asset; None leaves a term as it is. 0 is no limit for the daily and the hot maximum.
+
+    Deposits above `large_above` need `large_confirmations`, more than others; at 0 all need the same.
+    """
 
     confirmations: _Confirmations | None = None
+    large_above: str | None = None
+    large_confirmations: _Confirmations | None = None
     deposit_min: str | None = None
     withdrawal_fee: str | None = None
     withdrawal_min: str | None = None
@@ -34,8 +39,9 @@ class TermChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     withdrawals_open: bool | None = None
 
     def of(self, terms: Terms, scale: int, decimals: int) -> Terms:
-        """Raises AmountInvalid."""
+        """Raises AmountInvalid, TermsUnfit."""
         amounts = {
+            "large_above_atoms": self.large_above,
             "deposit_min_atoms": self.deposit_min,
             "withdrawal_fee_atoms": self.withdrawal_fee,
             "withdrawal_min_atoms": self.withdrawal_min,
@@ -49,16 +55,21 @@ class TermChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             changed["hot_max_units"] = parse_atoms(self.hot_max, decimals)
         plain = {
             "confirmations": self.confirmations,
+            "large_confirmations": self.large_confirmations,
             "is_deposit_open": self.deposits_open,
             "is_withdrawal_open": self.withdrawals_open,
         }
         changed |= {name: value for name, value in plain.items() if value is not None}
-        return terms._replace(**changed)
+        terms = terms._replace(**changed)
+        listing.require_sense(terms)
+        return terms
 
 
 # Of an asset for which nothing else was said. Nothing is paid out before somebody has opened that.
 DEFAULT = Terms(
     confirmations=12,
+    large_above_atoms=0,
+    large_confirmations=0,
     deposit_min_atoms=0,
     withdrawal_fee_atoms=0,
     withdrawal_min_atoms=0,
@@ -205,6 +216,7 @@ def _shown(asset: AssetNetwork) -> dict[str, Any]:
     amounts = {
         name: format_atoms(getattr(asset, f"{name}_atoms"), asset.scale)
         for name in (
+            "large_above",
             "deposit_min",
             "withdrawal_fee",
             "withdrawal_min",
@@ -219,6 +231,7 @@ def _shown(asset: AssetNetwork) -> dict[str, Any]:
         "decimals": asset.decimals,
         "mirror": asset.mirror,
         "confirmations": asset.confirmations,
+        "large_confirmations": asset.large_confirmations,
         **amounts,
         "hot_max": format_atoms(asset.hot_max_units, asset.decimals),
         "deposits_open": asset.is_deposit_open,

@@ -201,7 +201,7 @@ def _coin_network(network: NetworkShown, *, is_default: bool) -> CoinNetwork:
         withdraw_integer_multiple=money.format_atoms(1, network.decimals),
         deposit_dust=network.deposit_min,
         min_confirm=network.confirmations,
-        un_lock_confirm=network.confirmations,
+        un_lock_confirm=network.large_confirmations,
         contract_address=network.contract,
     )
 

@@ -43,7 +43,8 @@ networks = Table(
 # An asset on a network. `contract` is empty for the network's own coin; `mirror` is the engine's account that
 # stands for everything held there. `halted` says why nothing is credited or paid, empty if nothing stops it.
 # `rest_units` is what is held there below an atom, which the ledger cannot say. `token_code` stands for what
-# the contract was when it was listed.
+# the contract was when it was listed. Deposits above `large_above_atoms` need `large_confirmations`; if it is
+# 0, none does.
 asset_networks = Table(
     "asset_networks",
     metadata,
@@ -67,6 +68,8 @@ asset_networks = Table(
     Column("halted", String(255), nullable=False),
     Column("rest_units", _UNITS, nullable=False, server_default="0"),
     Column("token_code", String(64), nullable=False, server_default=""),
+    Column("large_above_atoms", _ATOMS, nullable=False, server_default="0"),
+    Column("large_confirmations", Integer, nullable=False, server_default="0"),
     UniqueConstraint("network", "contract", name="uq_asset_networks_contract"),
     UniqueConstraint("network", "asset", name="uq_asset_networks_asset"),
 )
@@ -129,6 +132,7 @@ deposits = Table(
     Column("credited_at_ns", BigInteger),
     UniqueConstraint("network", "txid", "output"),
     Index(None, "network", "state"),
+    Index("ix_deposits_height", "network", "height"),
     Index(None, "user_id"),
 )
 

@@ -32,6 +32,7 @@ from cambist.store.records import Records
 from cambist.store.wallet_tables import chain_cursors, deposits
 from cambist.wallets import networks, sends
 from cambist.wallets.chain import Block, Output
+from cambist.wallets.depth import Depth
 from cambist.wallets.networks import AssetNetwork
 from cambist.wallets.watched import Watched
 
@@ -118,10 +119,11 @@ class Deposits:
             if cursor is None or cursor.halted:
                 return False
             assets = {asset.id: asset for asset in networks.all_of(db, self._network)}
+            depth = Depth(db, self._network)
             due = [
                 row
                 for row in db.execute(_of(self._network).where(deposits.c.state == State.SEEN))
-                if self._is_due(row, assets[row.asset_network_id], cursor)
+                if depth.is_enough(row) and self._is_due(row, assets[row.asset_network_id], cursor)
             ]
             gone = [
                 row
@@ -132,7 +134,7 @@ class Deposits:
                         deposits.c.credited_at_ns.is_not(None),
                     )
                 )
-                if _confirmations(row, cursor) >= assets[row.asset_network_id].confirmations
+                if depth.is_enough(row)
             ]
         for row in due:
             self._credit(row, assets[row.asset_network_id])
@@ -144,7 +146,6 @@ class Deposits:
         return (
             asset.is_deposit_open
             and not asset.halted
-            and _confirmations(row, cursor) >= asset.confirmations
             and (not self._waits_for_final or row.height <= cursor.final_height)
         )
 
@@ -208,16 +209,6 @@ def effects(clock: Callable[[], int] = time.time_ns) -> Mapping[str, Effect]:
 def reference(row: Row[Any]) -> bytes:
     """Under which the engine keeps it for ever."""
     return f"{row.network}:{row.txid}:{row.output}".encode()
-
-
-def confirmations(db: Connection, row: Row[Any]) -> int:
-    """Blocks from the deposit's to the newest that was read, both counted; 0 if none holds it."""
-    cursor = db.execute(select(chain_cursors).where(chain_cursors.c.network == row.network)).one_or_none()
-    return 0 if cursor is None or row.block is None else _confirmations(row, cursor)
-
-
-def _confirmations(row: Row[Any], cursor: Row[Any]) -> int:
-    return max(0, int(cursor.height) - int(row.height) + 1)
 
 
 def _credited(db: Connection, number: int, answer: Answer, state: State, now_ns: int) -> None:

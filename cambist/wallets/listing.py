@@ -26,14 +26,25 @@ class TokenUnfit(Refused):
     code = "token_unfit"
 
 
+class TermsUnfit(Refused):
+    """Terms of which one leaves another without effect."""
+
+    code = "terms_unfit"
+
+
 class NotListed(Refused):
     code = "asset_not_on_network"
 
 
 class Terms(NamedTuple):
-    """Amounts in atoms, but `hot_max_units` in the chain's units. A daily limit of 0 is none."""
+    """Amounts in atoms, but `hot_max_units` in the chain's units. A daily limit of 0 is none.
+
+    Deposits above `large_above_atoms` need `large_confirmations`; if it is 0, none does.
+    """
 
     confirmations: int
+    large_above_atoms: int
+    large_confirmations: int
     deposit_min_atoms: int
     withdrawal_fee_atoms: int
     withdrawal_min_atoms: int
@@ -42,6 +53,15 @@ class Terms(NamedTuple):
     hot_max_units: int
     is_deposit_open: bool
     is_withdrawal_open: bool
+
+
+def require_sense(terms: Terms) -> None:
+    """Raises TermsUnfit."""
+    if terms.large_above_atoms and terms.large_confirmations <= terms.confirmations:
+        raise TermsUnfit(
+            f"large deposits need more confirmations than the {terms.confirmations} of the others,"
+            f" not {terms.large_confirmations}"
+        )
 
 
 def require_fit(chain: Chain, contract: str, decimals: int) -> Token:

@@ -52,6 +52,12 @@ class AssetNetwork(NamedTuple):
     halted: str
     rest_units: int
     token_code: str
+    large_above_atoms: int
+    large_confirmations: int
+
+    def is_large(self, atoms: int) -> bool:
+        """Whether a deposit of as much needs `large_confirmations`."""
+        return 0 < self.large_above_atoms < atoms
 
     @property
     def atoms_in_one(self) -> int:

@@ -47,6 +47,8 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
             "decimals": 18,
             "mirror": 7,
             "confirmations": 12,
+            "large_above_atoms": "500000000",
+            "large_confirmations": 30,
             "deposit_min_atoms": "1000",
             "withdrawal_fee_atoms": "50000",
             "withdrawal_min_atoms": "100000",
@@ -222,6 +224,7 @@ def test_coins_show_their_networks(town: Street) -> None:
     assert (btc["depositAllEnable"], btc["withdrawAllEnable"], usdt["networkList"]) == (True, True, [])
     (network,) = btc["networkList"]
     assert (network["network"], network["withdrawFee"], network["minConfirm"]) == ("ETH", "0.00050000", 12)
+    assert network["unLockConfirm"] == 30  # which is enough for any amount
     assert network["withdrawIntegerMultiple"] == "0.00000001" and network["isDefault"] is True
     detail = ann.get("/sapi/v1/asset/assetDetail", asset="BTC")["BTC"]
     assert detail == {

@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import insert, select, update
 
 from cambist import app
+from cambist.account_api.wallet_history import newest_deposits
 from cambist.accounts import users
 from cambist.control.exchange import Caller
 from cambist.control.markets import AddAsset
+from cambist.control.networks import SetNetwork, TermChanges
 from cambist.control.users import CreateUser, account_of
 from cambist.engine.commands import AccountClass, AccountCreate, Move, Permission, Role
 from cambist.errors import OutcomeUnknown
@@ -29,6 +31,7 @@ from cambist.store.wallet_tables import (
 )
 from cambist.wallets.chain import NodeFailed
 from cambist.wallets.deposits import Deposits, effects
+from cambist.wallets.listing import TermsUnfit
 from cambist.wallets.scanner import Scanner
 from tests.integration.operator import Operator
 from tests.wallets.fake_chain import FakeChain, Paid
@@ -166,6 +169,78 @@ def test_a_deposit_is_credited_with_its_last_confirmation_and_not_before(site):
     assert (site.deposit(txid).state, site.balance(ANN)) == ("seen", 0)
     site.mine()
     assert (site.deposit(txid).state, site.balance(ANN), site.balance(BOB)) == ("credited", 10**8, 0)
+
+
+LARGE_CONFIRMATIONS = 6
+
+
+@pytest.fixture
+def careful(site: Site) -> Site:
+    """Above one coin it takes more confirmations."""
+    large = {"large_above_atoms": str(10**8), "large_confirmations": LARGE_CONFIRMATIONS}
+    with site.records.write() as db:
+        db.execute(update(asset_networks).values(large))
+    return site
+
+
+def test_D13_a_large_deposit_is_credited_with_its_last_confirmation_and_not_before(careful):
+    careful.chain.pay(Paid("ann", COIN + 10**10))
+    one_coin(careful, "bob")
+    careful.mine(CONFIRMATIONS)
+    assert (careful.balance(ANN), careful.balance(BOB)) == (0, 10**8)
+    careful.mine(LARGE_CONFIRMATIONS - CONFIRMATIONS - 1)
+    assert careful.balance(ANN) == 0
+    careful.mine()
+    assert careful.balance(ANN) == 10**8 + 1
+
+
+def test_D13_who_splits_a_large_deposit_waits_as_well(careful):
+    half = Paid("ann", COIN // 2)
+    careful.chain.pay(half, half, half)
+    careful.mine()
+    careful.chain.pay(half)
+    careful.mine(CONFIRMATIONS)
+    assert careful.balance(ANN) == 10**8  # the first two: what comes later makes nobody wait longer
+    careful.mine(LARGE_CONFIRMATIONS - CONFIRMATIONS - 1)
+    # The first three are deep enough for any amount, and the last one alone is not large.
+    assert careful.balance(ANN) == 2 * 10**8
+
+
+@pytest.mark.parametrize("depth", [CONFIRMATIONS, LARGE_CONFIRMATIONS - 1])
+def test_D13_a_branch_that_dies_takes_no_more_along_than_the_large_amount(careful, depth):
+    for _ in range(5):
+        one_coin(careful)
+    careful.mine(depth)
+    spend(careful, ANN, BOB, careful.balance(ANN))
+    careful.chain.reorg(depth, keeps=False)
+    careful.mine(3 * LARGE_CONFIRMATIONS)
+    loss = 3
+    assert (careful.balance(BOB), careful.balance(loss)) == (10**8, -(10**8))
+
+
+def test_D13_progress_shows_how_many_confirmations_a_deposit_needs(careful):
+    careful.chain.pay(Paid("ann", 2 * COIN))
+    one_coin(careful)
+    one_coin(careful, "bob")
+    careful.mine(CONFIRMATIONS)
+
+    def progress(email: str) -> list[tuple[int, int]]:
+        with careful.records.read() as db:
+            rows = newest_deposits(db, users.get(careful.records, email).id)
+        return [(row.confirmations, row.confirmations_needed) for row in rows]
+
+    assert progress(ANN) == [(CONFIRMATIONS, LARGE_CONFIRMATIONS)] * 2
+    assert progress(BOB) == [(CONFIRMATIONS, CONFIRMATIONS)]
+
+
+def test_D13_large_deposits_cannot_be_set_to_need_no_more_than_others(site):
+    with pytest.raises(TermsUnfit):
+        SetNetwork(network="ETH", asset="ETP", terms=TermChanges(large_above="100")).perform(
+            site.exchange, OPERATOR
+        )
+    terms = TermChanges(large_above="100", large_confirmations=2 * CONFIRMATIONS)
+    changed = SetNetwork(network="ETH", asset="ETP", terms=terms).perform(site.exchange, OPERATOR)
+    assert (changed["large_above"], changed["large_confirmations"]) == ("100.00000000", 2 * CONFIRMATIONS)
 
 
 def test_D18_several_outputs_of_one_transaction_are_credited_each_once(site):

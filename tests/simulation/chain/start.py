@@ -122,6 +122,8 @@ def reviewer_key(name: str) -> Ed25519PrivateKey:
 def terms(confirmations: int, hot_max_coins: int) -> Terms:
     return Terms(
         confirmations=confirmations,
+        large_above_atoms=0,
+        large_confirmations=0,
         deposit_min_atoms=DEPOSIT_MIN,
         withdrawal_fee_atoms=FEE,
         withdrawal_min_atoms=10 * FEE,
