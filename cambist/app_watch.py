@@ -116,6 +116,11 @@ def watch_wallets(watched: Watched, service: "NetworkService") -> None:
         lambda: service.health().behind,
     )
     metrics.gauge(
+        "cambist_wallets_reorg_blocks",
+        "Blocks that the newest reorganization took back, since the start.",
+        lambda: service.health().given_up,
+    )
+    metrics.gauge(
         "cambist_wallets_gas_gwei",
         "Coins for fees at the hot address.",
         lambda: service.health().gas_units // GWEI,

@@ -21,7 +21,7 @@ class Schema(NamedTuple):
     scripts: Path
 
 
-RECORDS = Schema("records", "0010", _MIGRATIONS / "records")
+RECORDS = Schema("records", "0011", _MIGRATIONS / "records")
 VIEWS = Schema("views", "0004", _MIGRATIONS / "views")
 
 

@@ -89,6 +89,7 @@ deposit_addresses = Table(
 )
 
 # How far a network has been read, and up to where its blocks are final. `halted` says why it is not read on.
+# `branch_height`: how far the branch had been read that is given up; the same as `height` if none is.
 chain_cursors = Table(
     "chain_cursors",
     metadata,
@@ -96,6 +97,7 @@ chain_cursors = Table(
     Column("height", BigInteger, nullable=False),
     Column("final_height", BigInteger, nullable=False),
     Column("halted", String(255), nullable=False),
+    Column("branch_height", BigInteger, nullable=False, server_default="0"),
 )
 
 # The newest blocks that were read whole, to tell where another branch leaves ours.

@@ -3,7 +3,9 @@
 A block counts only if it stands on the one that was read before. If it does not, the newest block that was
 read is given up, with what it has brought, and so on down to where the branches part; then the new branch is
 read. What was final is never given up, nor what is deeper than the blocks that are kept: nothing is read then
-until the nodes say otherwise or a person has decided.
+until the nodes say otherwise or a person has decided. If as many are given up as an asset needs
+confirmations, the network is not what it was thought to be: all its assets are halted, whether or not a
+deposit of ours was in them.
 
 Who is watched is looked up after the newest height is known. An address that was given later cannot have been
 paid in a block that was there before.
@@ -18,7 +20,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from cambist.store.records import Records
 from cambist.store.wallet_tables import chain_blocks, chain_cursors
-from cambist.wallets import deposits, reconciliation, sends, strange
+from cambist.wallets import deposits, networks, reconciliation, sends, strange
 from cambist.wallets.chain import Block, Blocks, Header, NodesDisagree, Tip
 from cambist.wallets.watched import Watched
 
@@ -37,6 +39,7 @@ class Scanner:
         self._clock = clock
         self._watched = Watched(chain.network)
         self.tip: Tip | None = None
+        self.given_up = 0  # blocks in a row, the last time that there were any
 
     def step(self) -> bool:
         """One block forward or back; False if there is nothing to read. Raises NodeFailed.
@@ -75,14 +78,15 @@ class Scanner:
         """A network is read from the block that is newest when it is set up: no address was known before."""
         with self._records.write() as db:
             row = {"network": self._chain.network, "height": header.height, "halted": ""}
-            db.execute(insert(chain_cursors).values(row | {"final_height": tip.final_height}))
+            row |= {"branch_height": header.height, "final_height": tip.final_height}
+            db.execute(insert(chain_cursors).values(row))
             self._keep(db, header)
 
     def _forward(self, block: Block, tip: Tip) -> None:
         network, height = self._chain.network, block.header.height
         with self._records.write() as db:
             self._keep(db, block.header)
-            self._move(db, height, tip.final_height)
+            self._move(db, height, height, tip.final_height)
             strange.found(self._records, db, network, block, self._watched, self._clock())
             deposits.found(db, network, block, self._watched, self._clock())
             sends.mined(db, network, height, block.mined)
@@ -95,16 +99,30 @@ class Scanner:
         with self._records.read() as db:
             if _block(db, network, height - 1) is None:
                 raise NodesDisagree(f"{network}: the chain has changed below the blocks that are kept")
+        self.given_up = cursor.branch_height - height + 1
         log.warning("%s: block %d %s is given up: another branch is longer", network, height, newest.hash)
         with self._records.write() as db:
             db.execute(
                 delete(chain_blocks).where(chain_blocks.c.network == network, chain_blocks.c.height == height)
             )
-            self._move(db, height - 1, cursor.final_height)
+            self._move(db, height - 1, cursor.branch_height, cursor.final_height)
             deposits.lost(db, network, newest.hash)
+            self._halt_if_deep(db)
             sends.unmined(db, network, height - 1)
             reconciliation.lost(db, network, height - 1)
         return True
+
+    def _halt_if_deep(self, db: Connection) -> None:
+        assets = networks.all_of(db, self._chain.network)
+        fewest = min((asset.confirmations for asset in assets), default=BLOCKS_KEPT)
+        if self.given_up < fewest:
+            return
+        reason = (
+            f"another branch took back {self.given_up} blocks at least: {fewest} confirmations do not hold"
+        )
+        halted = [networks.halt(db, asset, reason) for asset in assets]
+        if any(halted):
+            log.error("%s is halted: %s", self._chain.network, reason)
 
     def _keep(self, db: Connection, header: Header) -> None:
         network = self._chain.network
@@ -115,10 +133,10 @@ class Scanner:
             )
         )
 
-    def _move(self, db: Connection, height: int, final_height: int) -> None:
+    def _move(self, db: Connection, height: int, branch_height: int, final_height: int) -> None:
         """The height that is final never goes down: a node that says so contradicts itself."""
         of_it = chain_cursors.c.network == self._chain.network
-        db.execute(update(chain_cursors).where(of_it).values(height=height))
+        db.execute(update(chain_cursors).where(of_it).values(height=height, branch_height=branch_height))
         db.execute(
             update(chain_cursors)
             .where(of_it, chain_cursors.c.final_height < final_height)

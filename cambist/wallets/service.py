@@ -54,10 +54,14 @@ class Signer(Describer, Sweeper, Protocol):
 
 
 class Health(NamedTuple):
-    """What an operator is shown. `problems` are alarms, each of them one sentence."""
+    """What an operator is shown. `problems` are alarms, each of them one sentence.
+
+    `given_up`: blocks that the newest reorganization took back, since the start.
+    """
 
     tip: Tip | None
     height: int
+    given_up: int
     gas_units: int
     problems: list[str]
 
@@ -160,7 +164,8 @@ class NetworkService:
         if held and gas_units < self._settings.evm_gas_low_gwei * GWEI:
             problems.append(f"the hot address has {gas_units} units of the coin left for fees")
         height = cursor.height if cursor else 0
-        return Health(tip, height, gas_units, [f"{network}: {problem}" for problem in problems if problem])
+        said = [f"{network}: {problem}" for problem in problems if problem]
+        return Health(tip, height, self._scanner.given_up, gas_units, said)
 
     def _stalls(self, tip: Tip | None) -> list[str]:
         """The chain, or what it calls final, does not move on."""

@@ -90,7 +90,7 @@ def test_keys_of_the_first_schema_are_kept(settings):
 def test_a_database_of_a_newer_release_is_refused_untouched(records, settings):
     with records.write() as db:
         db.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(DatabaseTooNew, match="version 9999, newer than this release's 0010"):
+    with pytest.raises(DatabaseTooNew, match="version 9999, newer than this release's 0011"):
         Records.open(settings)
     with records.read() as db:
         assert migrate.version(db) == "9999"

@@ -354,6 +354,9 @@ def test_D11_what_another_branch_brings_further_down_is_compared_as_well(tmp_pat
         deposit = {"from": node.accounts[0], "to": site.address(ANN), "value": hex(COIN)}
         node("anvil_reorg", 4, [[deposit, 0]])
         site.mine(2 * CONFIRMATIONS)
+        assert "confirmations do not hold" in site.halted()
+        HaltNetwork(network="ETH", asset="ETH", reason=None).perform(site.exchange, OPERATOR)
+        site.mine()
         assert (site.balance(ANN), site.states()) == (ATOMS, ["credited"])
         assert (site.drifts(), site.halted()) == ({"0"}, "")
 

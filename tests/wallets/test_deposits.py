@@ -14,7 +14,7 @@ from cambist.account_api.wallet_history import newest_deposits
 from cambist.accounts import users
 from cambist.control.exchange import Caller
 from cambist.control.markets import AddAsset
-from cambist.control.networks import SetNetwork, TermChanges
+from cambist.control.networks import HaltNetwork, SetNetwork, TermChanges
 from cambist.control.users import CreateUser, account_of
 from cambist.engine.commands import AccountClass, AccountCreate, Move, Permission, Role
 from cambist.errors import OutcomeUnknown
@@ -353,6 +353,40 @@ def test_D11_what_leaves_the_chain_after_its_credit_is_taken_back_and_stops_the_
     assert site.balance(ANN) == 10**8  # perhaps another block holds it
     site.mine(2 * CONFIRMATIONS)
     assert (site.deposit(txid).state, site.balance(ANN), site.is_frozen(ANN)) == ("reversed", 0, True)
+
+
+@pytest.mark.parametrize("depth", [CONFIRMATIONS, 5, 30])
+def test_D11_D13_a_branch_as_deep_as_the_confirmations_stops_all_of_the_network(site, depth):
+    """Nothing of ours was in it: the next one may bring a deposit and take it back."""
+    site.mine(depth)
+    site.chain.reorg(depth, keeps=False)
+    one_coin(site)
+    site.chain.pay(Paid("ann", COIN, TOKEN))
+    site.mine(depth + CONFIRMATIONS)
+    assert all("confirmations do not hold" in site.halted(asset) for asset in ("ETH", "ETP"))
+    assert (site.scanner.given_up, site.balance(ANN), site.balance(ANN, "ETP")) == (depth, 0, 0)
+    for asset in ("ETH", "ETP"):
+        HaltNetwork(network="ETH", asset=asset, reason=None).perform(site.exchange, OPERATOR)
+    site.mine()
+    assert (site.halted(), site.balance(ANN), site.balance(ANN, "ETP")) == ("", 10**8, 10**8)
+
+
+def test_D11_branches_that_die_one_after_the_other_are_not_one_deep_one(site):
+    site.mine(CONFIRMATIONS)
+    for _ in range(CONFIRMATIONS):
+        site.chain.reorg(CONFIRMATIONS - 1, keeps=False)
+        site.mine(CONFIRMATIONS)
+    assert (site.scanner.given_up, site.halted()) == (CONFIRMATIONS - 1, "")
+
+
+def test_D11_how_deep_a_branch_goes_is_known_after_a_crash_in_the_middle_of_it(site):
+    site.mine(CONFIRMATIONS)
+    site.chain.reorg(CONFIRMATIONS, keeps=False)
+    site.chain.mine(CONFIRMATIONS + 1)
+    site.scanner.step()
+    assert site.halted() == ""
+    site.start()
+    assert "confirmations do not hold" in site.halted()
 
 
 def test_D11_what_comes_again_after_its_reversal_stops_the_asset_once_more(site):
