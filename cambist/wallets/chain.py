@@ -136,7 +136,7 @@ class Blocks(Protocol):
 
 class Chain(Blocks, Protocol):
     def balance(self, contract: str, address: str, height: int) -> int:
-        """After the block at `height`. Raises NodeFailed."""
+        """After the block at `height`. Raises NodeFailed, NodesDisagree."""
 
     def balances(self, contract: str, addresses: Sequence[str], height: int) -> list[int]:
         """The same of many."""

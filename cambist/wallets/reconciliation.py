@@ -55,7 +55,7 @@ class _Place(NamedTuple):
 def reconcile(records: Records, chain: Chain, ledger: Ledger, now_ns: int) -> list[Reconciliation]:
     """Once for each block that the cursor has reached; empty if this one is done, or left our branch.
 
-    What it finds is written down, and an asset that drifts is halted. Raises Unavailable.
+    What it finds is written down, and an asset that drifts is halted. Raises Unavailable, NodesDisagree.
     """
     with records.read() as db:
         height = _height_to_do(db, chain.network)
@@ -77,6 +77,11 @@ def reconcile(records: Records, chain: Chain, ledger: Ledger, now_ns: int) -> li
         for each in compared:
             _write_down(db, each, height, now_ns)
     return compared
+
+
+def is_due(db: Connection, network: str) -> bool:
+    """Whether the block that the cursor has reached is not compared yet."""
+    return _height_to_do(db, network) is not None
 
 
 def holdings(db: Connection, network: str) -> dict[tuple[str, str], int]:
@@ -163,7 +168,7 @@ def _places(db: Connection, network: str) -> set[_Place]:
 
 
 def _look(chain: Chain, places: set[_Place], height: int) -> dict[_Place, int]:
-    """What is at each place after the block. Raises NodeFailed."""
+    """What is at each place after the block. Raises NodeFailed, NodesDisagree."""
     found: dict[_Place, int] = {}
     for contract in {place.contract for place in places}:
         of_it = sorted(place for place in places if place.contract == contract)

@@ -4,7 +4,8 @@
                  -> sign payments -> sweep -> send
 
 What a step needs it reads from the records, so whoever makes a service anew goes on where the last one ended.
-Coins leave only where the chain has been read to its newest block and nothing says stop.
+Coins leave only where the chain has been read to its newest block, that block has been compared, and nothing
+says stop.
 """
 
 import logging
@@ -21,7 +22,7 @@ from cambist.store.records import Records
 from cambist.store.wallet_tables import chain_balances, chain_cursors
 from cambist.store.wallet_tables import networks as network_rows
 from cambist.wallets import fees, listing, networks, reconciliation, sends, strange
-from cambist.wallets.chain import Chain, Tip
+from cambist.wallets.chain import Chain, NodesDisagree, Tip
 from cambist.wallets.deposits import Deposits
 from cambist.wallets.networks import Network
 from cambist.wallets.reconciliation import Ledger
@@ -120,7 +121,7 @@ class NetworkService:
         ]
         self._paying: list[Part] = [*payouts, Sweeps(records, chain, signer, clock).step, self._push]
         self._waits_until_ns: dict[Part, int] = {}
-        self._unreachable = ""
+        self._unreachable = self._not_compared = ""
         self._final_height, self._final_since_ns = -1, clock()
 
     def step(self) -> bool:
@@ -151,7 +152,7 @@ class NetworkService:
                 row.contract: int(row.amount_units)
                 for row in db.execute(select(chain_balances).where(*of_hot))
             }
-        problems = [self._unreachable, cursor.halted if cursor else ""]
+        problems = [self._unreachable, cursor.halted if cursor else "", self._not_compared]
         problems += [f"{asset.asset_name} is halted: {asset.halted}" for asset in assets if asset.halted]
         problems += [f"{txid} is not explained, a transaction of ours" for txid in unexplained]
         problems += self._stalls(tip)
@@ -229,7 +230,12 @@ class NetworkService:
             )
         if tip is None or height is None or tip.height - height > COMPARED_BEHIND:
             return False
-        compared = reconciliation.reconcile(self._records, self._chain, self._ledger, self._clock())
+        try:
+            compared = reconciliation.reconcile(self._records, self._chain, self._ledger, self._clock())
+        except NodesDisagree as problem:
+            self._not_compared = str(problem)
+            raise
+        self._not_compared = ""
         for each in compared:
             if each.drift_units:
                 log.error("%s: %s drifts by %d", self._chain.network, each.asset.asset_name, each.drift_units)
@@ -247,13 +253,14 @@ class NetworkService:
         return fees.book(self._records, self._courier, self._chain.network, final, self._clock())
 
     def _may_pay(self) -> bool:
-        """The chain has been read to its newest block, nodes agree, and nobody has stopped payouts."""
+        """The chain has been read and compared to its newest block, and nobody has stopped payouts."""
         tip = self._scanner.tip
         with self._records.read() as db:
             cursor = db.execute(
                 select(chain_cursors).where(chain_cursors.c.network == self._chain.network)
             ).one_or_none()
-        if tip is None or cursor is None or cursor.height < tip.height or cursor.halted:
+            is_compared = not reconciliation.is_due(db, self._chain.network)
+        if tip is None or cursor is None or cursor.height < tip.height or cursor.halted or not is_compared:
             return False
         return self._records.payouts_stopped() is None
 

@@ -1,7 +1,7 @@
 """An EVM chain as the wallets see it, through one node or two.
 
-The second node must give the same hash at a height before that block counts, and must have seen the same
-outputs in it. What only one of them says is not believed.
+The second node must give the same hash at a height before that block counts, must have seen the same outputs
+in it, and must say the same of what an address holds. What only one of them says is not believed.
 
 Known limit: calls inside transactions are read by `trace_block`, which not every node offers.
 """
@@ -69,7 +69,15 @@ class EvmChain:
         return self.balances(contract, [address], height)[0]
 
     def balances(self, contract: str, addresses: Sequence[str], height: int) -> list[int]:
-        return self._balances(self._first, contract, [(address, height) for address in addresses])
+        places = [(address, height) for address in addresses]
+        first, *others = (self._balances(node, contract, places) for node in self._nodes())
+        for other in others:
+            for address, units, others_units in zip(addresses, first, other, strict=True):
+                if units != others_units:
+                    raise NodesDisagree(
+                        f"{self.network}: two nodes differ in what {address} holds behind block {height}"
+                    )
+        return first
 
     def is_address(self, text: str) -> bool:
         """Hexadecimal in one case, or in mixed case with its checksum (EIP-55); not the zero address."""
