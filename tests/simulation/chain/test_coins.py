@@ -24,7 +24,7 @@ def test_many_histories_with_coins(capsys):
     started_s = time.monotonic()
     found = list(outcomes(iter(range(SEEDS)), outcome_of))
     with capsys.disabled():
-        print(f"\n{tell(found, time.monotonic() - started_s)}")
+        print(f"\n{tell(found, time.monotonic() - started_s)}", file=sys.stderr)
     assert all(outcome.deposits for outcome in found), "a history in which nothing happens"
     for what in ("withdrawals", "given_back", "sent", "trades", "reorgs", "lies"):
         assert sum(getattr(outcome, what) for outcome in found) >= SEEDS // 25, f"hardly any {what}"
@@ -42,7 +42,7 @@ def test_histories_with_coins_until_the_time_is_over(capsys):
         if time.monotonic() - started_s > LONG_S:
             break
     with capsys.disabled():
-        print(f"\n{tell(found, time.monotonic() - started_s)}")
+        print(f"\n{tell(found, time.monotonic() - started_s)}", file=sys.stderr)
     assert found
 
 
