@@ -19,6 +19,7 @@ from cambist.console.errors import NotPermitted
 from cambist.console.proofs import ProofBody, proof_of
 from cambist.console.shown import REASON_LONGEST, ROWS_MAX, Reason, ms_or_none, number_of
 from cambist.control.client import RequestFailed
+from cambist.control.house import UnfreezeHouse
 from cambist.control.limits import SetMarketLimits
 from cambist.control.markets import (
     AddAsset,
@@ -49,12 +50,14 @@ Proposable = (
     | HaltNetwork
     | ResumePayouts
     | ExplainSend
+    | UnfreezeHouse
     | InviteStaff
 )
 # Who may propose it, and who may decide it; everything else: CONFIGURE.
 _NEEDS: dict[type, Action] = {
     ResumePayouts: Action.RESUME_PAYOUTS,
     ExplainSend: Action.RESUME_PAYOUTS,
+    UnfreezeHouse: Action.RESUME_PAYOUTS,
     InviteStaff: Action.MANAGE_STAFF,
 }
 FEE_MAX = "0.02"

@@ -5,6 +5,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 
 from cambist.control.exchange import Caller, Exchange, Request
+from cambist.control.house import UnfreezeHouse
 from cambist.control.limits import SetMarketLimits
 from cambist.control.markets import (
     AddAsset,
@@ -127,13 +128,14 @@ OwnRequest: TypeAlias = (
 
 
 # What two people have decided, and the operator alone cannot ask for.
-DecidedRequest: TypeAlias = ResumePayouts | ExplainSend
+DecidedRequest: TypeAlias = ResumePayouts | ExplainSend | UnfreezeHouse
 
 
 class OnBehalf(Request, tag="on-behalf"):
     """What a member of the staff has asked for at the console, and why: the audit trail names that person.
 
-    Payouts go on by this only, and what they wait for is explained by this only: two people have decided it.
+    Payouts and the house's account go on by this only, and what payouts wait for is explained by this only:
+    two people have decided it.
     """
 
     of: Annotated[str, msgspec.Meta(min_length=1, max_length=ACTOR_LONGEST)]

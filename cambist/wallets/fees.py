@@ -33,6 +33,13 @@ class NotBooked(Refused):
     code = "fee_not_booked"
 
 
+class HouseFrozen(NotBooked):
+    """A deposit of the house was reversed; two people at the console let its account go on."""
+
+    def __init__(self) -> None:
+        super().__init__("fees are not booked: the house's account is frozen (see `house.unfreeze`)")
+
+
 class _Fee(NamedTuple):
     id: int
     txid: str
@@ -74,6 +81,8 @@ def booked(db: Connection, subject: str, answer: Answer) -> None:
 
 
 def _require_ok(answer: Answer) -> None:
+    if answer.status == Status.ACCOUNT_FROZEN:
+        raise HouseFrozen
     if answer.status != Status.OK:
         raise NotBooked(f"a fee is not booked, has the house no coins? ({Status(answer.status).name})")
 

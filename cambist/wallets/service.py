@@ -24,6 +24,7 @@ from cambist.store.wallet_tables import networks as network_rows
 from cambist.wallets import fees, listing, networks, reconciliation, sends, strange
 from cambist.wallets.chain import Chain, NodesDisagree, Tip
 from cambist.wallets.deposits import Deposits
+from cambist.wallets.fees import HouseFrozen
 from cambist.wallets.networks import Network
 from cambist.wallets.reconciliation import Ledger
 from cambist.wallets.scanner import Scanner
@@ -121,7 +122,7 @@ class NetworkService:
         ]
         self._paying: list[Part] = [*payouts, Sweeps(records, chain, signer, clock).step, self._push]
         self._waits_until_ns: dict[Part, int] = {}
-        self._unreachable = self._not_compared = ""
+        self._unreachable = self._not_compared = self._not_booked = ""
         self._final_height, self._final_since_ns = -1, clock()
 
     def step(self) -> bool:
@@ -152,7 +153,8 @@ class NetworkService:
                 row.contract: int(row.amount_units)
                 for row in db.execute(select(chain_balances).where(*of_hot))
             }
-        problems = [self._unreachable, cursor.halted if cursor else "", self._not_compared]
+        problems = [self._unreachable, cursor.halted if cursor else ""]
+        problems += [self._not_compared, self._not_booked]
         problems += [f"{asset.asset_name} is halted: {asset.halted}" for asset in assets if asset.halted]
         problems += [f"{txid} is not explained, a transaction of ours" for txid in unexplained]
         problems += self._stalls(tip)
@@ -250,7 +252,13 @@ class NetworkService:
             )
         if final is None:
             return False
-        return fees.book(self._records, self._courier, self._chain.network, final, self._clock())
+        try:
+            is_booked = fees.book(self._records, self._courier, self._chain.network, final, self._clock())
+        except HouseFrozen as problem:
+            self._not_booked = str(problem)
+            raise
+        self._not_booked = ""
+        return is_booked
 
     def _may_pay(self) -> bool:
         """The chain has been read and compared to its newest block, and nobody has stopped payouts."""

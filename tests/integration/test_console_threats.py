@@ -16,10 +16,13 @@ from cambist.console.openapi import document
 from cambist.console.routes import PREFIX, ROUTES
 from cambist.control.exchange import Request
 from cambist.control.protocol import OwnRequest, read_request
+from cambist.engine.commands import AccountFreeze
+from cambist.engine.system_accounts import HOUSE
 from cambist.settings import Settings
 from cambist.signer.approvals import ED25519
 from cambist.staff.keys import Purpose
 from cambist.staff.roles import ROLES, Action, Role
+from cambist.store.audit import Act
 from cambist.store.records import Records
 from cambist.store.wallet_tables import withdrawals
 from cambist.wallets import review
@@ -234,6 +237,20 @@ def test_B10_payouts_are_stopped_by_one_whatever_the_exchange_does_and_go_on_by_
     assert ann.done("GET", "/payouts")["stopped"] is not None
     assert ok(bob.decide(proposal))["proposal"]["state"] == "done"
     assert ann.done("GET", "/payouts")["stopped"] is None
+
+
+def test_B10_the_house_goes_on_by_two_after_a_deposit_of_it_was_reversed(office):
+    ann, bob = office.pair(Role.OPERATOR)
+    frozen = AccountFreeze(account=HOUSE, frozen=True)
+    office.exchange.execute(Act("wallets", "deposit.reverse", {}, office.clock()), frozen)
+    with pytest.raises(msgspec.ValidationError):
+        read_request(b'{"operation": "house.unfreeze"}')
+    proposal = ann.propose("house.unfreeze")
+    assert refusal(ann.decide(proposal)) == (403, "second_person_needed")
+    assert ok(bob.decide(proposal))["answer"] == {"is_frozen": False}
+    assert (f"staff:{bob.name}", "house.unfreeze") in [row[:2] for row in office.audit()]
+    again = ok(bob.decide(ann.propose("house.unfreeze")))["proposal"]
+    assert (again["state"], again["outcome"]) == ("failed", "the house's account is not frozen")
 
 
 @pytest.mark.parametrize(

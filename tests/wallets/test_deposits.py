@@ -13,6 +13,7 @@ from cambist import app
 from cambist.account_api.wallet_history import newest_deposits
 from cambist.accounts import users
 from cambist.control.exchange import Caller
+from cambist.control.house import HouseNotFrozen, UnfreezeHouse
 from cambist.control.markets import AddAsset
 from cambist.control.networks import HaltNetwork, SetNetwork, TermChanges
 from cambist.control.users import CreateUser, account_of
@@ -29,8 +30,10 @@ from cambist.store.wallet_tables import (
     deposits,
     networks,
 )
+from cambist.wallets import fees
 from cambist.wallets.chain import NodeFailed
 from cambist.wallets.deposits import Deposits, effects
+from cambist.wallets.fees import HouseFrozen
 from cambist.wallets.listing import TermsUnfit
 from cambist.wallets.scanner import Scanner
 from tests.integration.operator import Operator
@@ -38,6 +41,7 @@ from tests.wallets.fake_chain import FakeChain, Paid
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 HOT = "hot"
+HOUSE = 2
 COIN = 10**18  # decimals on the chain; the ledger has 8
 CONFIRMATIONS = 3
 TOKEN = "0x" + "ee" * 20
@@ -67,7 +71,7 @@ class Site:
             LocalDesk(self.exchange.server),
             "wallets",
             Role.WALLET,
-            effects=effects(),
+            effects={**effects(), fees.BOOKED: fees.booked},
             results=partial(courier.results, self.exchange.settings),
         )
         self.scanner = Scanner(self.records, self.chain)
@@ -307,8 +311,7 @@ def test_D02_a_doubtful_amount_waits_for_a_person(site):
 def test_coins_from_outside_for_the_hot_address_are_the_houses(site):
     one_coin(site, HOT)
     site.mine(CONFIRMATIONS)
-    house = 2
-    assert site.balance(house) == 10**8
+    assert site.balance(HOUSE) == 10**8
 
 
 @pytest.mark.parametrize(("kind", "credited"), [("sweep", 0), ("gas", 0), ("withdrawal", 10**8)])
@@ -402,6 +405,30 @@ def test_D11_what_comes_again_after_its_reversal_stops_the_asset_once_more(site)
     site.mine(2 * CONFIRMATIONS)
     assert (site.deposit(txid).reason, site.balance(ANN)) == ("it was reversed, and has come again", 0)
     assert "has come again" in site.halted()
+
+
+def test_D11_the_house_is_frozen_by_a_reversal_as_anybody_and_let_go_on_once(site):
+    one_coin(site, HOT)
+    site.mine(CONFIRMATIONS)
+    site.chain.reorg(CONFIRMATIONS, keeps=False)
+    site.mine(3 * CONFIRMATIONS)
+    assert site.balance(HOUSE) == 0
+    one_coin(site, HOT)
+    HaltNetwork(network="ETH", asset="ETH", reason=None).perform(site.exchange, OPERATOR)
+    site.mine(CONFIRMATIONS)
+    assert site.balance(HOUSE) == 10**8  # it may be credited, and pay nothing
+    with site.records.write() as db:
+        mined = {"network": "ETH", "kind": "sweep", "subject": 0, "sender": "ann", "nonce": 0, "contract": ""}
+        mined |= {"amount_units": str(COIN), "raw": b"", "txid": "swept", "state": "final", "height": 1}
+        mined |= {"fee_units": str(COIN // 2), "is_fee_booked": False, "signed_at_ns": 1}
+        db.execute(insert(chain_sends).values(mined))
+    with pytest.raises(HouseFrozen):
+        fees.book(site.records, site.courier, "ETH", 1, 1)
+    assert UnfreezeHouse().perform(site.exchange, OPERATOR) == {"is_frozen": False}
+    assert fees.book(site.records, site.courier, "ETH", 1, 1)
+    assert site.balance(HOUSE) == 10**8 // 2
+    with pytest.raises(HouseNotFrozen):
+        UnfreezeHouse().perform(site.exchange, OPERATOR)
 
 
 def test_D11_what_was_spent_meanwhile_the_loss_account_gives(site):
