@@ -63,7 +63,7 @@ def back_up(
     """`where` says how far a running exchange has come; None: the log does not change, all of it is meant.
     `with_key`: also the key of the signer's keystore, which opens all coins together with it.
 
-    Raises NotEmpty, LogError, OSError, or Broken if the copy does not lead to that place.
+    Raises NotEmpty, SetupRefused, LogError, OSError, or Broken if the copy does not lead to that place.
     """
     disk = disk or Disk()
     require_empty(target)

@@ -47,7 +47,8 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def restore(source: Path, home: Path, progress: ShowProgress, disk: Disk | None = None) -> Restored:
-    """Raises NotEmpty or BackupDamaged having changed nothing, SettingsError, OSError, LogError, or Broken.
+    """Raises NotEmpty, BackupDamaged or SetupRefused having changed nothing; SettingsError, OSError, LogError
+    or Broken.
 
     The settings file is written last: where it stands, everything is complete.
     """
@@ -58,6 +59,7 @@ def restore(source: Path, home: Path, progress: ShowProgress, disk: Disk | None 
     settings = msgspec.structs.replace(Settings.load(source), home=home)
     for directory in (home, settings.snapshots_directory):
         require_empty(directory)
+    keys.require_room(source, settings)
     with progress("copying, files") as report:
         _copy(source, settings, manifest, report, disk)
     with progress("replaying the log") as report:

@@ -29,6 +29,9 @@ from cambist.log.segments import segments
 from cambist.match import recovery
 from cambist.match.recovery import Report
 from cambist.settings import FILE_NAME, Settings
+from cambist.signer.keystore import KEY_FILE, Keystore
+from cambist.signer.setup import SetupRefused
+from cambist.signer.store import Store
 from cambist.store.records import RecordsError
 from tests.integration.operator import Operator
 from tests.integration.test_pruned_exchange import pruned
@@ -284,6 +287,24 @@ def test_only_an_empty_home_is_restored_into(backup, settings, tmp_path):
     assert files_of(settings.home) == before
     (tmp_path / "empty").mkdir()
     restore(backup, tmp_path / "empty", silent)
+
+
+def test_nothing_is_restored_beside_a_signer_with_other_keys(settings, tmp_path, monkeypatch):
+    signer = tmp_path / "signer"
+    monkeypatch.setenv("CAMBIST_SIGNER_DIRECTORY", str(signer))
+    with_keys(signer)
+    at_rest(Settings.load(settings.home), tmp_path / "backup")
+    shutil.rmtree(signer)
+    with_keys(signer)
+    with pytest.raises(SetupRefused, match="has other keys than the backup"):
+        restore(tmp_path / "backup", tmp_path / "new", silent)
+    assert not (tmp_path / "new").exists()
+
+
+def with_keys(directory: Path) -> None:
+    directory.mkdir(mode=0o700)
+    Keystore.create(directory, directory / KEY_FILE)
+    Store(directory).close()
 
 
 def test_a_backup_goes_only_into_an_empty_directory(settings, tmp_path):
