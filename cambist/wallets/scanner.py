@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from cambist.errors import Refused
 from cambist.store.records import Records
 from cambist.store.wallet_tables import chain_blocks, chain_cursors
 from cambist.wallets import deposits, networks, reconciliation, sends, strange
@@ -44,12 +45,14 @@ class Scanner:
     def step(self) -> bool:
         """One block forward or back; False if there is nothing to read. Raises NodeFailed.
 
-        What the nodes contradict each other about is written down as the reason why nothing is read.
+        What the nodes contradict each other about, or what a node refuses, is written down as the reason why
+        nothing is read; raised as it is before the first block.
         """
         try:
             moved = self._step()
-        except NodesDisagree as problem:
-            self._say(str(problem))
+        except Refused as problem:
+            if not self._say(str(problem)):
+                raise
             return False
         if not moved:
             self._say("")
@@ -154,12 +157,12 @@ class Scanner:
             found = _block(db, self._chain.network, height)
         return found and found.hash
 
-    def _say(self, why: str) -> None:
-        """Why it does not go on; empty if it does."""
+    def _say(self, why: str) -> bool:
+        """Why it does not go on; empty if it does. False if there is no cursor yet that could say it."""
         with self._records.read() as db:
             cursor = _cursor(db, self._chain.network)
         if cursor is None or cursor.halted == why[:HALTED_LONGEST]:
-            return
+            return cursor is not None
         if why:
             log.error("%s is not read on: %s", self._chain.network, why)
         with self._records.write() as db:
@@ -168,6 +171,7 @@ class Scanner:
                 .where(chain_cursors.c.network == self._chain.network)
                 .values(halted=why[:HALTED_LONGEST])
             )
+        return True
 
 
 def _cursor(db: Connection, network: str) -> Row[Any] | None:

@@ -7,6 +7,7 @@ may pay several.
 from collections.abc import Container, Mapping
 from typing import NamedTuple
 
+from cambist.errors import Refused
 from cambist.wallets.chain import Block, Header, Mined, NodeFailed, Output, Tip
 
 
@@ -32,6 +33,7 @@ class FakeChain:
         self.final_height = 0
         self.fees: dict[str, Mined] = {}
         self.is_down = False
+        self.refuses = ""
 
     @property
     def height(self) -> int:
@@ -69,6 +71,8 @@ class FakeChain:
         return Header(height, self._blocks[height].hash, parent)
 
     def read(self, height: int, watched: Container[str], own: Container[str]) -> Block:
+        if self.refuses:
+            raise Refused(self.refuses)
         header = self.header(height)
         transactions = self._blocks[height].transactions
         outputs = [

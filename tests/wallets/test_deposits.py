@@ -485,6 +485,22 @@ def test_D17_a_node_that_fails_in_between_changes_nothing_in_the_end(site):
     assert site.balance(ANN) == 10**8
 
 
+def test_D05_what_a_node_refuses_is_said_and_nothing_is_credited_until_it_does_not(site):
+    one_coin(site)
+    site.mine()
+    site.chain.refuses = "a node does not show coins that come from inside transactions"
+    site.mine(CONFIRMATIONS)
+    with site.records.read() as db:
+        assert db.scalar(select(chain_cursors.c.halted)) == site.chain.refuses
+    assert site.balance(ANN) == 0
+    site.chain.refuses = ""
+    site.catch_up()
+    with site.records.read() as db:
+        assert db.scalar(select(chain_cursors.c.halted)) == ""
+    site.mine()
+    assert site.balance(ANN) == 10**8
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_credit_that_was_cut_off_is_there_once_after_the_next_start(site, monkeypatch, when):
     txid = one_coin(site)

@@ -4,6 +4,7 @@ Coins come by transactions and by calls inside them: every call that carries val
 undone or is part of one that was. Tokens come by the standard's Transfer event (EIP-20) of a contract, whose
 address, and nothing else, says which token it is. An output's name says where in its transaction it is, so it
 is the same in whichever block that is mined: `c` and the number of the call, or `l` and that of the log.
+Calls of what is built into the chain have no number: nodes differ in whether they show them.
 """
 
 from collections.abc import Container, Iterator, Sequence
@@ -20,6 +21,8 @@ _OK = "0x1"
 # transfer(address,uint256), EIP-20, to an address without anything in its padding.
 _TRANSFER_CALL = "0xa9059cbb" + "0" * 24
 _WORD = 64  # hexadecimal digits
+# Above the addresses of all that is built in (RIP-7212 took 0x100).
+_BUILT_IN_END = 0x200
 _PADDING = "0x" + "0" * 24
 
 
@@ -79,6 +82,12 @@ class Trace(Struct, rename="camel"):
     transaction_hash: Hash | None = None
     error: str | None = None
     result: Created | None = None
+
+
+class Traced(Struct):
+    """The calls of one transaction."""
+
+    result: list[Trace]
 
 
 def require_whole(block: FullBlock, receipts: Sequence[Receipt]) -> None:
@@ -159,7 +168,7 @@ def _transfer(log: Log) -> tuple[str, str, int] | None:
 def _paid(calls: Sequence[Trace]) -> Iterator[tuple[int, str, int]]:
     """Number of the call, to whom coins go by it, and how many; in the order of the calls."""
     undone: list[int] | None = None  # the address of the call whose parts follow
-    for place, trace in enumerate(calls):
+    for place, trace in enumerate(each for each in calls if not _is_built_in(each)):
         if undone is not None and trace.trace_address[: len(undone)] == undone:
             continue
         if trace.error is not None:
@@ -168,6 +177,12 @@ def _paid(calls: Sequence[Trace]) -> Iterator[tuple[int, str, int]]:
         address, units = _moved(trace)
         if units:
             yield place, address.lower(), units
+
+
+def _is_built_in(trace: Trace) -> bool:
+    to = trace.action.to
+    is_inner_call = trace.type == "call" and bool(trace.trace_address)
+    return is_inner_call and to is not None and 0 < int(to, 16) < _BUILT_IN_END
 
 
 def _moved(trace: Trace) -> tuple[str, int]:

@@ -3,7 +3,9 @@
 The second node must give the same hash at a height before that block counts, must have seen the same outputs
 in it, and must say the same of what an address holds. What only one of them says is not believed.
 
-Known limit: calls inside transactions are read by `trace_block`, which not every node offers.
+Calls inside transactions are read by `trace_block`, or by Geth's `debug_traceBlockByNumber` with its
+flatCallTracer, which says the same. A node that offers neither is not read at all: what it does not show
+would be somebody's coins.
 """
 
 from collections.abc import Container, Iterator, Sequence
@@ -24,8 +26,17 @@ from cambist.wallets.chain import (
     Waiting,
 )
 from cambist.wallets.evm import blocks, paying, tokens
-from cambist.wallets.evm.blocks import COIN, FullBlock, Receipt, Trace
-from cambist.wallets.evm.rpc import Bytes, Call, Hash, Quantity, Rpc, number
+from cambist.wallets.evm.blocks import COIN, FullBlock, Receipt, Trace, Traced
+from cambist.wallets.evm.rpc import (
+    Bytes,
+    Call,
+    Hash,
+    MethodUnknown,
+    NodeRefused,
+    Quantity,
+    Rpc,
+    number,
+)
 
 _BALANCE_OF = "0x70a08231" + "0" * 24  # balanceOf(address), EIP-20
 
@@ -153,10 +164,23 @@ class EvmChain:
             raise NodeFailed(f"{self.network}: the block at height {header.height} has changed meanwhile")
         receipts = node.call(list[Receipt], "eth_getBlockReceipts", height)
         blocks.require_whole(block, receipts)
-        traces = node.call(list[Trace], "trace_block", height)
-        paid = list(blocks.coins(block, traces, watched))
+        paid = list(blocks.coins(block, self._traces(node, height), watched))
         paid += self._arrived(node, header.height, receipts, list(blocks.tokens(receipts, watched)))
         return block, receipts, paid
+
+    def _traces(self, node: Rpc, height: str) -> Sequence[Trace]:
+        try:
+            return node.call(list[Trace], "trace_block", height)
+        except MethodUnknown:
+            pass
+        try:
+            traced = node.call(list[Traced], "debug_traceBlockByNumber", height, {"tracer": "flatCallTracer"})
+        except NodeRefused as problem:
+            raise NodeRefused(
+                "a node does not show coins that come from inside transactions: it offers no trace_block, and"
+                f" refuses {problem}"
+            ) from None
+        return [trace for each in traced for trace in each.result]
 
     def _arrived(
         self, node: Rpc, height: int, receipts: Sequence[Receipt], said: Sequence[Output]

@@ -17,6 +17,7 @@ from cambist.wallets.chain import NodeFailed
 ANSWER_MAX_BYTES = 256 << 20
 BATCH_MAX = 500
 _SAID_LONGEST = 200
+_METHOD_NOT_FOUND = -32_601  # JSON-RPC 2.0, section 5.1
 
 Quantity = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{1,64}\Z")]
 Hash = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{64}\Z")]
@@ -35,6 +36,10 @@ class NodeRefused(Refused):
     """The node understood and said no; the text is its own."""
 
     code = "node_refused"
+
+
+class MethodUnknown(NodeRefused):
+    """The node does not offer the method, or not to us."""
 
 
 class _Problem(Struct):
@@ -81,7 +86,8 @@ class Rpc:
     def _batch(self, decoder: msgspec.json.Decoder[T], calls: Sequence[Call]) -> Iterator[T]:
         for call, answer in zip(calls, self._answers(calls), strict=True):
             if answer.error is not None:
-                raise NodeRefused(f"{call.method}: {answer.error.message[:_SAID_LONGEST]}")
+                kind = MethodUnknown if answer.error.code == _METHOD_NOT_FOUND else NodeRefused
+                raise kind(f"{call.method}: {answer.error.message[:_SAID_LONGEST]}")
             yield self._decoded(decoder, answer.result)
 
     def _decoded(self, decoder: msgspec.json.Decoder[T], result: msgspec.Raw) -> T:
