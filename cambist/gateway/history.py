@@ -20,6 +20,7 @@ from cambist.store.views import POSITION, positions
 WAIT_S = 0.8  # client libraries give up after a second
 THREADS = 2
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.002, 0.05
+_REACHED = select(positions.c.sequence).where(positions.c.name == POSITION)
 
 T = TypeVar("T")
 
@@ -46,9 +47,11 @@ class History:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    async def wait(self, sequence: int) -> None:
-        """Returns when the views hold everything up to there. Raises OutcomeUnknown."""
-        await self.read(lambda db: None, after=sequence)
+    async def lacks(self, sequence: int) -> int | None:
+        """How many sequences up to there the views do not hold; None while there are no views."""
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._threads, self._try, lambda db: db.scalar(_REACHED), 0)
+        return None if found is None else max(0, sequence - found[0])
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -57,7 +60,7 @@ class History:
     def _try(self, query: Callable[[Connection], T], after: int) -> tuple[T] | None:
         try:
             with self._database.begin() as db:
-                reached = db.scalar(select(positions.c.sequence).where(positions.c.name == POSITION))
+                reached = db.scalar(_REACHED)
                 return None if reached is None or reached < after else (query(db),)
         except DatabaseError:
             # Not there yet, or damaged and to be made anew: either way there may soon be another file.

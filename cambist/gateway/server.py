@@ -7,11 +7,10 @@ import gc
 import logging
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import uvicorn
 
-from cambist.errors import OutcomeUnknown
 from cambist.gateway.app import Gateway
 from cambist.gateway.fast import trading_protocol
 from cambist.gateway.history import History
@@ -19,6 +18,8 @@ from cambist.gateway.http import server_config
 from cambist.settings import Settings
 
 DATA_START_S = 20
+LOOK_EVERY_S = 0.05
+FAR_BEHIND = 100_000  # sequences: some seconds of the data server's work
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +57,18 @@ async def serve_gateway(
 
 
 async def views_are_level(history: History, sequence: int, stop: asyncio.Event) -> None:
-    """Waits a while for the data server, so that nobody who waited for the start is told to ask again."""
+    """Waits a while for the data server, so that nobody who waited for the start is told to ask again.
+
+    Not for views that have far to go, as after a restore: a market does not wait for its past.
+    """
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + DATA_START_S
     while not stop.is_set() and loop.time() < deadline_s:
-        with suppress(OutcomeUnknown):
-            return await history.wait(sequence)
+        lacks = await history.lacks(sequence)
+        if lacks == 0:
+            return
+        if lacks is not None and lacks > FAR_BEHIND:
+            break
+        await asyncio.sleep(LOOK_EVERY_S)
     if not stop.is_set():
         log.warning("the data server is late: closed orders and trades are answered -1007 until it is there")
