@@ -40,7 +40,7 @@ def recover(settings: Settings, until_sequence: int | None, report: Report) -> E
     older one. Raises LogDamaged, or Broken if the log, the snapshot and the engine do not agree.
     """
     engine = newest_state(settings, None)
-    _require_log_beyond(engine, until_sequence)
+    _require_log_beyond(engine.sequence, until_sequence)
     archive = archive_of(settings)
     for _ in replay(engine, settings.log_directory, until_sequence, report, archive=log_in(archive)):
         pass
@@ -67,7 +67,8 @@ def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int,
     A journal that is ahead of the log, or that says anything else than the engine, is dropped and written
     anew. Raises JournalFailed too.
     """
-    _require_log_beyond(newest_state(settings, None), last_sequence)
+    newest = _newest_snapshot(settings, None)
+    _require_log_beyond(0 if newest is None else newest.sequence, last_sequence)
     if journal.last_sequence > last_sequence:
         log.warning("the event journal is ahead of the log, which ends with sequence %d", last_sequence)
         journal.cut(last_sequence)
@@ -132,18 +133,21 @@ def _require_said(journal: JournalWriter, sequence: int, event_hash: int) -> Non
 
 def newest_state(settings: Settings, until_sequence: int | None) -> Engine:
     """The newest snapshot at or below `until_sequence`; before the first command if there is none."""
+    snapshot = _newest_snapshot(settings, until_sequence)
+    return Engine() if snapshot is None else restored(snapshot, log_id(settings.log_directory))
+
+
+def _newest_snapshot(settings: Settings, until_sequence: int | None) -> Snapshot | None:
     snapshot, damaged = snapshots.newest(settings.snapshots_directory, until_sequence)
     for problem in damaged:
         log.warning("passed over a snapshot: %s", problem)
-    if snapshot is None:
-        return Engine()
-    return restored(snapshot, log_id(settings.log_directory))
+    return snapshot
 
 
-def _require_log_beyond(engine: Engine, last_sequence: int | None) -> None:
-    if last_sequence is not None and last_sequence < engine.sequence:
+def _require_log_beyond(snapshot_sequence: int, last_sequence: int | None) -> None:
+    if last_sequence is not None and last_sequence < snapshot_sequence:
         raise Broken(
-            f"the log ends at sequence {last_sequence}, before the snapshot at {engine.sequence}: "
+            f"the log ends at sequence {last_sequence}, before the snapshot at {snapshot_sequence}: "
             "what was acknowledged is missing; restore the log"
         )
 
