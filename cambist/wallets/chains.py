@@ -7,8 +7,6 @@ from typing import NamedTuple
 from cambist.errors import Refused
 from cambist.settings import Settings
 from cambist.wallets.chain import Chain
-from cambist.wallets.evm.chain import EvmChain
-from cambist.wallets.evm.rpc import Rpc
 
 ETHEREUM = "ETH"
 
@@ -27,6 +25,10 @@ class Kind(NamedTuple):
 
 @contextmanager
 def _ethereum(settings: Settings) -> Iterator[Chain]:
+    # Every process knows the networks; only one that opens a chain shall load what it takes (half a second).
+    from cambist.wallets.evm.chain import EvmChain
+    from cambist.wallets.evm.rpc import Rpc
+
     wallets = settings.wallets
     urls = [url for url in (wallets.evm_rpc, wallets.evm_rpc_second) if url]
     chain = EvmChain(ETHEREUM, wallets.evm_chain_id, *(Rpc(url, wallets.timeout_ms / 1_000) for url in urls))
