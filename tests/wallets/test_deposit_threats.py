@@ -234,6 +234,27 @@ def test_D16_a_node_that_invents_a_deposit_is_not_believed(site, liar, node):
         assert (site.not_read_because(), site.balance(ANN, "ETP")) == ("", before + ATOMS)
 
 
+def test_D16_while_two_nodes_differ_in_what_we_hold_nothing_leaves_and_it_is_an_alarm(site, liar, node):
+    def richer(method: str, params: list[Any], result: Any) -> Any:
+        return hex(int(result, 16) + COIN) if method == "eth_getBalance" else result
+
+    now_ns = [time.time_ns()]
+    liar.lie = richer
+    with two_nodes(node.url, liar.url) as chain:
+        site.start(chain, clock=lambda: now_ns[0])
+        sent = site.sends()
+        node.send(site.address(BOB), value=COIN)
+        site.mine(2 * CONFIRMATIONS)
+        assert any("differ in what" in problem for problem in site.service.health().problems)
+        assert site.sends() == sent
+        liar.lie = honest
+        now_ns[0] += MINUTE_NS
+        site.mine(CONFIRMATIONS)
+        assert not any("differ" in problem for problem in site.service.health().problems)
+        assert len(site.sends()) == len(sent) + 1
+        assert site.halted() == ""
+
+
 def test_D15_two_nodes_on_different_branches_stop_the_network_at_once(site, liar, node):
     def another_branch(method: str, params: list[Any], result: Any) -> Any:
         if method == "eth_getBlockByNumber" and result and result["number"] == hex(fork):
