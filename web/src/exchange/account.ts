@@ -70,11 +70,14 @@ export interface Mail {
   sentAt: number;
 }
 
+/** A deposit above `largeAbove` needs `largeConfirmations`; null: all need `confirmations`. */
 export interface Network {
   asset: string;
   network: string;
   contract: string;
   confirmations: number;
+  largeAbove: string | null;
+  largeConfirmations: number;
   depositMin: string;
   withdrawalFee: string;
   withdrawalMin: string;

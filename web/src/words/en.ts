@@ -227,6 +227,7 @@ export const en = {
   depositAddress: 'Your deposit address',
   depositNote:
     'Send only {asset} on {network} to this address. It is credited after {confirmations} confirmations.',
+  depositLarge: 'More than {amount} {asset} takes {confirmations} confirmations, at once or in parts.',
   depositMin: 'Smallest deposit',
   depositsClosed: 'Deposits of {asset} on {network} are closed for now.',
   withdrawalsClosed: 'Withdrawals of {asset} on {network} are closed for now.',

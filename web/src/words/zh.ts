@@ -225,6 +225,7 @@ export const zh: Words = {
   history: '记录',
   depositAddress: '你的充值地址',
   depositNote: '只能向此地址充值 {network} 网络的 {asset}，{confirmations} 次确认后入账。',
+  depositLarge: '一次或分次超过 {amount} {asset} 时，需 {confirmations} 次确认。',
   depositMin: '最小充值数量',
   depositsClosed: '{network} 网络的 {asset} 暂停充值。',
   withdrawalsClosed: '{network} 网络的 {asset} 暂停提现。',
