@@ -308,6 +308,11 @@ class Oracle:
             if state == "signed":
                 self.must(b"withdrawal:%d" % number in self.held, f"11: {number} is signed and not held")
 
+    def is_read(self) -> bool:
+        """Whether the wallets have read the newest block, or one as high, and go on reading."""
+        of = "SELECT 1 FROM chain_cursors WHERE height >= ? AND halted = ''"
+        return self._records.execute(of, (self.place.chain.height,)).fetchone() is not None
+
     # Behind each block.
 
     def check(self) -> None:

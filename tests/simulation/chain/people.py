@@ -73,10 +73,11 @@ class People:
     # Customers.
 
     def begin(self) -> None:
-        """Everybody gets something; the hot address coins for fees."""
-        for to in (hot_address(), *map(deposit_address, range(CUSTOMERS))):
-            for contract in (COIN, TOKEN):
-                self.place.lasting.add(self._pay(to, contract))
+        """Everybody gets something, in turn coins or tokens; the hot address both, for fees too."""
+        for contract in (COIN, TOKEN):
+            self.place.lasting.add(self._pay(hot_address(), contract))
+        for nth in range(CUSTOMERS):
+            self.place.lasting.add(self._pay(deposit_address(nth), (COIN, TOKEN)[nth % 2]))
 
     def _pay(self, to: str, contract: str) -> str:
         units = 12 * UNITS + self._dice.randrange(UNITS)

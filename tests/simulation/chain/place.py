@@ -23,7 +23,7 @@ from .oracle import Oracle, WatchedHistory
 from .people import People
 from .programme import Programme
 from .start import ASSETS, ETHEREUM, copy_into, terms
-from .wallets import SignerProcess, Wallets
+from .wallets import POLL_MAX_NS, WORK_MAX_NS, SignerProcess, Wallets
 
 # The wallets' clock runs faster than that of the exchange: a block comes every minute of it.
 SPEED = 600
@@ -62,8 +62,9 @@ class Place:
         self.signer = SignerProcess(self)
         self.wallets: Wallets | None = None
         self.lasting: set[str] = set()  # what every branch has, soon or late
-        self.starts = self.blocks = self.crossed = 0
+        self.starts = self.blocks = self.crossed = self.steps = 0
         self.share, self.rest_share = 1.0, programme.rest_share
+        self.work_max_ns = WORK_MAX_NS
         self._miner: Random = self.world.dice("miner")
 
     def clock(self) -> int:
@@ -123,6 +124,7 @@ class Place:
         for node in self.nodes:
             node.heal()
         self.chain.base_fee, self.share, self.rest_share = BASE_FEE, 1.0, 0.0
+        self.work_max_ns = POLL_MAX_NS
         self.signer.strikes.clear()
         if self.wallets is not None:
             self.wallets.strikes.clear()

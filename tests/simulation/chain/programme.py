@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-BLOCKS = 7
+BLOCKS = 5
 
 # How often each kind is drawn where a seed has it.
 KINDS = {

@@ -105,7 +105,7 @@ class Simulation:
             deepest=oracle.deepest,
             starts=place.starts,
             crossings=place.crossings,
-            steps=place.wallets.steps if place.wallets is not None else 0,
+            steps=place.steps,
             lies=sum(node.told for node in place.nodes),
             faults=self._struck,
         )
@@ -144,6 +144,14 @@ class Simulation:
     def _block(self) -> None:
         place = self.place
         place.world.pass_time(place.world.dice("miner").randrange(BLOCK_NS // 4, 7 * BLOCK_NS // 4))
+        place.mine()
+        self.mined += 1
+
+    def _block_that_is_awaited(self) -> None:
+        """Comes when the one before is read: steps are what costs, and one to a block is enough here."""
+        place = self.place
+        before = place.steps
+        place.world.run(lambda: place.steps > before and place.oracle.is_read(), 7 * BLOCK_NS)
         place.mine()
         self.mined += 1
 
@@ -245,7 +253,7 @@ class Simulation:
             place.people.review(1.0)
             place.people.look()
             place.heal()
-            self._block()
+            self._block_that_is_awaited()
             if not (why := what_waits(place.oracle)):
                 return
         raise Violation(f"25: {why}")

@@ -15,6 +15,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import insert
 
+import cambist
 from cambist.accounts import address_book, people
 from cambist.engine import commands
 from cambist.engine.codes import AccountClass, MarketStatus
@@ -23,7 +24,6 @@ from cambist.settings import Accounts, Settings
 from cambist.signer import approvals, console
 from cambist.signer.keystore import Keystore
 from cambist.signer.store import Limits, Network, Store
-from cambist.store import migrate
 from cambist.store.records import Records
 from cambist.store.tables import users
 from cambist.store.wallet_tables import deposit_addresses, networks
@@ -53,6 +53,8 @@ REVIEWERS = ["rita", "sam"]
 DEPOSIT_MIN = ATOMS // 100
 FEE = ATOMS // 1_000
 TWO_ABOVE = 3 * ATOMS
+
+MADE_BY = ("accounts", "signer", "store", "wallets")
 
 _FILTERS = Filters(
     price_min_ticks=1,
@@ -141,8 +143,12 @@ def copy_into(home: Path) -> None:
 
 @cache
 def _made() -> Path:
-    """Kept for the next run: making it takes seconds with all that is imported for it."""
-    sources = [Path(__file__), *sorted(migrate.RECORDS.scripts.rglob("*.py"))]
+    """Kept for the next run: making it takes seconds with all that is imported for it.
+
+    As long as nothing that makes it has changed: in a database of other columns every history would fail.
+    """
+    product = Path(cambist.__file__).parent
+    sources = [Path(__file__), *sorted(each for part in MADE_BY for each in (product / part).rglob("*.py"))]
     made_by = blake2b(b"".join(source.read_bytes() for source in sources), digest_size=8).hexdigest()
     directory = Path(memory() or gettempdir())
     kept = directory / f"cambist-simulation-coins-{made_by}-{os.getuid()}"

@@ -55,7 +55,7 @@ class Wallets(Process):
     def __init__(self, place: "Place") -> None:
         super().__init__(place.world, NAME)
         self.place = place
-        self.crossings = self.steps = 0
+        self.crossings = 0
         self.strikes: list[tuple[int, Callable[[], None]]] = []  # crossings until then
         self._dice = place.world.dice(NAME)
         self.records = CrossedRecords(open_database(place.settings.records_file), place.vault, self)
@@ -134,12 +134,12 @@ class Wallets(Process):
         self._step()
 
     def _step(self) -> None:
-        self.steps += 1
+        self.place.steps += 1
         try:
             is_busy = self.service.step()
         except Crash:
             return
-        self.later(self._dice.randrange(1, WORK_MAX_NS if is_busy else POLL_MAX_NS), self._step)
+        self.later(self._dice.randrange(1, self.place.work_max_ns if is_busy else POLL_MAX_NS), self._step)
 
 
 class CrossedRecords(Records):
