@@ -68,7 +68,9 @@ def recover_with(journal: JournalWriter, settings: Settings, last_sequence: int,
     anew. Raises JournalFailed too.
     """
     newest = _newest_snapshot(settings, None)
-    _require_log_beyond(0 if newest is None else newest.sequence, last_sequence)
+    if newest is not None:
+        _require_own(newest, log_id(settings.log_directory))
+        _require_log_beyond(newest.sequence, last_sequence)
     if journal.last_sequence > last_sequence:
         log.warning("the event journal is ahead of the log, which ends with sequence %d", last_sequence)
         journal.cut(last_sequence)
@@ -152,10 +154,14 @@ def _require_log_beyond(snapshot_sequence: int, last_sequence: int | None) -> No
         )
 
 
-def restored(snapshot: Snapshot, of_log: bytes) -> Engine:
-    """Raises Broken unless it belongs to that log and has the hashes that were stored with it."""
+def _require_own(snapshot: Snapshot, of_log: bytes) -> None:
     if snapshot.log_id != of_log:
         raise Broken(f"the snapshot at sequence {snapshot.sequence} belongs to another log: move it away")
+
+
+def restored(snapshot: Snapshot, of_log: bytes) -> Engine:
+    """Raises Broken unless it belongs to that log and has the hashes that were stored with it."""
+    _require_own(snapshot, of_log)
     try:
         engine = Engine.restore(snapshot.engine)
     except EngineBroken as problem:
