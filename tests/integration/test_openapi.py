@@ -98,7 +98,7 @@ ADDRESS = "192.0.2.1"
 # What the office says; tests/integration/test_rest_capital.py has a real one.
 _TOLD = {"id": 1, "asset": "BTC", "network": "ETH", "address": "a", "tag": "", "txid": "t", "amount": "1"}
 _NETWORK = {"asset": "BTC", "network": "ETH", "contract": "", "confirmations": 12, "depositMin": "0.1"}
-_NETWORK |= {"haltedReason": ""}
+_NETWORK |= {"haltedReason": "", "largeAbove": None, "largeConfirmations": 12}
 _OPEN = {
     "isDepositOpen": True,
     "isWithdrawalOpen": True,
