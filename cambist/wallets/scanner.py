@@ -54,8 +54,7 @@ class Scanner:
             if not self._say(str(problem)):
                 raise
             return False
-        if not moved:
-            self._say("")
+        self._say("")
         return moved
 
     def _step(self) -> bool:

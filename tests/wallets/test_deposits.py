@@ -18,6 +18,7 @@ from cambist.control.markets import AddAsset
 from cambist.control.networks import HaltNetwork, SetNetwork, TermChanges
 from cambist.control.users import CreateUser, account_of
 from cambist.engine.commands import AccountClass, AccountCreate, Move, Permission, Role
+from cambist.engine.system_accounts import HOUSE, LOSS
 from cambist.errors import OutcomeUnknown
 from cambist.match import courier
 from cambist.match.courier import Courier, LocalDesk
@@ -41,7 +42,6 @@ from tests.wallets.fake_chain import FakeChain, Paid
 
 ANN, BOB = "ann@example.org", "bob@example.org"
 HOT = "hot"
-HOUSE = 2
 COIN = 10**18  # decimals on the chain; the ledger has 8
 CONFIRMATIONS = 3
 TOKEN = "0x" + "ee" * 20
@@ -218,8 +218,7 @@ def test_D13_a_branch_that_dies_takes_no_more_along_than_the_large_amount(carefu
     spend(careful, ANN, BOB, careful.balance(ANN))
     careful.chain.reorg(depth, keeps=False)
     careful.mine(3 * LARGE_CONFIRMATIONS)
-    loss = 3
-    assert (careful.balance(BOB), careful.balance(loss)) == (10**8, -(10**8))
+    assert (careful.balance(BOB), careful.balance(LOSS)) == (10**8, -(10**8))
 
 
 def test_D13_progress_shows_how_many_confirmations_a_deposit_needs(careful):
@@ -434,11 +433,10 @@ def test_D11_the_house_is_frozen_by_a_reversal_as_anybody_and_let_go_on_once(sit
 def test_D11_what_was_spent_meanwhile_the_loss_account_gives(site):
     one_coin(site)
     site.mine(CONFIRMATIONS)
-    loss = 3
     spend(site, ANN, BOB, 10**8)
     site.chain.reorg(CONFIRMATIONS, keeps=False)
     site.mine(3 * CONFIRMATIONS)
-    assert (site.balance(ANN), site.balance(BOB), site.balance(loss)) == (0, 10**8, -(10**8))
+    assert (site.balance(ANN), site.balance(BOB), site.balance(LOSS)) == (0, 10**8, -(10**8))
 
 
 def spend(site: Site, payer: str, receiver: str, atoms: int) -> None:
@@ -499,6 +497,15 @@ def test_D05_what_a_node_refuses_is_said_and_nothing_is_credited_until_it_does_n
         assert db.scalar(select(chain_cursors.c.halted)) == ""
     site.mine()
     assert site.balance(ANN) == 10**8
+
+
+def test_D05_what_was_refused_once_is_no_reason_any_more_once_a_block_is_read(site):
+    site.chain.refuses = "too busy"
+    site.mine(3)
+    site.chain.refuses = ""
+    assert site.scanner.step()  # there is more to read behind it
+    with site.records.read() as db:
+        assert db.scalar(select(chain_cursors.c.halted)) == ""
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
