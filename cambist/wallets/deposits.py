@@ -14,7 +14,6 @@ engine keeps the reference for ever and refuses a second one. Only what is credi
 import struct
 import time
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
@@ -32,6 +31,7 @@ from cambist.store.records import Records
 from cambist.store.wallet_tables import chain_cursors, deposits
 from cambist.wallets import networks, sends
 from cambist.wallets.chain import Block, Output
+from cambist.wallets.deposit_state import State
 from cambist.wallets.depth import Depth
 from cambist.wallets.networks import AssetNetwork
 from cambist.wallets.watched import Watched
@@ -43,17 +43,6 @@ ATOMS_MAX = 1 << 96
 CREDITED = "deposit.credited"
 SUSPENDED = "deposit.suspended"
 REVERSED = "deposit.reversed"
-
-
-class State(StrEnum):
-    """Stored: never rename."""
-
-    SEEN = "seen"
-    CREDITED = "credited"
-    ORPHANED = "orphaned"
-    REVERSED = "reversed"
-    SUSPENSE = "suspense"
-    QUARANTINED = "quarantined"
 
 
 class Overtaken(Refused):

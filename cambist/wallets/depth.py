@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, select
 
 from cambist.store.wallet_tables import chain_cursors, deposits
 from cambist.wallets import networks
+from cambist.wallets.deposit_state import State
 from cambist.wallets.networks import AssetNetwork
 
 
@@ -50,7 +51,7 @@ class Depth:
             deposits.c.height > self._height + 1 - deepest,
             deposits.c.block.is_not(None),
             deposits.c.asset_network_id.in_(listed),
-            deposits.c.state.in_(("seen", "credited")),
+            deposits.c.state.in_((State.SEEN, State.CREDITED)),
         )
         if account is not None:
             recent = recent.where(deposits.c.account == account)

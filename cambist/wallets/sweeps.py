@@ -18,7 +18,7 @@ from cambist.store.records import Records
 from cambist.store.wallet_tables import deposit_addresses, deposits
 from cambist.wallets import networks, reconciliation, sends
 from cambist.wallets.chain import Chain, Terms
-from cambist.wallets.deposits import State
+from cambist.wallets.deposit_state import State
 from cambist.wallets.networks import AssetNetwork, Network
 from cambist.wallets.sends import Kind, Send
 

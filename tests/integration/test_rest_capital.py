@@ -21,7 +21,7 @@ from cambist.store.tables import users
 from cambist.store.wallet_tables import asset_networks, deposits, networks
 from cambist.store.wallet_tables import withdrawals as withdrawal_rows
 from cambist.wallets import withdrawals
-from cambist.wallets.deposits import State as DepositState
+from cambist.wallets.deposit_state import State as DepositState
 from cambist.wallets.withdrawals import Withdrawals
 from tests.integration.browsers import Browser, Street, street
 from tests.integration.rest_market import Trader, limit_order
