@@ -39,12 +39,15 @@ def copy_out(settings: Settings, target: Path, disk: Disk, *, with_key: bool) ->
 
 def require_room(source: Path, settings: Settings) -> None:
     """Before anything is written. Raises SetupRefused if a file that is there would be overwritten, or is of
-    another signer, or of another user than this process may act for.
+    another signer, or of another user than this process may act for; or if no user is named who may have it.
     """
     folder, directory = source / FOLDER, settings.signer_directory
-    if not folder.exists() or not directory.exists():
+    if not folder.exists():
         return
     with _reachable(directory):
+        if not directory.exists():
+            setup.require_user(settings)
+            return
         if os.geteuid() not in (0, directory.stat().st_uid):
             raise PermissionError
         if (directory / KEYSTORE_FILE).exists():
@@ -52,6 +55,7 @@ def require_room(source: Path, settings: Settings) -> None:
                 raise SetupRefused(f"{directory} has other keys than the backup{_ELSEWHERE}")
             _there(directory / STORE_FILE)
             return
+        setup.require_user(settings)
         for file, copied in (
             (directory / STORE_FILE, folder / STORE_FILE),
             (setup.key_file(settings), folder / KEY_FILE),

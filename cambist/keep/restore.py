@@ -47,8 +47,10 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def restore(source: Path, home: Path, progress: ShowProgress, disk: Disk | None = None) -> Restored:
-    """Raises NotEmpty, BackupDamaged or SetupRefused having changed nothing; SettingsError, OSError, LogError
-    or Broken.
+    """Raises NotEmpty, BackupDamaged, or SetupRefused for what is in the way, having changed nothing.
+
+    Also SetupRefused if the signer's user cannot be made or cannot reach its directory; SettingsError,
+    OSError, LogError or Broken.
 
     The settings file is written last: where it stands, everything is complete.
     """

@@ -55,18 +55,20 @@ def create(settings: Settings, exchange: str) -> None:
         own.close()
 
 
+def require_user(settings: Settings) -> None:
+    """Raises SetupRefused if root would have to hold the keys of a real exchange."""
+    if os.geteuid() == 0 and not settings.signer.user and not settings.mode.sandbox:
+        raise SetupRefused(
+            "signer.user is not set: as root, give the signer a user of its own (cambist-signer), and "
+            "a signer.directory that this user can reach (/var/lib/cambist-signer)"
+        )
+
+
 def prepare(settings: Settings) -> None:
     """The directory, and the user if root is to have one made. Raises SetupRefused."""
+    require_user(settings)
     directory, user = settings.signer_directory, settings.signer.user
-    if os.geteuid() != 0:
-        directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        return
-    if not user:
-        if not settings.mode.sandbox:
-            raise SetupRefused(
-                "signer.user is not set: as root, give the signer a user of its own (cambist-signer), and "
-                "a signer.directory that this user can reach (/var/lib/cambist-signer)"
-            )
+    if os.geteuid() != 0 or not user:
         directory.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         return
     entry = _user(user)

@@ -20,6 +20,7 @@ from cambist.engine import events
 from cambist.engine.commands import OrderType, Place, Role, Side, TimeInForce
 from cambist.engine.events import Status
 from tests.integration.operator import Operator
+from tests.integration.other_user import NOBODY, only_root
 
 QUIET = lambda done, total: None  # noqa: E731
 
@@ -60,12 +61,11 @@ def test_socket_and_directory_are_the_owners_alone(exchange):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-# Only root may become another user to try it; the modes are tested above for everybody.
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can try as somebody else")
+@only_root  # the modes are tested above for everybody
 def test_another_user_cannot_open_it(exchange):
     child = os.fork()
     if child == 0:
-        os.setuid(65_534)
+        os.setuid(NOBODY)
         try:
             socket.socket(socket.AF_UNIX).connect(str(exchange.settings.socket_file))
         except PermissionError:

@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -16,9 +13,9 @@ from cambist.settings import Mode, Settings, Signer
 from cambist.signer import setup
 from cambist.signer.keystore import KEY_FILE, KEYSTORE_FILE, Keystore, KeystoreUnusable
 from cambist.signer.setup import SetupRefused
-from cambist.signer.store import STORE_FILE, Store
-
-NOBODY = 65_534
+from cambist.signer.store import STORE_FILE
+from tests.integration.other_user import NOBODY, only_root, open_place, somebody_else
+from tests.integration.test_backup import with_keys
 
 
 def placed(home: Path) -> Settings:
@@ -30,9 +27,7 @@ def placed(home: Path) -> Settings:
 
 def with_signer(home: Path) -> Settings:
     settings = placed(home)
-    settings.signer_directory.mkdir(mode=0o700)
-    Keystore.create(settings.signer_directory, setup.key_file(settings))
-    Store(settings.signer_directory).close()
+    with_keys(settings.signer_directory)
     return settings
 
 
@@ -132,6 +127,17 @@ def test_another_key_is_not_overwritten_by_the_backups(settings: Settings, tmp_p
     assert setup.key_file(new).read_text() == "of another keystore"
 
 
+def test_keys_of_a_real_exchange_are_not_given_to_root(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup, new = backed_up(settings, with_key=True), placed(tmp_path / "new")
+    real = msgspec.structs.replace(new, mode=Mode(sandbox=False))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(SetupRefused, match=r"signer\.user is not set"):
+        keys.require_room(backup, real)
+    assert not new.signer_directory.exists()
+
+
 def test_a_restore_that_was_cut_off_is_done_again(settings: Settings, tmp_path: Path) -> None:
     """The keystore comes last: where it stands, the rest is there."""
     backup, new = backed_up(settings, with_key=True), placed(tmp_path / "new")
@@ -141,12 +147,9 @@ def test_a_restore_that_was_cut_off_is_done_again(settings: Settings, tmp_path: 
     assert set(contents(new)) == {KEYSTORE_FILE, KEY_FILE, STORE_FILE}
 
 
-# The kernel lets nobody but root become somebody else.
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@only_root
 def test_who_may_not_read_the_signers_files_is_told_as_whom_to_run_it() -> None:
-    place = Path(tempfile.mkdtemp(prefix="cambist-signer-", dir="/tmp"))
-    try:
-        place.chmod(0o755)
+    with open_place(0o755) as place:
         settings = with_signer(place / "old")
         backup = backed_up(settings, with_key=True)
         for target in (place / "target", place / "another"):
@@ -166,14 +169,3 @@ def test_who_may_not_read_the_signers_files_is_told_as_whom_to_run_it() -> None:
                 keys.copy_out(settings, place / "target", Disk(), with_key=False)
             with pytest.raises(SetupRefused, match=said):
                 keys.require_room(backup, closed)
-    finally:
-        shutil.rmtree(place)
-
-
-@contextmanager
-def somebody_else() -> Iterator[None]:
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)

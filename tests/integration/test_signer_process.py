@@ -1,10 +1,8 @@
 """The signer as a process: set up at its console, asked over its socket, killed, and another user's."""
 
 import os
-import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from cambist.signer import calls
 from cambist.signer.client import SignerAway, SignerClient, SignerDeclined
 from cambist.signer.payment import Payment
 from tests.integration.operator import CAMBIST, Operator
+from tests.integration.other_user import only_root, open_place
 from tests.signer.bench import CHAIN_ID, ETHER, TERMS, Person, payment
 
 WITHIN_S = 120
@@ -127,12 +126,9 @@ def test_a_second_signer_on_the_same_keys_does_not_start(operator: Operator) -> 
         assert client_of(operator).describe().networks
 
 
-# The kernel lets nobody but root change into another user, and that change is what is tested.
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@only_root
 def test_the_signer_of_root_is_another_user_and_so_are_its_files() -> None:
-    place = Path(tempfile.mkdtemp(prefix="cambist-signer-", dir="/tmp"))
-    try:
-        place.chmod(0o711)
+    with open_place(0o711) as place:
         operator = Operator(place / "home")
         operator.ask("init", "--sandbox")
         directory = place / "signer"
@@ -159,5 +155,3 @@ def test_the_signer_of_root_is_another_user_and_so_are_its_files() -> None:
                     time.sleep(0.05)
             status = Path(f"/proc/{process.pid}/status").read_text()
             assert f"Uid:\t{directory.stat().st_uid}\t" in status
-    finally:
-        shutil.rmtree(place)
