@@ -6,6 +6,7 @@ from cambist.control.exchange import Caller, Exchange, Request
 from cambist.engine.commands import AccountFreeze
 from cambist.engine.system_accounts import HOUSE
 from cambist.errors import Refused
+from cambist.match.queries import Account
 
 
 class HouseNotFrozen(Refused):
@@ -19,10 +20,9 @@ class UnfreezeHouse(Request, tag="house.unfreeze"):
     """By two people at the console: why the deposit was reversed is understood."""
 
     def perform(self, exchange: Exchange, caller: Caller) -> dict[str, Any]:
-        house = exchange.query(lambda engine: engine.account(HOUSE))
+        house = exchange.query(Account(HOUSE))
         assert house is not None, "every engine has it from the start"
-        _, _, _, is_frozen, *_ = house
-        if not is_frozen:
+        if not house.frozen:
             raise HouseNotFrozen
         exchange.execute(caller.act(self), AccountFreeze(account=HOUSE, frozen=False))
         return {"is_frozen": False}
