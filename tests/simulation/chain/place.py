@@ -164,8 +164,8 @@ class Place:
             self.world.note(f"block {self.chain.height} {self.chain.head.hash[:10]}")
             self.oracle.follow()
 
-    def reorganise(self, depth: int, dice: Random) -> None:
-        """The newest blocks are given up for one more; some of what they had never comes again."""
+    def reorganise(self, depth: int, dice: Random, forgotten: float = 0.6) -> None:
+        """The newest blocks are given up for one more; that part of what they had never comes again."""
         old = self.chain.head
         parent = old.at(max(0, old.height - depth))
         assert parent is not None
@@ -173,7 +173,7 @@ class Place:
             each.transaction for block in old.branch() if block.height > parent.height for each in block.mined
         ]
         spent_twice = [each for each in lost if each.pay is None and each.txid not in self.lasting]
-        forgets = {each.txid for each in spent_twice if dice.random() < 0.6}
+        forgets = {each.txid for each in spent_twice if dice.random() < forgotten}
         again = {each.txid: each for each in lost if each.txid not in forgets}
         head = parent
         self.chain.pool |= again

@@ -68,7 +68,7 @@ class Programme(NamedTuple):
             only=tuple(only),
             faults=tuple(faults),
             confirmations=confirmations,
-            final_lag=confirmations + dice.choice([1, 2]),
+            final_lag=confirmations + dice.choice([2, 3]),
             waits_for_final=dice.random() < 0.3,
             share=dice.choice([0.5, 0.9, 1.0]),
             hot_max_coins=dice.choice([0, 0, 30]),

@@ -171,7 +171,7 @@ class Simulation:
             case "reorg":
                 place.reorganise(dice.randrange(1, self.programme.confirmations + 1), dice)
             case "deep reorg":
-                place.reorganise(dice.randrange(self.programme.confirmations, lag), dice)
+                place.reorganise(lag - 1, dice, forgotten=0.9)
             case "a node lags":
                 self._mislead(dice, "lag", dice.randrange(1, 6), 0)
             case "a node lies":

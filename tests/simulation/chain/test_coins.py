@@ -28,6 +28,7 @@ def test_many_histories_with_coins(capsys):
     assert all(outcome.deposits for outcome in found), "a history in which nothing happens"
     for what in ("withdrawals", "given_back", "sent", "trades", "reorgs", "lies"):
         assert sum(getattr(outcome, what) for outcome in found) >= SEEDS // 25, f"hardly any {what}"
+    assert any(outcome.reversed for outcome in found), "no credit is ever taken back"
     struck = set().union(*(outcome.faults for outcome in found))
     assert struck == set(KINDS), "a kind of fault never strikes"
 
