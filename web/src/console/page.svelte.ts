@@ -2,12 +2,15 @@
 
 import { Refusal, setCsrfToken, type Me } from './api.ts';
 import * as columns from './columns.ts';
+import * as values from './values.ts';
 import { en, zh, type Word } from './words.ts';
 
 export type Language = 'en' | 'zh';
 
 const CATALOGUES = { en, zh };
 const HEADINGS = { en: columns.en, zh: columns.zh };
+const VALUES: Record<Language, Readonly<Record<string, string>>> = { en: values.en, zh: values.zh };
+const NAMED: readonly string[] = values.COLUMNS;
 
 class Page {
   me = $state<Me | undefined>();
@@ -40,12 +43,19 @@ export function moment(time: number): string {
   return new Date(time).toLocaleString(page.language === 'zh' ? 'zh-CN' : 'en-GB', { hour12: false });
 }
 
+/** A value that the API gives by name, in words; as it is if there are none. */
+export function named(value: string): string {
+  return VALUES[page.language][value] ?? value;
+}
+
 /** A field of a row, by its name: what ends like a time is one. */
 export function shown(name: string, value: unknown): string {
   if (value === null || value === undefined || value === '') return '–';
   if (typeof value === 'number' && /^time$|At$|Until$|From$/.test(name)) return moment(value);
   if (typeof value === 'boolean') return t(value ? 'yes' : 'no');
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  if (typeof value === 'string') return NAMED.includes(name) ? named(value) : value;
+  if (Array.isArray(value)) return value.map((each) => shown(name, each)).join(', ') || '–';
+  return JSON.stringify(value);
 }
 
 export function explained(problem: unknown): string {
