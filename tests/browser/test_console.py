@@ -148,6 +148,7 @@ def test_the_console_speaks_chinese_and_has_no_serious_fault_for_screen_readers(
     gil.page.get_by_label("Language").select_option("zh")
     expect(gil.page.get_by_role("button", name="退出登录")).to_be_visible()
     expect(gil.page.get_by_role("columnheader", name="申请时间")).to_be_visible()
+    expect(gil.page.get_by_role("cell", name="待审核").first).to_be_visible()  # a state
     axe = (BUILT.parent / "node_modules/axe-core/axe.min.js").read_text()
     for part in ("withdrawals", "users", "trading", "markets", "wallets", "ledger", "proposals", "audit"):
         gil.open(part)
